@@ -1,0 +1,42 @@
+# Every target does its own set-up; a second run is quick.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help run serve test setup lint diagram bench
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ramz needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+
+.venv/.runs: requirements.txt constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+.venv/.tests: tests/requirements.txt requirements.txt constraints.txt | .venv/.runs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c constraints.txt
+	@touch $@
+
+setup: .venv/.runs .venv/.tests ## .venv with all packages, run-time and test
+
+run: .venv/.runs ## try it: made-up people, the simulated carrier, no text leaves this machine
+	@$(BIN)/flask trial
+
+serve: .venv/.runs ## the bot for real, with settings from the environment
+	@exec $(BIN)/flask serve
+
+lint: .venv/.runs .venv/.tests ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+test: lint ## every check and test
+	$(BIN)/pytest
+
+diagram: .venv/.runs ## redraw the dialog in README.md from its table
+	@$(BIN)/flask diagram
+
+bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run
+	@$(BIN)/python -m tests.bench

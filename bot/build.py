@@ -1,0 +1,105 @@
+"""The one place where the real parts are chosen. Tests choose theirs by handing them in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bot.calendars import system_clock
+from bot.conversation import Conversation
+from bot.courier import Courier
+from bot.dice import SystemDice
+from bot.gateways.simulated import Simulated
+from bot.gateways.twilio import Twilio
+from bot.jobs import Jobs
+from bot.keys import Keys
+from bot.phones import Phones
+from bot.ports import Clock, Dice, Gateway, Inbound, Receipt
+from bot.settings import Settings, read_keys
+from dialogs.vocabulary import Event
+from store import outbox
+from store.engine import Store
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What gateways are made of."""
+
+    settings: Settings
+    store: Store
+    keys: Keys
+    clock: Clock
+    dice: Dice
+
+
+# A new gateway's line goes here, and its name into settings.GatewayName.
+GATEWAYS: dict[str, Callable[[Parts], Gateway]] = {
+    "twilio": lambda parts: Twilio(parts.settings),
+    "simulated": lambda parts: Simulated(parts.store, parts.keys, parts.clock, parts.dice),
+}
+
+
+@dataclass(frozen=True)
+class Bot:
+    """All the parts, put together."""
+
+    settings: Settings
+    store: Store
+    keys: Keys
+    clock: Clock
+    dice: Dice
+    phones: Phones
+    gateways: dict[str, Gateway]
+    conversation: Conversation
+    courier: Courier
+    jobs: Jobs
+
+    def start(self) -> None:
+        """Begin to send and to sweep, in threads of this process."""
+        self.courier.start()
+        self.jobs.start()
+
+    def stop(self) -> None:
+        """Finish what is in hand and let go of the database."""
+        self.jobs.stop()
+        self.courier.stop()
+        self.store.close()
+
+    def hear(self, inbound: Inbound) -> Event | None:
+        """Hear a text, and have what answers it sent."""
+        event = self.conversation.hear(inbound)
+        self.courier.wake()
+        return event
+
+    def note(self, receipt: Receipt) -> bool:
+        """Note how far a text has come; False where it is none of ours."""
+        with self.store.writing() as connection:
+            return outbox.receive_receipt(
+                connection,
+                receipt.gateway,
+                receipt.provider_id,
+                receipt.rank,
+                self.clock(),
+                error=receipt.error,
+                ref=receipt.ref,
+            )
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    dice: Dice | None = None,
+    gateways: Sequence[Gateway] | None = None,
+    store: Store | None = None,
+) -> Bot:
+    """Put the bot together from its settings; what is handed in takes the real part's place."""
+    dice = dice or SystemDice()
+    store = store or Store(settings.database_url)
+    keys = Keys.of(read_keys(settings.secret_keys))
+    phones = Phones(settings.default_region, settings.allowed_countries)
+    parts = Parts(settings, store, keys, clock, dice)
+    chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
+    conversation = Conversation(store, settings, phones, keys, clock, dice)
+    courier = Courier(store, chosen, keys, clock)
+    jobs = Jobs(store, clock, courier, conversation)
+    named = {gateway.name: gateway for gateway in chosen}
+    return Bot(settings, store, keys, clock, dice, phones, named, conversation, courier, jobs)

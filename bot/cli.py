@@ -1,0 +1,189 @@
+"""The operator's commands: `flask db`, `flask accounts`, `flask season`, `flask diagram`."""
+
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import calendars, settings
+from bot.accounts import BadFile, Import
+from bot.keys import Keys
+from bot.phones import Phones
+from bot.settings import BadSettings, Settings
+from dialogs.machine import mermaid
+from store import migrate, seasons
+from store.engine import Store
+
+USAGE = 2
+SOME_REJECTED = 3
+
+
+def fail(message: str, status: int = USAGE) -> NoReturn:
+    """Say what is wrong and end."""
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def settings_at_hand(**defaults: str) -> Settings:
+    """The settings, or an end that names every fault."""
+    try:
+        return settings.read(os.environ, **defaults)
+    except BadSettings as bad:
+        fail("\n".join(bad.faults))
+
+
+def settings_for_trial() -> Settings:
+    """The settings of a trial on this machine: keys of its own, kept in instance/, and the simulated carrier."""
+    keys = os.environ.get("SECRET_KEYS") or os.environ.get("SECRET_KEYS_FILE")
+    given = {} if keys else {"SECRET_KEYS": settings.kept_keys()}
+    address = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+    return settings_at_hand(GATEWAYS="simulated", PUBLIC_URL=address, **given)
+
+
+def opened(found: Settings) -> Store:
+    """The database, or an end that says how to bring it up to date."""
+    store = Store(found.database_url)
+    try:
+        current = migrate.is_current(store)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+    if not current:
+        fail("The database has not the newest schema. Run: flask db upgrade", 1)
+    return store
+
+
+db = AppGroup("db", help="The database's schema.")
+
+
+@db.command("upgrade")
+def upgrade() -> None:
+    """Bring the schema to the newest migration."""
+    store = Store(settings_at_hand().database_url)
+    try:
+        migrate.upgrade(store)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be migrated ({type(error).__name__})", 1)
+    click.echo(f"The schema is at {migrate.newest()}.")
+
+
+@db.command("revise")
+@click.argument("message")
+def revise(message: str) -> None:
+    """Write a migration from what store/tables.py says more than the database has. For developers."""
+    migrate.revise(Store(settings_at_hand().database_url), message)
+
+
+accounts = AppGroup("accounts", help="The holders of accounts.")
+
+
+@accounts.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Where bad rows go, with line and reason.  [default: FILE with .rejects.csv]",
+)
+def import_accounts(file: Path, rejects: Path | None) -> None:
+    """Add or update accounts from FILE, a CSV in UTF-8.
+
+    Columns: national_id, username, mobile; and if you like full_name, province, broker, language (fa, en, ar),
+    password, active (true or false). Exits with 0 if every row went in, with 3 if some were rejected.
+    """
+    found = settings_at_hand()
+    aside = rejects or file.with_suffix(".rejects.csv")
+    if aside.resolve() == file.resolve():
+        fail("--rejects: would overwrite the file that is being read")
+    store = opened(found)
+    job = Import(store, Phones(found.default_region, found.allowed_countries), _keys(found), calendars.system_clock)
+    try:
+        with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
+            tally = job.run(file, aside, lambda read: bar.update(read - bar.pos))
+    except BadFile as bad:
+        fail(f"{file.name}: {bad}")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}", 1)
+    click.echo(f"{tally.taken} accounts added or updated.")
+    if tally.rejected:
+        fail(f"{tally.rejected} rows rejected: {aside}", SOME_REJECTED)
+
+
+def _keys(found: Settings) -> Keys | None:
+    text = found.secret_keys or (settings.KEPT_KEYS.read_text("utf-8").strip() if settings.KEPT_KEYS.exists() else "")
+    return Keys.of(settings.read_keys(text)) if text else None
+
+
+season = AppGroup("season", help="The Umrah operation: outside it the bot answers with the opening date.")
+
+
+@season.command("show")
+def show_season() -> None:
+    """Show the season, and when the next one usually opens."""
+    store = opened(settings_at_hand())
+    with store.reading() as connection:
+        days = seasons.find(connection)
+    today = calendars.today_in_tehran(calendars.system_clock())
+    if days is None:
+        click.echo("No season is set: the bot is always open.")
+    else:
+        opens, closes = days
+        state = "open" if opens <= today <= closes else "closed"
+        click.echo(f"opens  {_both(opens)}\ncloses {_both(closes)}\ntoday  {_both(today)}: {state}")
+    first = calendars.next_rabi_al_awwal(today)
+    click.echo(f"The next 1 Rabi' al-Awwal is {_both(first)}; Iran's calendar can differ by a day, so confirm it.")
+
+
+@season.command("set")
+@click.option("--opens", type=click.DateTime(["%Y-%m-%d"]), required=True, help="First day, Gregorian.")
+@click.option("--closes", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Last day, Gregorian.")
+def set_season(opens: datetime, closes: datetime) -> None:
+    """Set the season's first and last day; it holds at once."""
+    if closes < opens:
+        fail("--closes: is before --opens")
+    store = opened(settings_at_hand())
+    with store.writing() as connection:
+        seasons.put(connection, opens.date(), closes.date())
+    click.echo(f"The bot is open from {_both(opens.date())} to {_both(closes.date())}.")
+
+
+@season.command("clear")
+def clear_season() -> None:
+    """Set no season: the bot is always open."""
+    store = opened(settings_at_hand())
+    with store.writing() as connection:
+        seasons.clear(connection)
+    click.echo("No season is set: the bot is always open.")
+
+
+def _both(day: date) -> str:
+    return f"{day.isoformat()} ({calendars.jalali(day)})"
+
+
+BEGIN, END = "<!-- diagram: drawn by make diagram -->", "<!-- end of diagram -->"
+
+
+@click.command("diagram")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if the drawing is stale.")
+def diagram(check: bool) -> None:
+    """Draw the dialog's table into README.md."""
+    readme = Path("README.md")
+    text = readme.read_text("utf-8")
+    drawn = with_diagram(text)
+    if check and drawn != text:
+        fail("The diagram in README.md is stale. Run: make diagram", 1)
+    if not check:
+        readme.write_text(drawn, "utf-8")
+
+
+def with_diagram(text: str) -> str:
+    """A page with the present diagram between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n```mermaid\n{mermaid()}\n```\n{END}{after}"
+
+
+COMMANDS: tuple[click.Command, ...] = (db, accounts, season, diagram)

@@ -1,0 +1,101 @@
+"""What the dialog is told: the facts, out of what the store knows."""
+
+from datetime import datetime, timedelta
+
+from bot.calendars import today_in_tehran
+from bot.settings import Settings
+from bot.turn import Turn
+from dialogs.machine import revive, step
+from dialogs.vocabulary import Allowance, Asker, Event, Facts, Season, State
+from store.conversations import View
+
+# Codes an hour to one account at the wish of phones that are not its own, so that nobody is pestered.
+OTHER_PHONES_PER_HOUR = 2
+# Requests an hour from one phone that can make the bot text others: more than a clerk's busy hour.
+ASKS_PER_HOUR = 30
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def current_state(view: View, now: datetime) -> State:
+    """Where the conversation stands at this moment, whether or not a sweep has been by."""
+    state = revive(view.state)
+    if view.ends_at is not None and view.ends_at <= now:
+        state, _ = step(state, Event.TIMED_OUT)
+    return state
+
+
+def season_on(view: View, now: datetime) -> Season:
+    """Whether the Umrah operation is on, by Tehran's clock; always, where none is set."""
+    if view.opens is None or view.closes is None:
+        return Season.OPEN
+    today = today_in_tehran(now)
+    if today < view.opens:
+        return Season.OPENS_LATER
+    return Season.OPEN if today <= view.closes else Season.CLOSED
+
+
+def within_hour(view: View, now: datetime) -> bool:
+    """Whether the counts of replies are still of this hour."""
+    return view.hour_began_at is not None and now - view.hour_began_at < HOUR
+
+
+def gather(turn: Turn, flooded: bool) -> Facts:
+    """All that the dialog knows besides the text."""
+    view, counted = turn.view, within_hour(turn.view, turn.now)
+    asker = _asker(view, turn.text.phone)
+    return Facts(
+        season=turn.season,
+        asker=asker,
+        allowance=_allowance(turn, asker, flooded),
+        in_dialog=turn.state is not State.IDLE or view.phone_has_live_code,
+        guess=turn.attempt.guess if turn.attempt else None,
+        opted_out=view.opted_out_at is not None,
+        shrugged_this_hour=view.shrugged if counted else 0,
+        hinted_this_hour=view.hinted if counted else 0,
+    )
+
+
+def _asker(view: View, phone: str) -> Asker:
+    if view.account_id is None:
+        return Asker.STRANGER
+    return Asker.OWNER if view.account_mobile == phone else Asker.OTHER_PHONE
+
+
+def _allowance(turn: Turn, asker: Asker, flooded: bool) -> Allowance:
+    view, settings = turn.view, turn.settings
+    if _is_fresh(view, turn.now, settings):
+        return Allowance.TOO_SOON
+    if asker is Asker.OWNER:
+        spent = view.owner_codes_hour >= settings.codes_per_hour or view.owner_codes_day >= settings.codes_per_day
+    else:
+        spent = flooded or _may_not_ask_for_another(turn)
+    return Allowance.TOO_OFTEN if spent else Allowance.YES
+
+
+def _may_not_ask_for_another(turn: Turn) -> bool:
+    view = turn.view
+    asked = view.asked if within_hour(view, turn.now) else 0
+    return (
+        not turn.settings.other_phones
+        or view.holder_opted_out
+        or view.other_codes_hour >= OTHER_PHONES_PER_HOUR
+        or asked >= ASKS_PER_HOUR
+    )
+
+
+def _is_fresh(view: View, now: datetime, settings: Settings) -> bool:
+    # A code that was used, burned or dropped leaves nothing to wait for.
+    if view.open_code_at is None or view.open_code_expires_at is None or not view.open_code_tries:
+        return False
+    wait = timedelta(seconds=settings.resend_after_seconds)
+    return now < view.open_code_expires_at and now - view.open_code_at < wait
+
+
+def hours_to_wait(turn: Turn) -> int:
+    """How many whole hours until the account's next code, 1 to 24."""
+    view, settings = turn.view, turn.settings
+    oldest, span = view.oldest_owner_code_hour, HOUR
+    if view.owner_codes_day >= settings.codes_per_day:
+        oldest, span = view.oldest_owner_code_day, DAY
+    left = (oldest or turn.now) + span - turn.now
+    return max(1, -(-int(left.total_seconds()) // 3600))

@@ -1,0 +1,1 @@
+"""One module per provider. To add one: a module with a class that keeps ports.Gateway, and its line in build.py."""

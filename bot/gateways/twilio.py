@@ -1,0 +1,140 @@
+"""Twilio: signed webhooks in, its REST API out, status callbacks (https://www.twilio.com/docs/messaging)."""
+
+import logging
+from typing import Any
+from urllib.parse import urlencode
+
+from requests.exceptions import ConnectionError as NotConnected
+from requests.exceptions import RequestException, Timeout
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed
+from bot.settings import Settings
+from store.tables import Rank
+
+API = "https://api.twilio.com"
+# Seconds to connect, and to wait for an answer; the SDK itself would wait for ever.
+TIMEOUT = (3.0, 8.0)
+OPTED_OUT = 21610
+# Answers that say something of our account or of Twilio, not of the text: it may go by another way, or later.
+NOT_THE_TEXT = {401, 403, 404, 408, 429}
+
+RANKS = {
+    "accepted": Rank.ACCEPTED,
+    "scheduled": Rank.ACCEPTED,
+    "queued": Rank.ACCEPTED,
+    "sending": Rank.SENDING,
+    "sent": Rank.SENT,
+    "delivered": Rank.DELIVERED,
+    "read": Rank.DELIVERED,
+    "undelivered": Rank.FAILED,
+    "failed": Rank.FAILED,
+    "canceled": Rank.FAILED,
+}
+
+
+class _HttpClient(TwilioHttpClient):  # type: ignore[misc]
+    """The SDK's client with timeouts, another base address where one is set, and no log of what is sent."""
+
+    def __init__(self, base: str) -> None:
+        silent = logging.getLogger("twilio.silent")
+        silent.disabled = True
+        super().__init__(logger=silent)
+        self.base = base.rstrip("/")
+        self.timeout = TIMEOUT  # requests takes a pair, which the SDK's own check would refuse
+
+    def request(self, method: str, url: str, *rest: Any, **options: Any) -> Response:
+        response: Response = super().request(method, self.base + url.removeprefix(API), *rest, **options)
+        return response
+
+
+class Twilio:
+    """The `twilio` gateway."""
+
+    name = "twilio"
+    heard = Answer(200, '<?xml version="1.0" encoding="UTF-8"?><Response/>', "text/xml; charset=utf-8")
+    noted = Answer(204)
+
+    def __init__(self, settings: Settings) -> None:
+        """Take account, sender and addresses from the settings."""
+        self.validator = RequestValidator(settings.twilio_auth_token)
+        self.sender = settings.twilio_sender
+        self.callback = f"{settings.public_url.rstrip('/')}/webhooks/twilio/receipts"
+        self.client = Client(
+            settings.twilio_api_key_sid or settings.twilio_account_sid,
+            settings.twilio_api_key_secret or settings.twilio_auth_token,
+            settings.twilio_account_sid,
+            http_client=_HttpClient(settings.twilio_api_url),
+        )
+        self.discreet = True  # until the account turns out not to allow it
+
+    def is_authentic(self, call: Call) -> bool:
+        """Whether X-Twilio-Signature was made with our token over this URL and form."""
+        signature = call.headers.get("X-Twilio-Signature")
+        if not signature:
+            return False
+        try:
+            return bool(self.validator.validate(call.url, call.form, signature))
+        except (TypeError, ValueError):  # a URL or a value that the validator can't take
+            return False
+
+    def read_text(self, call: Call) -> Inbound:
+        """From, Body and MessageSid."""
+        sender, name = call.form.get("From", ""), call.form.get("MessageSid", "")
+        if not sender or not 0 < len(name) <= 64:
+            raise Malformed("From and MessageSid are needed")
+        return Inbound(self.name, name, sender, call.form.get("Body", ""))
+
+    def read_receipt(self, call: Call) -> Receipt | None:
+        """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""
+        name = call.form.get("MessageSid", "") or call.form.get("SmsSid", "")
+        if not 0 < len(name) <= 64:
+            raise Malformed("MessageSid is needed")
+        rank = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
+        if rank is None:
+            return None
+        ref = call.query.get("ref", "")
+        known = int(ref) if ref.isascii() and ref.isdigit() and len(ref) < 18 else None
+        return Receipt(self.name, name, rank, call.form.get("ErrorCode", "")[:20] or None, known)
+
+    def send(self, text: Outbound) -> str:
+        """Create a message. Not idempotent at Twilio: after a timeout a second copy may go out."""
+        try:
+            return self._create(text)
+        except TwilioRestException as error:
+            if self.discreet and error.status == 400 and "retention" in str(error.msg).lower():
+                self.discreet = False
+                return self.send(text)
+            raise _failure(error) from None
+        except Timeout:
+            raise SendFailed("timeout", permanent=False) from None
+        except NotConnected:
+            raise SendFailed("no_connection", permanent=False) from None
+        except (RequestException, TwilioException, ValueError, KeyError):
+            # Not an answer of Twilio's: a proxy's page, a cut stream.
+            raise SendFailed("no_sense", permanent=False) from None
+
+    def _create(self, text: Outbound) -> str:
+        service = self.sender.startswith("MG")
+        retention = {"content_retention": "discard", "address_retention": "obfuscate"} if self.discreet else {}
+        message = self.client.messages.create(
+            to=text.to,
+            body=text.text,
+            validity_period=min(text.validity, 36_000),
+            status_callback=f"{self.callback}?{urlencode({'ref': text.ref})}",
+            **({"messaging_service_sid": self.sender} if service else {"from_": self.sender}),
+            **retention,
+        )
+        if not message.sid:
+            raise SendFailed("no_sense", permanent=False)
+        return str(message.sid)
+
+
+def _failure(error: TwilioRestException) -> SendFailed:
+    temporary = error.status in NOT_THE_TEXT or error.status >= 500
+    reason = str(error.code or error.status)
+    return SendFailed(reason, permanent=not temporary, opted_out=error.code == OPTED_OUT)

@@ -1,0 +1,123 @@
+"""What is done again and again.
+
+Every process runs every job: each is harmless twice, and no answer depends on one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from bot.conversation import Conversation
+from bot.courier import Courier
+from bot.log import logger
+from bot.ports import Clock
+from dialogs.vocabulary import State
+from store import codes, conversations, handset, heartbeats, outbox
+from store.engine import Store
+
+LOG = logger("jobs")
+
+# More codes in a minute than a season's busiest can want: requests for others' accounts then wait.
+FLOOD_PER_MINUTE = 3_000
+# A job may be late by this before its run is left out; the scheduler's own default is a second.
+GRACE_SECONDS = 60
+STALE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to do every so many seconds."""
+
+    name: str
+    seconds: int
+    run: Callable[[], object]
+
+
+class Jobs:
+    """The sweeps, and the heartbeat that tells whether they run."""
+
+    def __init__(self, store: Store, clock: Clock, courier: Courier, conversation: Conversation) -> None:
+        """Take what the jobs work on."""
+        self.store, self.clock = store, clock
+        self.courier, self.conversation = courier, conversation
+        self._scheduler: BackgroundScheduler | None = None
+        self._ended: dict[str, datetime] = {}
+
+    def all(self) -> list[Job]:
+        """Every job."""
+        return [
+            Job("codes", 10, self.close_codes),
+            Job("conversations", 30, self.end_conversations),
+            Job("outbox", 2, self.sweep_outbox),
+            Job("flood", 10, self.watch_for_flood),
+            Job("forget", 3600, self.forget),
+            Job("heartbeat", 10, self.beat),
+        ]
+
+    def start(self) -> None:
+        """Run the jobs in a thread of their own."""
+        options = {"coalesce": True, "misfire_grace_time": GRACE_SECONDS, "max_instances": 1}
+        self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults=options)
+        for job in self.all():
+            self._scheduler.add_job(self.safely, "interval", (job,), seconds=job.seconds, id=job.name)
+        self._scheduler.start()
+        self.beat()
+
+    def stop(self) -> None:
+        """End after what runs now."""
+        if self._scheduler:
+            self._scheduler.shutdown(wait=True)
+
+    def safely(self, job: Job) -> None:
+        """Run a job. Whatever it raises is logged and stays here: an escaped error would end the scheduler's thread."""
+        try:
+            job.run()
+            self._ended[job.name] = self.clock()
+        except Exception as error:
+            LOG.error("job_failed", job=job.name, error_seen=error)
+
+    def close_codes(self) -> int:
+        """Close codes whose time is up, and erase what still waits of them."""
+        with self.store.writing() as connection:
+            return codes.close_expired(connection, self.clock())
+
+    def end_conversations(self) -> int:
+        """Bring overdue conversations to rest."""
+        with self.store.writing() as connection:
+            return conversations.end_overdue(connection, self.clock(), State.IDLE)
+
+    def sweep_outbox(self) -> int:
+        """Drop texts that are out of time; have the rest sent."""
+        self.courier.wake()
+        with self.store.reading() as connection:
+            if outbox.oldest_queued(connection) is None:
+                return 0
+        with self.store.writing() as connection:
+            return outbox.drop_expired(connection, self.clock())
+
+    def watch_for_flood(self) -> bool:
+        """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""
+        now = self.clock()
+        with self.store.reading() as connection:
+            sent = codes.sent_since(connection, now - timedelta(minutes=1))
+        flooded = sent > FLOOD_PER_MINUTE
+        if flooded != self.conversation.flooded:
+            LOG.error("flood_alarm" if flooded else "flood_over", codes_in_a_minute=sent)
+        self.conversation.flooded = flooded
+        return flooded
+
+    def forget(self) -> int:
+        """Drop rows that no longer matter."""
+        now = self.clock()
+        with self.store.writing() as connection:
+            dropped = conversations.forget_old(connection, now) + handset.forget_old(connection, now)
+            return dropped + outbox.forget_old(connection, now)
+
+    def beat(self) -> None:
+        """Write down when each job last ran to its end."""
+        ended = self._ended | {"heartbeat": self.clock()}
+        with self.store.writing() as connection:
+            for job, at in ended.items():
+                heartbeats.beat(connection, job, at)

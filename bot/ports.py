@@ -1,0 +1,115 @@
+"""What the bot needs of the world, handed in by whoever builds it: a clock, dice, gateways."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from store.tables import Kind, Rank
+
+Clock = Callable[[], datetime]
+"""The time now, aware, in UTC."""
+
+
+class Dice(Protocol):
+    """Chance, from a source that can't be foretold."""
+
+    def digits(self, number: int) -> str:
+        """So many decimal digits, uniform, leading zeros kept."""
+
+    def password(self, length: int, alphabet: str) -> str:
+        """So many characters of an alphabet, uniform."""
+
+    def token(self) -> str:
+        """A name that nobody else has: 22 characters, 128 bits."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """An HTTP request as a gateway sees it. `url` is the public one, which signatures are made over."""
+
+    url: str
+    headers: Mapping[str, str]
+    form: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
+
+
+class Malformed(Exception):
+    """An authentic call lacks what it must have."""
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """A text that came in. `provider_id` names it for ever, however often the provider sends it."""
+
+    gateway: str
+    provider_id: str
+    sender: str = field(repr=False)
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How far a text has come, as its provider says. `ref` is the text's own id, where the call carries it."""
+
+    gateway: str
+    provider_id: str
+    rank: Rank
+    error: str | None = None
+    ref: int | None = None
+
+
+@dataclass(frozen=True)
+class Outbound:
+    """A text to hand to a provider. `validity` is how many seconds it is still worth delivering."""
+
+    ref: int
+    kind: Kind
+    to: str = field(repr=False)
+    text: str = field(repr=False)
+    validity: int
+
+
+class SendFailed(Exception):
+    """A provider did not take a text.
+
+    `permanent` says that trying again is useless; `reason` is one word for the log and the operator;
+    `opted_out` says that the provider holds a STOP from this number.
+    """
+
+    def __init__(self, reason: str, *, permanent: bool, opted_out: bool = False) -> None:
+        """Say why, and whether to try again."""
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+        self.opted_out = opted_out
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a provider wants to read when its call was taken."""
+
+    status: int
+    body: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class Gateway(Protocol):
+    """A provider, both ways: authenticity, inbound form, receipts, send."""
+
+    name: str
+    heard: Answer
+    noted: Answer
+
+    def is_authentic(self, call: Call) -> bool:
+        """Whether the provider made this call. Never raises."""
+
+    def read_text(self, call: Call) -> Inbound:
+        """The text that a call brings; Malformed where sender or id is missing."""
+
+    def read_receipt(self, call: Call) -> Receipt | None:
+        """What a status call says; None where it says nothing of use; Malformed without an id."""
+
+    def send(self, text: Outbound) -> str:
+        """Hand a text over; the provider's id of it. SendFailed where it was not taken."""

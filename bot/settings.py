@@ -1,0 +1,235 @@
+"""The one reader of the environment. Every missing or bad setting is named at once."""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from dialogs.phrases import LONGEST, languages, say
+from dialogs.segments import size
+
+
+class BadSettings(Exception):
+    """The settings can't be used: one line a fault, each beginning with the setting's name."""
+
+    def __init__(self, faults: list[str]) -> None:
+        """Keep every fault."""
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _switch(value: Any) -> Any:
+    words = {"on": True, "off": False}
+    if isinstance(value, str) and value.lower() not in words:
+        raise ValueError("must be on or off")
+    return words[value.lower()] if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+GatewayName = Literal["twilio", "simulated"]
+Gateways = Annotated[tuple[GatewayName, ...], BeforeValidator(_listed)]
+Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Regions = Annotated[tuple[Region, ...], BeforeValidator(_listed)]
+
+KEPT_KEYS = Path("instance/secret_keys")
+TRIAL_KEY = "trial"
+
+
+class Settings(BaseModel):
+    """Every setting, under the name that it has in the environment, in lower case."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="ignore")
+
+    database_url: str = "sqlite:///instance/ramz.db"
+    secret_keys: str = Field(default="", repr=False)
+    gateways: Gateways = ()
+    public_url: str = Field(default="http://127.0.0.1:8000", pattern=r"^https?://[^\s?#]+$")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    workers: int = Field(default=2, ge=1, le=64)
+    twilio_account_sid: str = ""
+    twilio_auth_token: str = Field(default="", repr=False)
+    twilio_sender: str = ""
+    twilio_api_key_sid: str = ""
+    twilio_api_key_secret: str = Field(default="", repr=False)
+    twilio_api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s?#]+$")
+    default_region: Region = "IR"
+    default_language: str = "fa"
+    allowed_countries: Regions = ("IR",)
+    code_length: int = Field(default=6, ge=6, le=10)
+    code_ttl_seconds: int = Field(default=600, ge=1, le=600)
+    code_tries: int = Field(default=5, ge=1, le=9)
+    resend_after_seconds: int = Field(default=60, ge=0, le=600)
+    codes_per_hour: int = Field(default=5, ge=1, le=1000)
+    codes_per_day: int = Field(default=10, ge=1, le=10000)
+    other_phones: Switch = True
+    fakher_domain: str = Field(default="", pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9-]+)+)?$")
+    support_phone: str = Field(default="", pattern=r"^(\+?[0-9]{3,12})?$")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        return url
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _keys_of_32_bytes(cls, keys: str) -> str:
+        if keys:
+            read_keys(keys)
+        return keys
+
+    @field_validator("default_language")
+    @classmethod
+    def _known_language(cls, language: str) -> str:
+        if language not in languages():
+            raise ValueError(f"must be one of {', '.join(languages())}")
+        return language
+
+    @field_validator("allowed_countries")
+    @classmethod
+    def _at_least_one(cls, countries: tuple[str, ...]) -> tuple[str, ...]:
+        if not countries:
+            raise ValueError("must name at least one country")
+        return countries
+
+    @field_validator("gateways")
+    @classmethod
+    def _simulated_alone(cls, gateways: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(gateways)) < len(gateways):
+            raise ValueError("names a gateway twice")
+        if "simulated" in gateways and len(gateways) > 1:
+            raise ValueError("simulated can't stand beside a real gateway")
+        return gateways
+
+    @model_validator(mode="after")
+    def _code_fits_one_text(self) -> Self:
+        longest = LONGEST | {"code": "9" * self.code_length, "domain": self.fakher_domain}
+        over = max(_excess(say("code_with_domain", language, longest)) for language in languages())
+        if self.fakher_domain and over > 0:
+            raise ValueError(f"FAKHER_DOMAIN: {over} characters too long for a code to fit one text")
+        return self
+
+
+def _excess(text: str) -> int:
+    measured = size(text)
+    return measured.units - measured.limit
+
+
+def read_keys(keys: str) -> dict[str, bytes]:
+    """SECRET_KEYS as key id to key, newest first. ValueError says what is wrong, never a key."""
+    found = dict(_key(part.strip()) for part in keys.split(","))
+    if len(found) < len(keys.split(",")):
+        raise ValueError("two keys have one id")
+    return found
+
+
+def _ids(keys: str) -> list[str]:
+    return [part.partition(":")[0].strip() for part in keys.split(",")]
+
+
+def _key(part: str) -> tuple[str, bytes]:
+    name, colon, value = part.partition(":")
+    if not (colon and name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 32):
+        raise ValueError("must be id:base64[,id:base64…], an id being 1 to 32 letters, digits, - or _")
+    try:
+        key = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"key {name} is not base64") from None
+    if len(key) != 32:
+        raise ValueError(f"key {name} has {len(key)} bytes in place of 32")
+    return name, key
+
+
+def read(environment: Mapping[str, str], **defaults: str) -> Settings:
+    """The settings, from X or the file that X_FILE names, else from `defaults`. BadSettings lists all faults."""
+    faults: list[str] = []
+    values = {name.lower(): value for name, value in defaults.items()}
+    for name in Settings.model_fields:
+        found = _value(name.upper(), environment, faults)
+        if found:
+            values[name] = found
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        faults += [_fault(detail) for detail in error.errors(include_input=False, include_url=False)]
+    if faults:
+        raise BadSettings(faults)
+    return settings
+
+
+def _value(name: str, environment: Mapping[str, str], faults: list[str]) -> str:
+    path = environment.get(f"{name}_FILE", "")
+    if not path or environment.get(name):
+        return environment.get(name, "").strip()
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{name}_FILE: cannot be read ({type(error).__name__})")
+        return ""
+
+
+def _fault(detail: Any) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{str(detail['loc'][0]).upper()}: {message}" if detail["loc"] else message
+
+
+REQUIRED = ("secret_keys", "gateways")
+REQUIRED_BY: dict[str, tuple[str, ...]] = {
+    "twilio": ("twilio_account_sid", "twilio_auth_token", "twilio_sender"),
+    "simulated": (),
+}
+
+
+def read_for_service(environment: Mapping[str, str]) -> Settings:
+    """The settings of a service for real people, whole and safe. BadSettings lists all faults."""
+    faults: list[str] = []
+    try:
+        settings = read(environment)
+    except BadSettings as bad:
+        faults, settings = bad.faults, None
+    given = settings or Settings.model_construct(**_raw(environment, faults))
+    faults += _missing(given)
+    if faults or settings is None:
+        raise BadSettings(sorted(faults))
+    return settings
+
+
+def _raw(environment: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+    # Good enough to see what is missing beside what is bad.
+    ignored: list[str] = []
+    values: dict[str, Any] = {name: _value(name.upper(), environment, ignored) for name in Settings.model_fields}
+    values["gateways"] = _listed(values["gateways"])
+    bad = {fault.partition(":")[0].removesuffix("_FILE").lower() for fault in faults}
+    return values | {name: "bad" for name in bad & values.keys() if not values[name]}
+
+
+def _missing(settings: Settings) -> list[str]:
+    names = list(REQUIRED)
+    for gateway in settings.gateways:
+        names += REQUIRED_BY.get(gateway, ())
+    missing = [f"{name.upper()}: missing" for name in names if not getattr(settings, name)]
+    if TRIAL_KEY in _ids(settings.secret_keys):
+        missing.append("SECRET_KEYS: are the trial's, made by make run")
+    half = bool(settings.twilio_api_key_sid) != bool(settings.twilio_api_key_secret)
+    return missing + ["TWILIO_API_KEY_SID, TWILIO_API_KEY_SECRET: one without the other"] * half
+
+
+def kept_keys(path: Path = KEPT_KEYS) -> str:
+    """The keys of a trial, made and kept the first time; readable by their owner alone. `make serve` refuses them."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = base64.b64encode(secrets.token_bytes(32)).decode()
+        path.touch(mode=0o600)
+        path.write_text(f"{TRIAL_KEY}:{fresh}\n", "utf-8")
+    return path.read_text("utf-8").strip()

@@ -1,0 +1,39 @@
+"""What the bot says: a phrase key, a language and parameters make a text. The phrases are data, in languages/."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+# The longest a parameter can be, so that every phrase can be measured at its longest.
+LONGEST: dict[str, str] = {
+    "code": "9876543210",
+    "minutes": "10",
+    "hours": "24",
+    "tries": "9",
+    "digits": "10",
+    "password": "k7mw4qtz9hdx",
+    "phone": "+982112345678",
+    "date": "2026/08/14",
+    "domain": "d" * 17,
+}
+
+# Handed over as they are: they are typed in, dialled or read by a machine.
+_VERBATIM = {"code", "password", "phone", "domain"}
+
+
+@cache
+def languages() -> Mapping[str, Mapping[str, Any]]:
+    """Every language file's content, by its name (`fa`, `en`, …)."""
+    folder = files("dialogs") / "languages"
+    found = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {name.removesuffix(".toml"): tomllib.loads((folder / name).read_text("utf-8")) for name in found}
+
+
+def say(phrase: str, language: str, parameters: Mapping[str, str]) -> str:
+    """The text of a phrase. Numbers in it are written in the language's digits, but for what is to be typed."""
+    book = languages()[language]
+    digits = str.maketrans("0123456789", book["digits"])
+    shown = {name: value if name in _VERBATIM else value.translate(digits) for name, value in parameters.items()}
+    return str(book["phrases"][phrase]).format_map(shown)

@@ -1,0 +1,85 @@
+"""The recovery table: state, event, next state, effects. The diagram in README.md is drawn from it.
+
+STAY keeps the state. ANYWHERE holds in every state that has no arrow of its own for the event.
+"""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from dialogs.vocabulary import (
+    BurnCode,
+    DropCode,
+    Effect,
+    Event,
+    Hint,
+    LockAccount,
+    Notify,
+    OptIn,
+    OptOut,
+    Say,
+    SendCode,
+    SetNewPassword,
+    Shrug,
+    State,
+)
+
+STAY = None
+
+
+class Arrow(NamedTuple):
+    """Where an event leads and what is done on the way."""
+
+    target: State | None
+    effects: tuple[Effect, ...] = ()
+
+
+TABLE: dict[State, dict[Event, Arrow]] = {
+    State.IDLE: {
+        Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("ask_national_id"))),
+        Event.ASKED_WITH_INVALID_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("invalid_national_id"))),
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("help"),)),
+    },
+    State.AWAITING_ID: {
+        Event.ASKED_FROM_OTHER_PHONE: Arrow(State.IDLE, (OptIn(), SendCode(), Hint("neutral"))),
+        Event.ASKED_IN_VAIN: Arrow(State.IDLE, (OptIn(), Hint("neutral"))),
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_national_id"),)),
+    },
+    State.AWAITING_CODE: {
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_code"),)),
+    },
+}
+
+ANYWHERE: dict[Event, Arrow] = {
+    Event.ASKED: Arrow(State.AWAITING_CODE, (OptIn(), SendCode())),
+    Event.ASKED_TOO_SOON: Arrow(State.AWAITING_CODE, (OptIn(), Hint("code_already_sent"))),
+    Event.ASKED_TOO_OFTEN: Arrow(STAY, (OptIn(), Hint("too_many_codes"))),
+    Event.ASKED_FROM_OTHER_PHONE: Arrow(STAY, (OptIn(), SendCode(), Hint("neutral"))),
+    Event.ASKED_FROM_OTHER_PHONE_UNHEARD: Arrow(STAY, (SendCode(),)),
+    Event.ASKED_IN_VAIN: Arrow(STAY, (OptIn(), Hint("neutral"))),
+    Event.ASKED_WITHOUT_ID: Arrow(STAY, (OptIn(), Hint("ask_national_id"))),
+    Event.ASKED_WITH_INVALID_ID: Arrow(STAY, (OptIn(), Hint("invalid_national_id"))),
+    Event.ASKED_WITH_SEVERAL_IDS: Arrow(STAY, (OptIn(), Hint("one_id_only"))),
+    Event.ASKED_WITH_FOREIGN_ID: Arrow(STAY, (OptIn(), Hint("refer_office"))),
+    Event.ASKED_BEFORE_SEASON: Arrow(STAY, (OptIn(), Hint("season_opens"))),
+    Event.ASKED_OUT_OF_SEASON: Arrow(STAY, (OptIn(), Hint("season_closed"))),
+    Event.OFFERED_OWN_PASSWORD: Arrow(STAY, (Hint("own_password_at_fakher"),)),
+    Event.RIGHT_CODE: Arrow(State.IDLE, (SetNewPassword(), Notify("password_changed"))),
+    Event.WRONG_CODE: Arrow(STAY, (Say("wrong_code"),)),
+    Event.LAST_WRONG_CODE: Arrow(State.IDLE, (BurnCode(), Say("code_burned"))),
+    Event.LOCKING_WRONG_CODE: Arrow(State.IDLE, (BurnCode(), LockAccount(), Say("recovery_locked"))),
+    Event.NO_LIVE_CODE: Arrow(State.IDLE, (Hint("no_live_code"),)),
+    Event.HELP: Arrow(STAY, (Hint("help"),)),
+    Event.CANCEL: Arrow(State.IDLE, (DropCode(), Say("cancelled"))),
+    Event.NOTHING_TO_CANCEL: Arrow(STAY, (Hint("nothing_to_cancel"),)),
+    Event.STOP: Arrow(State.IDLE, (DropCode(), OptOut(), Say("opted_out"))),
+    Event.START: Arrow(STAY, (OptIn(), Hint("opted_in"))),
+    Event.UNANSWERED: Arrow(STAY),
+    Event.TIMED_OUT: Arrow(State.IDLE),
+}
+
+# How long a state holds. An open code conversation lasts as long as its code can.
+LASTS: dict[State, timedelta] = {State.AWAITING_ID: timedelta(minutes=10), State.AWAITING_CODE: timedelta(minutes=10)}
+
+# Raised when a state is renamed or dropped; RENAMED then says what an older row's state is called now.
+VERSION = 1
+RENAMED: dict[str, State] = {}

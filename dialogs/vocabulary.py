@@ -1,0 +1,211 @@
+"""The words that the dialog is written in: states, events, effects, and what is known when a text is read."""
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+
+class State(StrEnum):
+    """Where one phone's conversation stands. IDLE holds for ever; every other state ends by itself."""
+
+    IDLE = auto()
+    AWAITING_ID = auto()
+    AWAITING_CODE = auto()
+
+
+class Event(StrEnum):
+    """What a text turned out to mean, with every condition folded into the name."""
+
+    # A request for a code, by the keyword, the national ID or both.
+    ASKED = auto()  # from the registered mobile, within all limits
+    ASKED_TOO_SOON = auto()  # the last code is still fresh and live
+    ASKED_TOO_OFTEN = auto()  # the hour's or the day's codes are used up
+    ASKED_FROM_OTHER_PHONE = auto()  # the code goes to the registered mobile all the same
+    ASKED_FROM_OTHER_PHONE_UNHEARD = auto()  # the same, and this phone has had its replies for the hour
+    ASKED_IN_VAIN = auto()  # unknown ID, inactive, locked, or another phone beyond its limits
+    ASKED_WITHOUT_ID = auto()
+    ASKED_WITH_INVALID_ID = auto()
+    ASKED_WITH_SEVERAL_IDS = auto()
+    ASKED_WITH_FOREIGN_ID = auto()  # twelve digits: a foreign national's identifier
+    ASKED_BEFORE_SEASON = auto()  # the opening date is known
+    ASKED_OUT_OF_SEASON = auto()  # it is not
+    OFFERED_OWN_PASSWORD = auto()  # a password of their own, where the operator does not allow it by text
+
+    # A code, texted back.
+    RIGHT_CODE = auto()
+    WRONG_CODE = auto()
+    LAST_WRONG_CODE = auto()  # the code's last try
+    LOCKING_WRONG_CODE = auto()  # the account's last failure in a row
+    NO_LIVE_CODE = auto()  # expired, used, voided, or never sent to this phone
+
+    # Words that hold in every state.
+    HELP = auto()
+    CANCEL = auto()
+    NOTHING_TO_CANCEL = auto()
+    STOP = auto()
+    START = auto()
+
+    NOT_UNDERSTOOD = auto()
+    UNANSWERED = auto()  # opted out, or has had its replies for the hour
+    TIMED_OUT = auto()  # the state's time has passed
+
+
+@dataclass(frozen=True)
+class SendCode:
+    """A new one-time password to the registered mobile; it voids the older one."""
+
+
+@dataclass(frozen=True)
+class SetNewPassword:
+    """A generated, temporary password, set and texted to the registered mobile."""
+
+
+@dataclass(frozen=True)
+class DropCode:
+    """The codes that were sent to this phone are no longer good."""
+
+
+@dataclass(frozen=True)
+class BurnCode:
+    """The code has no try left; a new one can be asked for."""
+
+
+@dataclass(frozen=True)
+class LockAccount:
+    """No code works for the account until staff unlock it."""
+
+
+@dataclass(frozen=True)
+class OptOut:
+    """Nothing more is sent to this phone until it asks again."""
+
+
+@dataclass(frozen=True)
+class OptIn:
+    """The phone consents to being texted."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """A reply to the phone that texted, by its phrase key."""
+
+    phrase: str
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A reply that moves nothing forward, so only a few an hour go to one phone."""
+
+    phrase: str
+
+
+@dataclass(frozen=True)
+class Shrug:
+    """A reply to what was not understood, which may be another bot: the fewest an hour go to one phone."""
+
+    phrase: str
+
+
+@dataclass(frozen=True)
+class Notify:
+    """A notice to the registered mobile of the account."""
+
+    phrase: str
+
+
+Effect = SendCode | SetNewPassword | DropCode | BurnCode | LockAccount | OptOut | OptIn | Say | Hint | Shrug | Notify
+
+
+class Intent(StrEnum):
+    """What a text asks for, read by itself, before anything is known of its sender."""
+
+    RECOVER = auto()
+    CHANGE = auto()
+    CODE = auto()
+    HELP = auto()
+    CANCEL = auto()
+    OPT_OUT = auto()
+    OPT_IN = auto()
+    STAFF_RESET = auto()
+    STAFF_STATUS = auto()
+    STAFF_UNLOCK = auto()
+    STAFF_STATS = auto()
+    UNKNOWN = auto()
+
+
+class Naming(StrEnum):
+    """How a text names a person."""
+
+    NOBODY = auto()
+    ONE = auto()
+    SEVERAL = auto()
+    INVALID = auto()
+    FOREIGN = auto()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A text, understood as far as it goes by itself. It holds no part of the text but these.
+
+    `national_id` is ten ASCII digits with a right check digit, present just when `naming` is ONE.
+    `code` is a lone run of as many digits as a code has, in ASCII. `language` is a language
+    file's name where the text tells, else None. `own_password` says that a password of the
+    sender's own follows a code.
+    """
+
+    intent: Intent
+    naming: Naming = Naming.NOBODY
+    national_id: str | None = None
+    code: str | None = None
+    language: str | None = None
+    own_password: bool = False
+
+    def __repr__(self) -> str:
+        return f"Heard({self.intent}, {self.naming}, code={self.code is not None}, language={self.language})"
+
+
+class Season(StrEnum):
+    """Whether the Umrah operation is on."""
+
+    OPEN = auto()
+    OPENS_LATER = auto()
+    CLOSED = auto()
+
+
+class Asker(StrEnum):
+    """Whose account a request names, as seen from the phone that asks."""
+
+    OWNER = auto()  # the registered mobile of an account in good standing
+    OTHER_PHONE = auto()  # an account in good standing, another phone
+    STRANGER = auto()  # unknown, inactive or locked
+
+
+class Allowance(StrEnum):
+    """Whether a code may be sent now."""
+
+    YES = auto()
+    TOO_SOON = auto()
+    TOO_OFTEN = auto()
+
+
+class Guess(StrEnum):
+    """What became of a code that was texted back; the try is spent by then."""
+
+    RIGHT = auto()
+    WRONG = auto()
+    LAST = auto()
+    LOCKING = auto()
+    NO_LIVE_CODE = auto()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the dialog knows besides the text. `*_this_hour` count replies to this phone."""
+
+    season: Season = Season.OPEN
+    asker: Asker = Asker.STRANGER
+    allowance: Allowance = Allowance.YES
+    in_dialog: bool = False  # a conversation is open, or a code sent to this phone is live
+    guess: Guess | None = None
+    opted_out: bool = False
+    shrugged_this_hour: int = 0
+    hinted_this_hour: int = 0

@@ -1,0 +1,14 @@
+"""What is remembered: tables, and one module per noun with the statements that read and change it.
+
+engine.py         one engine, two databases: SQLite and PostgreSQL
+tables.py         the tables, as SQLModel classes
+accounts.py       the holders of accounts, and their import
+codes.py          one-time passwords: issue, try, close
+conversations.py  where each phone's dialog stands, and what the dialog must know
+inbox.py          the texts already heard, by their provider's id
+outbox.py         the texts to be sent, from queued to delivered
+seasons.py        when the Umrah operation is on
+handset.py        what the simulated carrier delivered
+heartbeats.py     when each job last ran
+migrations/       how the tables came to be (Alembic)
+"""

@@ -1,0 +1,113 @@
+"""One-time passwords: issued, tried and closed by statements that say by their row count who won."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from store.conversations import Overtaken
+from store.tables import Account, Code, Fate, Outbox, Rank, table
+
+CODE, ACCOUNT, OUTBOX = table(Code), table(Account), table(Outbox)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A live code, one try of which has just been spent."""
+
+    id: str
+    account_id: int
+    key_id: str
+    digest: bytes
+    tries_left: int
+
+
+ISSUE = insert(CODE)
+_HOLDER = exists().where(
+    ACCOUNT.c.id == CODE.c.account_id,
+    ACCOUNT.c.mobile == CODE.c.phone,
+    ACCOUNT.c.active.is_(True),
+    ACCOUNT.c.locked_at.is_(None),
+)
+SPEND = (
+    update(CODE)
+    .where(
+        CODE.c.phone == bindparam("sent_to"),
+        CODE.c.expires_at > bindparam("now", type_=CODE.c.expires_at.type),
+        CODE.c.closed_at.is_(None),
+        CODE.c.tries_left > 0,
+        _HOLDER,
+    )
+    .values(tries_left=CODE.c.tries_left - 1)
+    .returning(CODE.c.id, CODE.c.account_id, CODE.c.key_id, CODE.c.digest, CODE.c.tries_left)
+)
+CLOSE = (
+    update(CODE)
+    .where(CODE.c.id == bindparam("code"), CODE.c.closed_at.is_(None))
+    .values(closed_at=bindparam("now"), fate=bindparam("why"))
+)
+# A text that waits with a code in it dies with the code.
+DROP_TEXTS = (
+    update(OUTBOX)
+    .where(OUTBOX.c.code_id == bindparam("code"), OUTBOX.c.rank == Rank.QUEUED)
+    .values(rank=Rank.DROPPED, secret=None, ended_at=bindparam("now"), error=bindparam("why"))
+)
+
+
+def issue(connection: Connection, row: dict[str, Any]) -> None:
+    """Write a new code; Overtaken where the account has another live one, written meanwhile."""
+    try:
+        connection.execute(ISSUE, row)
+    except IntegrityError as conflict:
+        raise Overtaken from conflict
+
+
+def spend(connection: Connection, phone: str, now: datetime) -> list[Tried]:
+    """Spend one try of every live code that was sent to a phone, before any is compared.
+
+    Usually one; two where a mobile is registered for two accounts.
+    """
+    return [Tried(*row) for row in connection.execute(SPEND, {"sent_to": phone, "now": now})]
+
+
+def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bool:
+    """Close a code that is still open, with its unsent text; whether this call was the one."""
+    done = connection.execute(CLOSE, {"code": code_id, "why": fate, "now": now}).rowcount == 1
+    if done:
+        connection.execute(DROP_TEXTS, {"code": code_id, "why": fate, "now": now})
+    return done
+
+
+def close_at(connection: Connection, phone: str, now: datetime) -> None:
+    """Close every open code that was sent to a phone, because its owner cancelled."""
+    found = connection.execute(select(CODE.c.id).where(CODE.c.phone == phone, CODE.c.closed_at.is_(None)))
+    for code_id in found.scalars().all():
+        close(connection, code_id, Fate.CANCELLED, now)
+
+
+def count_failure(connection: Connection, account_ids: list[int]) -> int:
+    """Count one more failure in a row for each account; the highest count among them."""
+    counted = update(ACCOUNT).where(ACCOUNT.c.id.in_(account_ids)).values(failures=ACCOUNT.c.failures + 1)
+    failures: list[int] = list(connection.execute(counted.returning(ACCOUNT.c.failures)).scalars())
+    return max(failures)
+
+
+def lock_accounts(connection: Connection, account_ids: list[int], failures: int, now: datetime) -> None:
+    """Disable recovery for those of the accounts that have failed so often in a row."""
+    failing = update(ACCOUNT).where(ACCOUNT.c.id.in_(account_ids), ACCOUNT.c.failures >= failures)
+    connection.execute(failing.values(locked_at=now))
+
+
+def close_expired(connection: Connection, now: datetime, most: int = 500) -> int:
+    """Close codes whose time or tries ran out, with their unsent texts; how many there were."""
+    late = select(CODE.c.id, CODE.c.tries_left).where(CODE.c.closed_at.is_(None))
+    late = late.where((CODE.c.expires_at <= now) | (CODE.c.tries_left <= 0)).limit(most)
+    found = connection.execute(late).all()
+    return sum(close(connection, row.id, Fate.EXPIRED if row.tries_left else Fate.BURNED, now) for row in found)
+
+
+def sent_since(connection: Connection, since: datetime) -> int:
+    """How many codes were issued since a time, over all accounts."""
+    return connection.execute(select(func.count()).select_from(CODE).where(CODE.c.created_at > since)).scalar_one()

@@ -1,0 +1,196 @@
+"""Where each phone's dialog stands, and all that the dialog must know, in one statement."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, literal, or_, select, update
+
+from store.dialect import insert_or_skip
+from store.tables import Account, Code, Conversation, Inbox, Season, table
+
+CONVERSATION, ACCOUNT, CODE = table(Conversation), table(Account), table(Code)
+SEASON, INBOX = table(Season), table(Inbox)
+KEPT = timedelta(days=30)
+
+
+class Overtaken(Exception):
+    """Another text changed what this one was decided on: decide again."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What is known when a text is read. `account_*` and the codes belong to the national ID in the text."""
+
+    already_heard: bool
+    version: int | None
+    state: str
+    language: str | None
+    ends_at: datetime | None
+    opted_out_at: datetime | None
+    hour_began_at: datetime | None
+    asked: int
+    hinted: int
+    shrugged: int
+    opens: date | None
+    closes: date | None
+    account_id: int | None
+    account_mobile: str | None
+    account_language: str | None
+    open_code_id: str | None
+    open_code_at: datetime | None
+    open_code_expires_at: datetime | None
+    open_code_tries: int | None
+    owner_codes_hour: int
+    owner_codes_day: int
+    other_codes_hour: int
+    oldest_owner_code_hour: datetime | None
+    oldest_owner_code_day: datetime | None
+    holder_opted_out: bool
+    phone_has_live_code: bool
+    phone_language: str | None
+
+
+def _codes(*conditions: Any, what: Any = None) -> Any:
+    counted = select(func.count() if what is None else what).where(CODE.c.account_id == ACCOUNT.c.id, *conditions)
+    return counted.correlate(ACCOUNT).scalar_subquery()
+
+
+def _view() -> Any:
+    one = select(literal(1).label("one")).subquery()
+    opened = CODE.alias("opened")
+    holder = CONVERSATION.alias("holder")
+    sent = CODE.alias("sent")
+    here = ACCOUNT.alias("here")
+    phone: Any = bindparam("phone")
+    now: Any = bindparam("now", type_=CODE.c.created_at.type)
+    hour, day = (bindparam(name, type_=CODE.c.created_at.type) for name in ("hour_ago", "day_ago"))
+    by_owner, by_other = CODE.c.by_owner.is_(True), CODE.c.by_owner.is_(False)
+    known = exists().where(INBOX.c.gateway == bindparam("gateway"), INBOX.c.provider_id == bindparam("provider_id"))
+    live = exists().where(
+        sent.c.phone == phone, sent.c.expires_at > now, sent.c.closed_at.is_(None), sent.c.tries_left > 0
+    )
+    spoken = select(here.c.language).where(here.c.mobile == phone).order_by(here.c.id).limit(1).scalar_subquery()
+    standing = and_(
+        ACCOUNT.c.national_id == bindparam("national_id"), ACCOUNT.c.active.is_(True), ACCOUNT.c.locked_at.is_(None)
+    )
+    since_hour, since_day = CODE.c.created_at > hour, CODE.c.created_at > day
+    return (
+        select(
+            known.label("already_heard"),
+            CONVERSATION.c.version,
+            func.coalesce(CONVERSATION.c.state, "").label("state"),
+            CONVERSATION.c.language,
+            CONVERSATION.c.ends_at,
+            CONVERSATION.c.opted_out_at,
+            CONVERSATION.c.hour_began_at,
+            func.coalesce(CONVERSATION.c.asked, 0).label("asked"),
+            func.coalesce(CONVERSATION.c.hinted, 0).label("hinted"),
+            func.coalesce(CONVERSATION.c.shrugged, 0).label("shrugged"),
+            SEASON.c.opens,
+            SEASON.c.closes,
+            ACCOUNT.c.id.label("account_id"),
+            ACCOUNT.c.mobile.label("account_mobile"),
+            ACCOUNT.c.language.label("account_language"),
+            opened.c.id.label("open_code_id"),
+            opened.c.created_at.label("open_code_at"),
+            opened.c.expires_at.label("open_code_expires_at"),
+            opened.c.tries_left.label("open_code_tries"),
+            _codes(by_owner, since_hour).label("owner_codes_hour"),
+            _codes(by_owner, since_day).label("owner_codes_day"),
+            _codes(by_other, since_hour).label("other_codes_hour"),
+            _codes(by_owner, since_hour, what=func.min(CODE.c.created_at)).label("oldest_owner_code_hour"),
+            _codes(by_owner, since_day, what=func.min(CODE.c.created_at)).label("oldest_owner_code_day"),
+            holder.c.opted_out_at.is_not(None).label("holder_opted_out"),
+            live.label("phone_has_live_code"),
+            spoken.label("phone_language"),
+        )
+        .select_from(one)
+        .outerjoin(CONVERSATION, CONVERSATION.c.phone == phone)
+        .outerjoin(SEASON, SEASON.c.id == 1)
+        .outerjoin(ACCOUNT, standing)
+        .outerjoin(opened, and_(opened.c.account_id == ACCOUNT.c.id, opened.c.closed_at.is_(None)))
+        .outerjoin(holder, holder.c.phone == ACCOUNT.c.mobile)
+    )
+
+
+VIEW = _view()
+LOCK = select(CONVERSATION.c.version).where(CONVERSATION.c.phone == bindparam("phone")).with_for_update()
+BEGIN = insert_or_skip(CONVERSATION)
+MOVE = (
+    update(CONVERSATION)
+    .where(CONVERSATION.c.phone == bindparam("of"), CONVERSATION.c.version == bindparam("seen"))
+    .values({name: bindparam(name) for name in CONVERSATION.c.keys() if name != "phone"})
+)
+
+
+def view(
+    connection: Connection, *, phone: str, national_id: str | None, gateway: str, provider_id: str, now: datetime
+) -> View:
+    """What is known of a phone, and of the account that its text names."""
+    row = connection.execute(
+        VIEW,
+        {
+            "phone": phone,
+            "national_id": national_id,
+            "gateway": gateway,
+            "provider_id": provider_id,
+            "now": now,
+            "hour_ago": now - timedelta(hours=1),
+            "day_ago": now - timedelta(days=1),
+        },
+    ).one()
+    return View(*row)
+
+
+def lock(connection: Connection, phone: str) -> None:
+    """Hold back every other text from this phone until the transaction ends."""
+    connection.execute(LOCK, {"phone": phone})
+
+
+def move(connection: Connection, phone: str, seen: int | None, values: dict[str, Any]) -> None:
+    """Write where the conversation stands now, if nothing has changed it since version `seen`; else Overtaken."""
+    if seen is None:
+        done = connection.execute(BEGIN, {"phone": phone, "version": 1, **values})
+    else:
+        done = connection.execute(MOVE, {"of": phone, "seen": seen, "version": seen + 1, **values})
+    if done.rowcount != 1:
+        raise Overtaken
+
+
+def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_version: int) -> None:
+    """Remember that a phone wants no texts, as its provider tells us."""
+    values = {
+        "phone": phone,
+        "version": 1,
+        "state": idle,
+        "table_version": table_version,
+        "heard_at": now,
+        "hour_began_at": now,
+        "asked": 0,
+        "hinted": 0,
+        "shrugged": 0,
+    }
+    connection.execute(insert_or_skip(CONVERSATION), values)
+    connection.execute(
+        update(CONVERSATION)
+        .where(CONVERSATION.c.phone == phone)
+        .values(opted_out_at=now, version=CONVERSATION.c.version + 1)
+    )
+
+
+def end_overdue(connection: Connection, now: datetime, idle: str) -> int:
+    """Bring conversations whose time has passed to rest; how many there were."""
+    overdue = update(CONVERSATION).where(CONVERSATION.c.ends_at <= now)
+    return connection.execute(overdue.values(state=idle, ends_at=None, version=CONVERSATION.c.version + 1)).rowcount
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop what no longer matters: phones long silent that have not opted out, and ids of texts long heard."""
+    silent = and_(
+        CONVERSATION.c.heard_at < now - KEPT,
+        CONVERSATION.c.opted_out_at.is_(None),
+        or_(CONVERSATION.c.ends_at.is_(None), CONVERSATION.c.ends_at <= now),
+    )
+    phones = connection.execute(delete(CONVERSATION).where(silent)).rowcount
+    return phones + connection.execute(delete(INBOX).where(INBOX.c.heard_at < now - KEPT)).rowcount

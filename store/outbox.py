@@ -1,0 +1,180 @@
+"""The texts to be sent. A text is claimed by moving its due time on: a process that dies holding one gives it back."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+
+from store.tables import FINAL, Outbox, Rank, table
+
+OUTBOX = table(Outbox)
+UTC_TYPE = OUTBOX.c.due_at.type
+# A literal, so that the partial indexes on what is queued are used.
+_QUEUED = OUTBOX.c.rank == literal_column(str(int(Rank.QUEUED)))
+KEPT = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A text that is this process's to send until its lease ends."""
+
+    id: int
+    kind: int
+    phone: str
+    language: str
+    phrase: str
+    parameters: dict[str, str]
+    secret: bytes | None
+    origin: str
+    attempts: int
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Claimed({self.id}, {self.phrase}, attempt {self.attempts})"
+
+
+_NOW = bindparam("now", type_=UTC_TYPE)
+_DUE = (
+    select(OUTBOX.c.id)
+    .where(_QUEUED, OUTBOX.c.due_at <= _NOW, OUTBOX.c.expires_at > _NOW)
+    .order_by(OUTBOX.c.kind, OUTBOX.c.due_at)
+    .limit(bindparam("most"))
+)
+QUEUE = insert(OUTBOX).inline()
+CLAIM = (
+    update(OUTBOX)
+    .where(OUTBOX.c.id.in_(_DUE.with_for_update(skip_locked=True)))
+    .values(due_at=bindparam("until", type_=UTC_TYPE), attempts=OUTBOX.c.attempts + 1)
+    .returning(*(OUTBOX.c[name] for name in Claimed.__dataclass_fields__))
+)
+ACCEPT = (
+    update(OUTBOX)
+    .where(OUTBOX.c.id == bindparam("text"))
+    .values(
+        rank=case((OUTBOX.c.rank < Rank.ACCEPTED, int(Rank.ACCEPTED)), else_=OUTBOX.c.rank),
+        secret=None,
+        accepted_at=bindparam("at", type_=UTC_TYPE),
+        gateway=bindparam("by"),
+        provider_id=bindparam("as"),
+    )
+)
+RETRY = (
+    update(OUTBOX)
+    .where(OUTBOX.c.id == bindparam("text"), _QUEUED)
+    .values(due_at=bindparam("at", type_=UTC_TYPE), error=bindparam("why"))
+)
+GIVE_UP = (
+    update(OUTBOX)
+    .where(OUTBOX.c.id == bindparam("text"), OUTBOX.c.rank < FINAL)
+    .values(
+        rank=int(Rank.FAILED),
+        secret=None,
+        gateway=bindparam("by"),
+        ended_at=bindparam("at", type_=UTC_TYPE),
+        error=bindparam("why"),
+    )
+)
+
+
+def queue(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Write texts to be sent, all in one statement."""
+    if rows:
+        connection.execute(QUEUE, rows)
+
+
+def is_due(connection: Connection, now: datetime) -> bool:
+    """Whether any text waits to be sent now."""
+    return connection.execute(_DUE, {"now": now, "most": 1}).first() is not None
+
+
+def claim(connection: Connection, now: datetime, most: int, lease: timedelta) -> list[Claimed]:
+    """Take up to `most` due texts, codes before notices; each is one process's until the lease ends."""
+    rows = connection.execute(CLAIM, {"now": now, "until": now + lease, "most": most}).all()
+    return sorted((Claimed(*row) for row in rows), key=lambda text: (text.kind, text.id))
+
+
+def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note that providers took these texts, and erase their secrets. Keys: text, by, as, at."""
+    connection.execute(ACCEPT, rows)
+
+
+def retry(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note when to try these texts again. Keys: text, at, why."""
+    connection.execute(RETRY, rows)
+
+
+def give_up(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note that these texts can't be delivered, and erase their secrets. Keys: text, by, at, why."""
+    connection.execute(GIVE_UP, rows)
+
+
+def receive_receipt(
+    connection: Connection,
+    gateway: str,
+    provider_id: str,
+    rank: Rank,
+    now: datetime,
+    error: str | None = None,
+    ref: int | None = None,
+) -> bool:
+    """Raise a text's rank as a receipt says; False where no text is known by it.
+
+    Receipts come late, twice and out of order, so a lower or equal rank changes nothing. `ref` is the
+    text's own id, which finds it even before its provider's id has been written.
+    """
+    same: ColumnElement[bool] = (OUTBOX.c.gateway == gateway) & (OUTBOX.c.provider_id == provider_id)
+    if ref is not None:
+        same = or_(same, (OUTBOX.c.id == ref) & OUTBOX.c.provider_id.is_(None))
+    raised = update(OUTBOX).where(same, OUTBOX.c.rank < rank, OUTBOX.c.rank < FINAL)
+    changes: dict[str, Any] = {"rank": int(rank), "secret": None}
+    if rank is Rank.SENT:
+        changes["sent_at"] = now
+    if rank >= FINAL:
+        changes.update(ended_at=now, error=error)
+    if connection.execute(raised.values(changes)).rowcount:
+        return True
+    return connection.execute(select(OUTBOX.c.id).where(same)).first() is not None
+
+
+def drop_expired(connection: Connection, now: datetime) -> int:
+    """Drop what was not sent in time, with its secrets; how many there were."""
+    late = update(OUTBOX).where(_QUEUED, OUTBOX.c.expires_at <= now)
+    return connection.execute(
+        late.values(rank=int(Rank.DROPPED), secret=None, ended_at=now, error=func.coalesce(OUTBOX.c.error, "expired"))
+    ).rowcount
+
+
+def drop_to(connection: Connection, phone: str, now: datetime) -> None:
+    """Drop what still waits to be sent to a phone that has opted out."""
+    waiting = update(OUTBOX).where(_QUEUED, OUTBOX.c.phone == phone)
+    connection.execute(waiting.values(rank=int(Rank.DROPPED), secret=None, ended_at=now, error="opted_out"))
+
+
+def oldest_queued(connection: Connection) -> datetime | None:
+    """When the text that waits longest was written."""
+    oldest: datetime | None = connection.execute(select(func.min(OUTBOX.c.created_at)).where(_QUEUED)).scalar_one()
+    return oldest
+
+
+def count_by_rank(connection: Connection, since: datetime) -> dict[Rank, int]:
+    """How many texts of the time since stand at each rank."""
+    counted = select(OUTBOX.c.rank, func.count()).where(OUTBOX.c.created_at > since).group_by(OUTBOX.c.rank)
+    return {Rank(rank): number for rank, number in connection.execute(counted)}
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop texts that no season's report needs any more."""
+    return connection.execute(delete(OUTBOX).where(OUTBOX.c.created_at < now - KEPT, OUTBOX.c.rank >= FINAL)).rowcount

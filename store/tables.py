@@ -1,0 +1,265 @@
+"""The tables. Times are aware UTC; SQLModel's tables don't validate, so what is written is checked at the edges."""
+
+from datetime import UTC, date, datetime
+from enum import IntEnum, StrEnum, auto
+from typing import Any, ClassVar
+
+from sqlalchemy import CheckConstraint, Column, DateTime, Dialect, Index, LargeBinary, Table, text
+from sqlalchemy.types import JSON, TypeDecorator
+from sqlmodel import Field, SQLModel
+
+METADATA = SQLModel.metadata
+METADATA.naming_convention = {
+    "ix": "%(table_name)s_%(column_0_name)s",
+    "uq": "%(table_name)s_%(column_0_name)s_unique",
+    "ck": "%(constraint_name)s",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "pk": "%(table_name)s_pkey",
+}
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware time in UTC, on databases that keep the zone and on those that don't."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive time; hand over UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        found: datetime = value
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+class Rank(IntEnum):
+    """How far a text has come. It only rises; the last three are final."""
+
+    QUEUED = 0
+    ACCEPTED = 1  # the provider has it
+    SENDING = 2
+    SENT = 3  # the operator has it
+    DROPPED = 7  # its code died, or it was out of time, before it left
+    FAILED = 8
+    DELIVERED = 9
+
+
+FINAL = Rank.DROPPED
+
+
+class Kind(IntEnum):
+    """What a text is for; the lower go first."""
+
+    CODE = 0
+    PASSWORD = 1
+    REPLY = 2
+    NOTICE = 3
+
+
+class Fate(StrEnum):
+    """Why a code is no longer good."""
+
+    USED = auto()
+    VOIDED = auto()  # a newer code took its place
+    CANCELLED = auto()
+    BURNED = auto()  # no try left
+    EXPIRED = auto()
+
+
+def moment(**options: Any) -> Any:
+    """A field that holds an aware UTC time."""
+    return Field(sa_type=Utc, **options)
+
+
+class Account(SQLModel, table=True):
+    """A group leader's account at Fakher."""
+
+    __tablename__: ClassVar[str] = "account"
+
+    id: int | None = Field(default=None, primary_key=True)
+    national_id: str = Field(max_length=10, unique=True)
+    username: str = Field(max_length=80, unique=True)
+    mobile: str = Field(max_length=16, index=True)  # E.164
+    full_name: str | None = Field(default=None, max_length=120)
+    province: str | None = Field(default=None, max_length=60)
+    broker: str | None = Field(default=None, max_length=60)
+    language: str | None = Field(default=None, max_length=8)
+    active: bool = Field(default=True)
+    former_mobile: str | None = Field(default=None, max_length=16)
+    mobile_changed_at: datetime | None = moment(default=None)
+    password_hash: str | None = Field(default=None, max_length=200)
+    password_key: str | None = Field(default=None, max_length=32)  # which pepper
+    password_set_at: datetime | None = moment(default=None)
+    password_expires_at: datetime | None = moment(default=None)  # set: temporary, must be changed
+    failures: int = Field(default=0)  # wrong codes in a row, over all codes
+    locked_at: datetime | None = moment(default=None)
+
+
+class Conversation(SQLModel, table=True):
+    """Where the dialog with one phone stands. `version` counts the texts heard, so that two at once show."""
+
+    __tablename__: ClassVar[str] = "conversation"
+
+    phone: str = Field(max_length=16, primary_key=True)
+    version: int = Field(default=1)
+    state: str = Field(max_length=40)
+    table_version: int
+    language: str | None = Field(default=None, max_length=8)
+    ends_at: datetime | None = moment(default=None, index=True)
+    heard_at: datetime = moment()
+    opted_out_at: datetime | None = moment(default=None)
+    hour_began_at: datetime = moment()  # the hour that the three counts are of
+    asked: int = Field(default=0)
+    hinted: int = Field(default=0)
+    shrugged: int = Field(default=0)
+
+
+class Code(SQLModel, table=True):
+    """A one-time password. It is live while `closed_at` is empty and its time runs; one account has one live code."""
+
+    __tablename__: ClassVar[str] = "code"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "code_one_live",
+            "account_id",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index("code_account_created", "account_id", "created_at"),
+        Index("code_phone_expires", "phone", "expires_at"),
+        Index(
+            "code_open_expires",
+            "expires_at",
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    id: str = Field(max_length=22, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    phone: str = Field(max_length=16)  # the mobile that it went to
+    by_owner: bool  # asked for by that mobile, not by another phone
+    key_id: str = Field(max_length=32)
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    tries_left: int
+    created_at: datetime = moment(index=True)
+    expires_at: datetime = moment()
+    closed_at: datetime | None = moment(default=None)
+    fate: str | None = Field(default=None, max_length=10)
+
+
+class Inbox(SQLModel, table=True):
+    """A text that was heard: its id and what it meant, never its words."""
+
+    __tablename__: ClassVar[str] = "inbox"
+
+    gateway: str = Field(max_length=20, primary_key=True)
+    provider_id: str = Field(max_length=64, primary_key=True)
+    heard_at: datetime = moment(index=True)
+    event: str = Field(max_length=40)
+
+
+class Outbox(SQLModel, table=True):
+    """A text to be sent: a phrase and its parameters. What is secret is encrypted, and erased once it has left."""
+
+    __tablename__: ClassVar[str] = "outbox"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "outbox_due",
+            "kind",
+            "due_at",
+            sqlite_where=text("rank = 0"),
+            postgresql_where=text("rank = 0"),
+        ),
+        Index("outbox_provider", "gateway", "provider_id", unique=True),
+        Index("outbox_code", "code_id"),
+        CheckConstraint("rank = 0 OR secret IS NULL", name="outbox_secret_erased"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: int
+    phone: str = Field(max_length=16)
+    language: str = Field(max_length=8)
+    phrase: str = Field(max_length=40)
+    parameters: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    secret: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    code_id: str | None = Field(default=None, max_length=22)
+    account_id: int | None = Field(default=None)
+    origin: str = Field(max_length=20)  # the gateway that the text which it answers came in by
+    heard_at: datetime = moment()  # when that text was received: both control points count from it
+    created_at: datetime = moment(index=True)
+    expires_at: datetime = moment()
+    due_at: datetime = moment()  # while it is being sent: when another process may take it over
+    attempts: int = Field(default=0)
+    rank: int = Field(default=0)
+    gateway: str | None = Field(default=None, max_length=20)
+    provider_id: str | None = Field(default=None, max_length=64)
+    accepted_at: datetime | None = moment(default=None)
+    sent_at: datetime | None = moment(default=None)
+    ended_at: datetime | None = moment(default=None)
+    error: str | None = Field(default=None, max_length=80)
+
+
+class Season(SQLModel, table=True):
+    """The Umrah operation; one row at most. Both days are within it, by Tehran's clock."""
+
+    __tablename__: ClassVar[str] = "season"
+
+    id: int = Field(default=1, primary_key=True)
+    opens: date
+    closes: date
+
+
+class Handset(SQLModel, table=True):
+    """A text that the simulated carrier delivered, encrypted. Empty wherever a real gateway is used."""
+
+    __tablename__: ClassVar[str] = "handset"
+
+    id: int | None = Field(default=None, primary_key=True)
+    phone: str = Field(max_length=16, index=True)
+    provider_id: str = Field(max_length=64)
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    arrived_at: datetime = moment(index=True)
+
+
+class Heartbeat(SQLModel, table=True):
+    """When a job last ran to its end, in any process."""
+
+    __tablename__: ClassVar[str] = "heartbeat"
+
+    job: str = Field(max_length=40, primary_key=True)
+    beat_at: datetime = moment()
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The table behind a model, for statements that are built once."""
+    found: Table = model.__table__  # type: ignore[attr-defined]
+    return found
+
+
+__all__ = [
+    "FINAL",
+    "METADATA",
+    "Account",
+    "Code",
+    "Conversation",
+    "Fate",
+    "Handset",
+    "Heartbeat",
+    "Inbox",
+    "Kind",
+    "Outbox",
+    "Rank",
+    "Season",
+    "Utc",
+    "table",
+]

@@ -1,0 +1,82 @@
+"""Fixtures: both databases, and a bot made of them with a stopped clock, loaded dice and a carrier that remembers."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bot.build import Bot, build
+from bot.settings import Settings
+from store.engine import Store
+from tests import databases
+from tests.databases import Fresh
+from tests.parts import Carrier, LoadedDice, StoppedClock, settings
+
+
+@pytest.fixture(scope="session")
+def fresh_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    return databases.sqlite(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def fresh_postgresql() -> Iterator[Fresh]:
+    with databases.postgresql() as fresh:
+        yield fresh
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    fresh: Fresh = request.getfixturevalue(f"fresh_{request.param}")
+    return fresh()
+
+
+@pytest.fixture
+def sqlite_url(fresh_sqlite: Fresh) -> str:
+    return fresh_sqlite()
+
+
+@pytest.fixture
+def postgresql_url(fresh_postgresql: Fresh) -> str:
+    return fresh_postgresql()
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    store = Store(database_url, pool_size=60)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def dice() -> LoadedDice:
+    return LoadedDice()
+
+
+@pytest.fixture
+def carrier() -> Carrier:
+    return Carrier()
+
+
+MakeBot = Callable[..., Bot]
+
+
+@pytest.fixture
+def make_bot(store: Store, clock: StoppedClock, dice: LoadedDice, carrier: Carrier) -> MakeBot:
+    """A bot on a fresh database. Settings by their names in the environment; `gateways` in place of the one carrier."""
+
+    def make(chosen: Settings | None = None, gateways: list[Any] | None = None, **changes: str) -> Bot:
+        return build(
+            chosen or settings(**changes), clock=clock, dice=dice, gateways=gateways or [carrier], store=store
+        )
+
+    return make
+
+
+@pytest.fixture
+def bot(make_bot: MakeBot) -> Bot:
+    return make_bot()

@@ -1,0 +1,42 @@
+"""The people of the tests."""
+
+from typing import Any
+
+from bot.build import Bot
+from store import accounts
+from store.engine import Store
+from tests.parts import NOON
+
+ZAHRA = {"national_id": "0012345679", "username": "zahra", "mobile": "+989121234567", "language": "fa"}
+OMID = {"national_id": "8052916372", "username": "omid", "mobile": "+989351112233", "language": "en"}
+FATIMA = {"national_id": "4409173529", "username": "fatima", "mobile": "+989162223344", "language": "ar"}
+# Two accounts on one mobile, one of them without a language.
+TWIN = {"national_id": "2815093766", "username": "twin", "mobile": "+989351112233", "language": "en"}
+RETIRED = {"national_id": "7604529186", "username": "retired", "mobile": "+989193334455", "active": False}
+LOCKED = {"national_id": "0105829315", "username": "locked", "mobile": "+989194445566", "locked_at": NOON}
+STRANGER = "+989300000001"
+UNKNOWN_ID = "9401758263"
+
+EVERYBODY: tuple[dict[str, Any], ...] = (ZAHRA, OMID, FATIMA, TWIN, RETIRED, LOCKED)
+PHONES = {
+    "zahra": ZAHRA["mobile"],
+    "omid": OMID["mobile"],
+    "fatima": FATIMA["mobile"],
+    "retired": RETIRED["mobile"],
+    "locked": LOCKED["mobile"],
+    "stranger": STRANGER,
+    "clerk": "+989300000002",
+}
+
+
+def settle(store: Store, *people: dict[str, Any]) -> None:
+    """Put people into a store; everybody, where none are named."""
+    with store.writing() as connection:
+        for person in people or EVERYBODY:
+            accounts.put(connection, [dict(person)], NOON)
+
+
+def settled(bot: Bot) -> Bot:
+    """A bot that knows everybody."""
+    settle(bot.store)
+    return bot

@@ -1,0 +1,31 @@
+"""The dialog as its users see it, on both databases: every file in transcripts/ is played."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeBot
+from tests.parts import Carrier, StoppedClock
+from tests.people import settled
+from tests.transcript import Player
+
+FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
+
+
+def scenes() -> list[object]:
+    """Every scene of every file: `== title` begins one, `== title | SETTING=value …` with other settings."""
+    found = []
+    for file in FILES:
+        for scene in file.read_text("utf-8").split("\n== ")[1:]:
+            title, _, lines = scene.partition("\n")
+            name, _, changes = title.partition("|")
+            chosen = dict(change.split("=", 1) for change in changes.split())
+            found.append(pytest.param(chosen, lines, id=f"{file.stem}: {name.strip()}"))
+    return found
+
+
+@pytest.mark.parametrize(("changes", "lines"), scenes())
+def test_it_goes_as_written(
+    changes: dict[str, str], lines: str, make_bot: MakeBot, carrier: Carrier, clock: StoppedClock
+) -> None:
+    Player(settled(make_bot(**changes)), carrier, clock).play(lines)

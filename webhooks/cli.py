@@ -1,0 +1,116 @@
+"""The commands that need the web application: `flask serve`, `flask trial`, `flask chat`."""
+
+import os
+import signal
+from types import FrameType
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.serving import make_server
+
+from bot import log, settings
+from bot.build import build
+from bot.cli import fail, opened, settings_for_trial
+from bot.demo import PEOPLE, seed
+from bot.settings import BadSettings, Settings
+from store import migrate
+from store.engine import Store
+from webhooks import create_app
+from webhooks.chat import chat
+from webhooks.server import Server
+
+
+@click.command("serve")
+def serve() -> None:
+    """Serve real people, with settings from the environment. Exits with 2 if any is missing or bad."""
+    try:
+        found = settings.read_for_service(os.environ)
+    except BadSettings as bad:
+        fail("\n".join(bad.faults))
+    _upgrade(found)
+    Server(found).run()
+
+
+def _upgrade(found: Settings) -> None:
+    store = Store(found.database_url)
+    try:
+        migrate.upgrade(store)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
+    finally:
+        store.close()
+
+
+@click.command("trial")
+def trial() -> None:
+    """Serve made-up people on the simulated carrier. No text leaves this machine."""
+    found = _simulated_only()
+    _upgrade(found)
+    log.set_up()
+    bot = build(found)
+    seed(bot.store)
+    try:
+        server = make_server(found.host, found.port, create_app(bot), threaded=True)
+    except (OSError, SystemExit):
+        fail(f"PORT: {found.port} can't be used; is the bot running already?", 1)
+    signal.signal(signal.SIGTERM, _interrupt)
+    bot.start()
+    click.echo(_welcome(found.port))
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("\nStopped.")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        server.server_close()
+        bot.stop()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _simulated_only() -> Settings:
+    found = settings_for_trial()
+    if found.gateways != ("simulated",):
+        fail("GATEWAYS: a real gateway is set; this command is for the simulated carrier only")
+    return found
+
+
+def _welcome(port: int) -> str:
+    people = "\n".join(
+        f"  0{person.mobile.removeprefix('+98')}   {person.national_id}   {person.about}" for person in PEOPLE
+    )
+    first = PEOPLE[0]
+    return f"""\
+Ramz is running on http://127.0.0.1:{port} with the simulated carrier. Ctrl-C stops it.
+
+  mobile        national ID  who
+{people}
+
+Text it from another terminal:
+
+  .venv/bin/flask chat --from 0{first.mobile.removeprefix("+98")}
+  رمز {first.national_id}
+
+It sends a code; type the code, and it sends a new password.
+The phone page: http://127.0.0.1:{port}/phone
+"""
+
+
+@click.command("chat")
+@click.option("--from", "mobile", required=True, help="Your number, such as 09121234567.")
+def chat_command(mobile: str) -> None:
+    """Text the bot from this terminal, and see every text that the number receives."""
+    found = _simulated_only()
+    opened(found).close()
+    log.set_up()
+    bot = build(found)
+    number = bot.phones.mobile(mobile)
+    if number is None:
+        fail(f"--from: not a mobile number of {', '.join(found.allowed_countries)}")
+    chat(bot, number)
+    bot.store.close()
+
+
+COMMANDS: tuple[click.Command, ...] = (serve, trial, chat_command)

@@ -1,0 +1,94 @@
+"""For the operator: alive, able to serve, and the figures that Prometheus collects."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.build import Bot
+from bot.jobs import STALE
+from store import heartbeats, outbox
+
+# A text that has waited this long is a control point missed.
+TOO_LONG = timedelta(seconds=60)
+WINDOW = timedelta(hours=1)
+
+
+def routes(bot: Bot) -> Blueprint:
+    """/healthz, /readyz and /metrics."""
+    blueprint = Blueprint("health", __name__)
+    registry = CollectorRegistry()
+    registry.register(Figures(bot))
+
+    @blueprint.get("/healthz")
+    def alive() -> Response:
+        return jsonify(alive=True)
+
+    @blueprint.get("/readyz")
+    def ready() -> tuple[Response, int]:
+        wrong = _faults(bot)
+        return jsonify(ready=not wrong, wrong=wrong), 503 if wrong else 200
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    return blueprint
+
+
+def _faults(bot: Bot) -> list[str]:
+    faults = [] if bot.courier.is_alive() else ["courier: not running"]
+    try:
+        with bot.store.reading() as connection:
+            connection.execute(text("SELECT 1"))
+            beats, oldest = heartbeats.last(connection), outbox.oldest_queued(connection)
+    except SQLAlchemyError:
+        return [*faults, "database: out of reach, or not migrated"]
+    now = bot.clock()
+    if "heartbeat" not in beats or now - beats["heartbeat"] > STALE:
+        faults.append("scheduler: no heartbeat for a minute")
+    if oldest is not None and now - oldest > TOO_LONG:
+        faults.append("courier: a text has waited for over a minute")
+    return faults
+
+
+class Figures(Collector):
+    """What the store says, asked afresh at every scrape, so that all processes tell the same."""
+
+    def __init__(self, bot: Bot) -> None:
+        """Take the bot whose store is asked."""
+        self.bot = bot
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Nothing beforehand: the figures need the database."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Texts of the last hour, the oldest unsent one, the jobs' last runs; `ramz_up` says if the store answers."""
+        up = GaugeMetricFamily("ramz_up", "1 where the database answers")
+        try:
+            yield from self._figures()
+            up.add_metric([], 1)
+        except SQLAlchemyError:
+            up.add_metric([], 0)
+        yield up
+
+    def _figures(self) -> list[GaugeMetricFamily]:
+        now = self.bot.clock()
+        with self.bot.store.reading() as connection:
+            ranks = outbox.count_by_rank(connection, now - WINDOW)
+            oldest, beats = outbox.oldest_queued(connection), heartbeats.last(connection)
+        texts = GaugeMetricFamily("ramz_texts", "Texts of the last hour, by how far they have come", labels=["rank"])
+        for rank, number in ranks.items():
+            texts.add_metric([rank.name.lower()], number)
+        age = GaugeMetricFamily("ramz_oldest_unsent_seconds", "Age of the text that waits longest")
+        age.add_metric([], (now - oldest).total_seconds() if oldest else 0)
+        jobs = GaugeMetricFamily("ramz_job_age_seconds", "Time since a job last ran to its end", labels=["job"])
+        for job, at in beats.items():
+            jobs.add_metric([job], (now - at).total_seconds())
+        return [texts, age, jobs]

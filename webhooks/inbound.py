@@ -1,0 +1,74 @@
+"""Texts and receipts. Nothing is answered before its commit; replies go out by the gateways' own ways."""
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from flask import Blueprint, Response, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from bot.build import Bot
+from bot.log import logger
+from bot.ports import Answer, Call, Gateway, Malformed
+
+LOG = logger("webhooks")
+
+FORBIDDEN = Answer(403, "not signed, or not by the provider")
+OUT_OF_REACH = Answer(503, "try again soon")
+RETRY_AFTER_SECONDS = "2"
+
+
+def routes(bot: Bot) -> Blueprint:
+    """The routes of every gateway that is switched on; other gateways' are not there."""
+    blueprint = Blueprint("inbound", __name__)
+    for gateway in bot.gateways.values():
+        path = f"/webhooks/{gateway.name}"
+        hear, note = _hearing(bot, gateway), _noting(bot, gateway)
+        blueprint.add_url_rule(f"{path}/sms", f"{gateway.name}_sms", hear, methods=["POST"])
+        blueprint.add_url_rule(f"{path}/receipts", f"{gateway.name}_receipts", note, methods=["POST"])
+    return blueprint
+
+
+def _hearing(bot: Bot, gateway: Gateway) -> Callable[[], Response]:
+    def work(call: Call) -> Answer:
+        bot.hear(gateway.read_text(call))
+        return gateway.heard
+
+    return lambda: _answer(bot, gateway, work)
+
+
+def _noting(bot: Bot, gateway: Gateway) -> Callable[[], Response]:
+    def work(call: Call) -> Answer:
+        receipt = gateway.read_receipt(call)
+        if receipt is not None and not bot.note(receipt):
+            LOG.warning("receipt_unknown", gateway=gateway.name)
+        return gateway.noted
+
+    return lambda: _answer(bot, gateway, work)
+
+
+def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer]) -> Response:
+    call = _call(bot.settings.public_url)
+    if not gateway.is_authentic(call):
+        return _response(FORBIDDEN)
+    try:
+        return _response(work(call))
+    except Malformed as error:
+        return _response(Answer(400, str(error)))
+    except (OperationalError, NoConnectionFree) as error:
+        LOG.error("database_out_of_reach", error_seen=error)
+        response = _response(OUT_OF_REACH)
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+        return response
+
+
+def _call(public_url: str) -> Call:
+    # The provider signs the address that it was given; the Host header is whatever a caller likes.
+    url = public_url.rstrip("/") + request.path
+    if request.query_string:
+        url += "?" + request.query_string.decode("latin-1")
+    return Call(url, cast("Mapping[str, str]", request.headers), request.form, request.args)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, content_type=answer.content_type)
