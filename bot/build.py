@@ -65,9 +65,7 @@ class Bot:
 
     def hear(self, inbound: Inbound) -> Event | None:
         """Hear a text, and have what answers it sent."""
-        event = self.conversation.hear(inbound)
-        self.courier.wake()
-        return event
+        return self.conversation.hear(inbound)
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""
@@ -98,8 +96,8 @@ def build(
     phones = Phones(settings.default_region, settings.allowed_countries)
     parts = Parts(settings, store, keys, clock, dice)
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
-    conversation = Conversation(store, settings, phones, keys, clock, dice)
     courier = Courier(store, chosen, keys, clock)
+    conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
     jobs = Jobs(store, clock, courier, conversation)
     named = {gateway.name: gateway for gateway in chosen}
     return Bot(settings, store, keys, clock, dice, phones, named, conversation, courier, jobs)

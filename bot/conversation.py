@@ -8,11 +8,11 @@ same phone came between, this one is decided again, under the lock from the star
 from datetime import datetime
 from typing import Any
 
-from dialogs.understanding import understand
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bot import codes, passwords
+from bot.courier import LEASE, Courier
 from bot.effects import LOCKING_FAILURES, carry_out
 from bot.facts import current_state, gather, season_on, within_hour
 from bot.keys import Keys
@@ -24,11 +24,13 @@ from bot.turn import Attempt, Text, Turn
 from dialogs.listen import is_guess, is_request, listen
 from dialogs.machine import lasts, step
 from dialogs.recovery import VERSION
+from dialogs.understanding import understand
 from dialogs.vocabulary import Effect, Event, Guess, Hint, Naming, OptIn, OptOut, SendCode, Shrug, State
 from store import codes as kept
 from store import conversations, inbox, outbox
 from store.conversations import Overtaken, View
 from store.engine import Store, was_cut_off
+from store.outbox import Claimed
 
 # More phones than one don't share a conversation, so a text is overtaken only by its own phone's others.
 TURNS = 5
@@ -41,10 +43,19 @@ class AlreadyHeard(Exception):
 class Conversation:
     """The dialog with every phone."""
 
-    def __init__(self, store: Store, settings: Settings, phones: Phones, keys: Keys, clock: Clock, dice: Dice) -> None:
-        """Take what is needed to hear a text."""
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        phones: Phones,
+        keys: Keys,
+        clock: Clock,
+        dice: Dice,
+        courier: Courier,
+    ) -> None:
+        """Take what is needed to hear a text, and the courier who sends what answers it."""
         self.store, self.settings, self.phones, self.keys = store, settings, phones, keys
-        self.clock, self.dice = clock, dice
+        self.clock, self.dice, self.courier = clock, dice, courier
         self.flooded = False  # a job has seen more codes go out than people can want
         self._own = phones.mobile(settings.twilio_sender)
 
@@ -81,19 +92,25 @@ class Conversation:
                 generated = passwords.generate(self.dice, self.keys)
             try:
                 # A guess is made under the lock from the start: the try is spent before it is compared.
-                if guessing or turn:
-                    return self._answer_locked(text, now, generated)
-                with self.store.writing() as connection:
-                    return self._answer(connection, self._turn(text, view, now, generated))
+                seen = None if guessing or turn else view
+                event, claimed = self._answer(text, seen, now, generated)
             except Overtaken:
                 continue
+            self.courier.take(claimed)
+            return event
         raise Overtaken
 
-    def _answer_locked(self, text: Text, now: datetime, generated: Generated | None) -> Event:
+    def _answer(
+        self, text: Text, seen: View | None, now: datetime, generated: Generated | None
+    ) -> tuple[Event, list[Claimed]]:
         with self.store.writing() as connection:
-            conversations.lock(connection, text.phone)
-            view = self._view(connection, text, now)
-            return self._answer(connection, self._turn(text, view, now, generated))
+            if seen is None:
+                conversations.lock(connection, text.phone)
+                seen = self._view(connection, text, now)
+            state, season = current_state(seen, now), season_on(seen, now)
+            turn = Turn(text, seen, now, state, season, self.settings, generated)
+            event = self._decide(connection, turn)
+            return event, self._queue(connection, turn)
 
     def _view(self, connection: Connection, text: Text, now: datetime) -> View:
         found = conversations.view(
@@ -108,10 +125,7 @@ class Conversation:
             raise AlreadyHeard
         return found
 
-    def _turn(self, text: Text, view: View, now: datetime, generated: Generated | None) -> Turn:
-        return Turn(text, view, now, current_state(view, now), season_on(view, now), self.settings, generated)
-
-    def _answer(self, connection: Connection, turn: Turn) -> Event:
+    def _decide(self, connection: Connection, turn: Turn) -> Event:
         if is_guess(turn.text.heard, turn.view.phone_has_live_code):
             turn.attempt = self._attempt(connection, turn)
         event = listen(turn.text.heard, gather(turn, self.flooded))
@@ -119,11 +133,15 @@ class Conversation:
         conversations.move(connection, turn.text.phone, turn.view.version, _moved(turn, state, effects))
         for effect in effects:
             carry_out(connection, turn, effect, self.keys)
-        outbox.queue(connection, turn.texts)
         inbound = turn.text.inbound
         if not inbox.remember(connection, inbound.gateway, inbound.provider_id, event, turn.now):
             raise AlreadyHeard
         return event
+
+    def _queue(self, connection: Connection, turn: Turn) -> list[Claimed]:
+        lease = LEASE if self.courier.has_room() else None
+        texts = [outbox.queue(connection, row, turn.now, lease) for row in turn.texts]
+        return texts if lease else []
 
     def _attempt(self, connection: Connection, turn: Turn) -> Attempt:
         tried = tuple(kept.spend(connection, turn.text.phone, turn.now))

@@ -1,19 +1,21 @@
 """Sends what the outbox holds: at once after the commit that wrote it, else when a sweep finds it.
 
-One thread talks to the database: it notes what became of texts and claims as many as there are idle
-senders, both in one transaction. The senders only talk to providers.
+A text that this process writes it claims as it writes it, and hands to its own senders after the commit.
+The senders only talk to providers. One more thread, the clerk, talks to the database: it writes down what
+became of texts, several in one transaction, and claims what others left.
 """
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from queue import Empty, SimpleQueue
+from itertools import count
+from queue import Empty, PriorityQueue, SimpleQueue
 from threading import Event as Flag
-from threading import Thread
+from threading import Lock, Thread
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError
 
 from bot.keys import Keys, Unreadable
 from bot.log import logger
@@ -29,13 +31,17 @@ from store.tables import Kind
 LOG = logger("courier")
 
 SENDERS = 8
-# Longer than a send can take, so that nobody else takes over a text that is on its way.
+# Texts in hand beyond which a new one is left for whoever has time for it first.
+ROOM = 32
 LEASE = timedelta(seconds=15)
+# The longest that one attempt can take: a text is begun only while so much of its lease is left.
+SEND_SECONDS = timedelta(seconds=11)
 # A pilgrim waits a minute, so retries are seconds apart. The last delay repeats until the text's time is up.
 DELAYS = (1, 2, 4, 8, 15, 30)
 TRIES_BEFORE_NEXT_GATEWAY = 2
-SWEEP_SECONDS = 1.0
-LAST_WORDS_SECONDS = 5.0
+# What became of texts is written down so often, and what others left is looked for so often, in seconds.
+BOOKS, SWEEP = 0.05, 1.0
+LAST_WORDS = 5.0
 SECRETS = {Kind.CODE: "code", Kind.PASSWORD: "password"}
 
 
@@ -56,113 +62,143 @@ class Courier:
         """Take the gateways in their failover order."""
         self.store, self.keys, self.clock = store, keys, clock
         self.gateways = {gateway.name: gateway for gateway in gateways}
-        self._bell: SimpleQueue[Outcome | None] = SimpleQueue()
-        self._rung = Flag()
-        self._stopping = Flag()
+        self._texts: PriorityQueue[tuple[int, int, Claimed | None]] = PriorityQueue()
+        self._numbers = count()
+        self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._unnoted: list[Outcome] = []
-        self._in_flight = 0
-        self._thread: Thread | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._in_hand, self._hand = 0, Lock()
+        self._stopping, self._asked = Flag(), Flag()
+        self._clerk: Thread | None = None
+        self._senders: list[Thread] = []
 
     def start(self) -> None:
         """Begin to send, in threads of its own."""
-        self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
-        self._thread = Thread(target=self._run, name="courier", daemon=True)
-        self._thread.start()
+        self._senders = [Thread(target=self._send_on, name=f"sender-{n}", daemon=True) for n in range(SENDERS)]
+        self._clerk = Thread(target=self._keep_books, name="clerk", daemon=True)
+        for thread in (*self._senders, self._clerk):
+            thread.start()
 
     def stop(self) -> None:
-        """Send what is due and in hand, then end; what can't be sent in time is left to another process."""
+        """Send what is in hand and due, then end; what can't be sent in time is left to another process."""
         self._stopping.set()
-        self._ring()
-        if self._thread and self._pool:
-            self._thread.join()
-            self._pool.shutdown()
-
-    def wake(self) -> None:
-        """Say that a text was queued."""
-        if not self._rung.is_set():
-            self._ring()
+        if self._clerk:
+            self._clerk.join()
 
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether every thread runs."""
+        return self._clerk is not None and all(thread.is_alive() for thread in (*self._senders, self._clerk))
+
+    def has_room(self) -> bool:
+        """Whether a text that is written now can be sent at once by this process."""
+        return self._clerk is not None and not self._stopping.is_set() and self._in_hand < ROOM
+
+    def take(self, texts: Iterable[Claimed]) -> None:
+        """Send texts that this process has claimed."""
+        for text in texts:
+            with self._hand:
+                self._in_hand += 1
+            self._texts.put((text.kind, next(self._numbers), text))
+
+    def wake(self) -> None:
+        """Look for unclaimed texts soon."""
+        self._asked.set()
 
     def deliver_due(self) -> int:
         """Send all that is due, here and now, in this thread; how many attempts there were."""
         attempts = 0
-        while claimed := self._exchange([], SENDERS):
+        while claimed := self._exchange(SENDERS):
             self._unnoted += [self._send(text) for text in claimed]
             attempts += len(claimed)
         return attempts
 
-    def _ring(self) -> None:
-        self._rung.set()
-        self._bell.put(None)
+    def _send_on(self) -> None:
+        while True:
+            _, _, text = self._texts.get()
+            if text is None:
+                return
+            if self.clock() + SEND_SECONDS <= text.due_at:
+                self._outcomes.put(self._send(text))
+            else:  # it lay too long: its lease may end while it is sent
+                with self._hand:
+                    self._in_hand -= 1
 
-    def _run(self) -> None:
+    def _keep_books(self) -> None:
+        swept = 0.0
         while not self._stopping.is_set():
-            self._turn(SWEEP_SECONDS)
-        deadline = time.monotonic() + LAST_WORDS_SECONDS
-        while self._turn(0.05) and time.monotonic() < deadline:
-            pass
-        self._drain()
+            self._gather(BOOKS)
+            sweeping = self._asked.is_set() or time.monotonic() - swept >= SWEEP
+            if sweeping:
+                self._asked.clear()
+                swept = time.monotonic()
+            self._exchange_safely(ROOM - self._in_hand if sweeping else 0)
+        self._finish()
 
-    def _turn(self, patience: float) -> bool:
-        """One round; whether there was anything to do."""
-        outcomes = self._gathered(patience)
+    def _finish(self) -> None:
+        """Send what is due, for a few seconds at most; then wait for what is on its way."""
+        deadline = time.monotonic() + LAST_WORDS
+        while self._exchange_safely(ROOM - self._in_hand) or (self._in_hand and time.monotonic() < deadline):
+            self._gather(BOOKS)
+            if time.monotonic() >= deadline:
+                break
+        for _ in self._senders:
+            self._texts.put((-1, next(self._numbers), None))
+        for thread in self._senders:
+            thread.join()
+        self._gather(0)
+        self._exchange_safely(0)
+
+    def _gather(self, patience: float) -> None:
+        """Collect outcomes for so many seconds, so that one transaction serves several."""
+        time.sleep(patience)
+        while True:
+            try:
+                self._unnoted.append(self._outcomes.get_nowait())
+            except Empty:
+                return
+            with self._hand:
+                self._in_hand -= 1
+
+    def _exchange_safely(self, most: int) -> int:
         try:
-            claimed = self._exchange(outcomes, SENDERS - self._in_flight)
+            claimed = self._exchange(most)
         except Exception as error:  # the database may come back: nothing gathered is lost
             LOG.error("courier_failed", error_seen=error)
-            time.sleep(min(patience, 1.0))
-            return True
-        for text in claimed:
-            self._in_flight += 1
-            assert self._pool is not None
-            self._pool.submit(self._send_and_tell, text)
-        return bool(claimed or self._in_flight)
+            return 0
+        self.take(claimed)
+        return len(claimed)
 
-    def _gathered(self, patience: float) -> list[Outcome]:
-        found: list[Outcome | None] = []
-        try:
-            found.append(self._bell.get(timeout=patience))
-            while True:
-                found.append(self._bell.get_nowait())
-        except Empty:
-            self._rung.clear()
-        outcomes = [outcome for outcome in found if outcome is not None]
-        self._in_flight -= len(outcomes)
-        return outcomes
-
-    def _drain(self) -> None:
-        while self._in_flight:
-            outcomes = self._gathered(1.0)
-            try:
-                self._exchange(outcomes, 0)
-            except Exception as error:
-                LOG.error("courier_failed", error_seen=error)
-
-    def _exchange(self, outcomes: list[Outcome], idle: int) -> list[Claimed]:
-        """Note what became of texts, and claim as many as can be sent at once."""
-        self._unnoted += outcomes
+    def _exchange(self, most: int) -> list[Claimed]:
+        """Write down what became of texts, and claim up to so many others."""
         now = self.clock()
-        if not self._unnoted and not self._is_due(now, idle):
+        if most > 0 and not self._is_due(now):
+            most = 0
+        if not self._unnoted and most <= 0:
             return []
-        with self.store.writing() as connection:
-            self._note(connection, self._unnoted, now)
-            claimed = outbox.claim(connection, now, idle, LEASE) if idle else []
+        try:
+            with self.store.writing() as connection:
+                self._note(connection, self._unnoted, now)
+                claimed = outbox.claim(connection, now, most, LEASE) if most > 0 else []
+        except (DataError, IntegrityError):
+            self._note_singly(now)
+            return []
         self._unnoted = []
         return claimed
 
-    def _is_due(self, now: datetime, idle: int) -> bool:
-        # Looked at without the write lock: most rounds find nothing.
-        if not idle:
-            return False
+    def _note_singly(self, now: datetime) -> None:
+        # One outcome that the database refuses must not hold up the others; its text goes again after its lease.
+        while self._unnoted:
+            outcome = self._unnoted[0]
+            try:
+                with self.store.writing() as connection:
+                    self._note(connection, [outcome], now)
+            except (DataError, IntegrityError) as error:
+                LOG.error("outcome_refused", text=outcome.text.id, gateway=outcome.gateway, error_seen=error)
+            self._unnoted.pop(0)
+
+    def _is_due(self, now: datetime) -> bool:
+        # Looked at without the write lock: most sweeps find nothing.
         with self.store.reading() as connection:
             return outbox.is_due(connection, now)
-
-    def _send_and_tell(self, text: Claimed) -> None:
-        self._bell.put(self._send(text))
 
     def _send(self, text: Claimed) -> Outcome:
         gateway = self._gateway_for(text)

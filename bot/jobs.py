@@ -49,7 +49,7 @@ class Jobs:
         """Every job."""
         return [
             Job("codes", 10, self.close_codes),
-            Job("conversations", 30, self.end_conversations),
+            Job("conversations", 300, self.end_conversations),
             Job("outbox", 2, self.sweep_outbox),
             Job("flood", 10, self.watch_for_flood),
             Job("forget", 3600, self.forget),
@@ -90,7 +90,6 @@ class Jobs:
 
     def sweep_outbox(self) -> int:
         """Drop texts that are out of time; have the rest sent."""
-        self.courier.wake()
         with self.store.reading() as connection:
             if outbox.oldest_queued(connection) is None:
                 return 0
@@ -101,7 +100,7 @@ class Jobs:
         """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""
         now = self.clock()
         with self.store.reading() as connection:
-            sent = codes.sent_since(connection, now - timedelta(minutes=1))
+            sent = outbox.codes_since(connection, now - timedelta(minutes=1))
         flooded = sent > FLOOD_PER_MINUTE
         if flooded != self.conversation.flooded:
             LOG.error("flood_alarm" if flooded else "flood_over", codes_in_a_minute=sent)

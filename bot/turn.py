@@ -100,9 +100,7 @@ class Turn:
                 "account_id": account_id,
                 "origin": self.text.inbound.gateway,
                 "heard_at": self.now,
-                "created_at": self.now,
                 "expires_at": expires_at or self.now + WORTH[kind],
-                "due_at": self.now,
             }
         )
 

@@ -19,6 +19,7 @@ _DATES = re.compile(
     r")(?![0-9])"
 )
 _TIMES = re.compile(r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?(?![0-9:])")
+_BLANK = "\0"  # what folding leaves in no text
 _MONEY = re.compile(r"[0-9]{1,3}(?:[,٬،][0-9]{3})+")
 _MOBILE = re.compile(r"(?:0|98|0098|980|00980)9[0-9]{9}")
 
@@ -31,7 +32,7 @@ _PIN_DIGITS = 4
 _ATTEMPT_DIGITS = 5
 _MOST_PIECES = 24  # of numbers written apart: more is no number at all
 _FARTHEST = 3  # characters between two pieces of one number
-_APART = frozenset(" \n,;:،؛")  # what parts a number from the letters beside it
+_APART = frozenset(f" \n,;:،؛{_BLANK}")  # what parts a number from the letters beside it
 
 
 class Piece(NamedTuple):
@@ -112,7 +113,7 @@ def _without_moments(folded: str) -> str:
 
 
 def _blank(moment: re.Match[str]) -> str:
-    return "\n" * len(moment.group())
+    return _BLANK * len(moment.group())
 
 
 def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], bool]) -> Iterator[Chain]:
@@ -149,7 +150,7 @@ def _is_strange(text: str, is_word: Callable[[str], bool]) -> bool:
 
 def _linked(folded: str, left: Piece, right: Piece) -> bool:
     gap = folded[left.end : right.start]
-    return left.is_digits and len(gap) <= _FARTHEST and "\n" not in gap
+    return left.is_digits and len(gap) <= _FARTHEST and _BLANK not in gap
 
 
 def _parts(chain: Sequence[Piece], code_length: int) -> Iterator[Sequence[Piece]]:
@@ -175,7 +176,7 @@ def _halves(chain: Sequence[Piece], code_length: int) -> Sequence[Sequence[Piece
         return (chain,)
     for place in range(1, len(chain)):
         left, right = chain[:place], chain[place:]
-        if _is_half(left, code_length) and _is_half(right, code_length):
+        if _is_half(left, code_length) and _is_half(right, code_length) and (_is_a_persons(left) or _is_a_persons(right)):
             return left, right
     return (chain,)
 
@@ -188,13 +189,14 @@ def _is_half(part: Sequence[Piece], code_length: int) -> bool:
     return len(digits) in (10, code_length, _CARD_DIGITS, 11) and _is_number(part, code_length)
 
 
+def _is_a_persons(part: Sequence[Piece]) -> bool:
+    digits = Chain(part).digits
+    return national_id(digits) is not None or _MOBILE.fullmatch(digits) is not None
+
+
 def _is_number(part: Sequence[Piece], code_length: int) -> bool:
     digits = Chain(part).digits
-    return (
-        len(digits) in (code_length, _FOREIGN_DIGITS, _CARD_DIGITS, _IBAN_DIGITS)
-        or national_id(digits) is not None
-        or _MOBILE.fullmatch(digits) is not None
-    )
+    return len(digits) in (code_length, _FOREIGN_DIGITS, _CARD_DIGITS, _IBAN_DIGITS) or _is_a_persons(part)
 
 
 def _is_foreign(part: Sequence[Piece]) -> bool:

@@ -8,14 +8,10 @@ from dialogs import words
 from dialogs.numbers import Number, Piece, numbers, pieces
 from dialogs.text import fold
 from dialogs.vocabulary import Naming
-from dialogs.words import Meaning, Word
+from dialogs.words import REQUESTS, Meaning, Word
 
 # A text longer than the longest that a gateway joins is no pilgrim's; what is past it is not read.
 LONGEST = 1600
-
-ORDERS = frozenset({Meaning.PASSWORD, Meaning.RECOVERY, Meaning.CHANGE, Meaning.RESET})
-REQUESTS = ORDERS | {Meaning.LOST}
-OTHER_BUSINESS = frozenset({Meaning.ELSEWHERE, Meaning.MONEY})
 
 # As many unknown words are looked at for slips; a text with more is somebody's prose.
 _GUESSED_AT = 12

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 
 from dialogs.numbers import Number
-from dialogs.reading import ORDERS, OTHER_BUSINESS, REQUESTS, Reading, read
+from dialogs.reading import Reading, read
 from dialogs.vocabulary import Heard, Intent, Naming
-from dialogs.words import Meaning
+from dialogs.words import ORDERS, OTHER_BUSINESS, REQUESTS, Meaning
 
 # How many words that mean nothing here may stand beside those that do.
 _FEW = 3
 _MANY = 8
+
+# STOP and START are the point of a text as short as this.
+_SHORT = 3
 
 _OPT_OUT_NUMBER, _OPT_IN_NUMBER = "11", "12"
 _QUESTION_MARKS = frozenset("?؟")
@@ -33,7 +36,7 @@ def understand(text: str, code_length: int = 6) -> Heard:
 def _opts_out(said: Reading) -> bool:
     if said.is_just(_OPT_OUT_NUMBER):
         return not said.words or said.says(Meaning.STOP, Meaning.CANCEL, Meaning.MESSAGES)
-    if said.says(Meaning.STOP) and not said.strange:
+    if said.says(Meaning.STOP) and not said.strange and len(said.words) <= _SHORT:
         return not said.says_any(REQUESTS | OTHER_BUSINESS)
     refused = said.says(Meaning.REFUSAL) and said.says(Meaning.MESSAGES)
     return refused and not said.has_strange(beyond=_FEW) and not said.says_any(REQUESTS)
@@ -111,12 +114,16 @@ def _brings_code(said: Reading) -> bool:
 
 def _wants_recovery(said: Reading) -> bool:
     if said.says(Meaning.PASSWORD, Meaning.RECOVERY, Meaning.RESET):
-        return said.names_somebody or said.says(Meaning.LOST) or not said.has_strange(beyond=_MANY)
+        return said.naming is Naming.ONE or said.says(Meaning.LOST) or _is_to_the_point(said)
     if said.says_any(OTHER_BUSINESS):
         return False
     if said.says(Meaning.LOST):
         return not said.has_strange(beyond=_FEW if said.names_somebody else 1)
     return said.says(Meaning.SLIP) and (said.names_somebody or not said.strange)
+
+
+def _is_to_the_point(said: Reading) -> bool:
+    return not said.has_strange(beyond=_MANY) and said.count(Meaning.ELSEWHERE) <= 1
 
 
 def _lacks_code(said: Reading) -> bool:
@@ -150,7 +157,9 @@ def _is_near_id(number: Number) -> bool:
 def _opts_in(said: Reading) -> bool:
     if said.is_just(_OPT_IN_NUMBER):
         return not said.words or said.says(Meaning.START)
-    return said.says(Meaning.START) and not (said.strange or said.numbers or said.says_any(OTHER_BUSINESS))
+    if said.strange or said.numbers or said.says_any(OTHER_BUSINESS):
+        return False
+    return said.says(Meaning.START) and len(said.words) < _SHORT
 
 
 # From the top: the first rule that holds says what the text means.

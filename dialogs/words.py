@@ -1,4 +1,4 @@
-"""The words that people use, from the keywords of the language files, and what they mean, slips of the thumb included."""
+"""The words that people use, from the keywords of the language files, and what they mean, slips and all."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,6 +40,11 @@ class Meaning(StrEnum):
     ALIKE = auto()  # looks like a keyword and is none
 
 
+ORDERS = frozenset({Meaning.PASSWORD, Meaning.RECOVERY, Meaning.CHANGE, Meaning.RESET})
+REQUESTS = ORDERS | {Meaning.LOST}
+OTHER_BUSINESS = frozenset({Meaning.ELSEWHERE, Meaning.MONEY})
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """What a word means, and the languages in which it does."""
@@ -56,8 +61,13 @@ Book = dict[str, Word]
 # As many written words as a keyword may be spread over ("گذر واژه", "یک بار مصرف").
 LONGEST = 4
 
-# A slip of one letter is forgiven only where enough others are right.
-_LEAST_LETTERS = {True: 6, False: 5}  # by whether they are Latin
+# A slip of one letter is forgiven only where enough others are right, by whether they are Latin. A
+# wrong letter makes another word sooner than a missing or a swapped one does: cancel, cancer.
+_LEAST_TYPED = 5
+_LEAST_LETTERS = {True: 6, False: 5}
+_LEAST_FOR_WRONG = {True: 7, False: 6}
+_LEAST_HALF = 3
+_MOST_LETTERS = 24
 _FORGIVEN = {
     Meaning.PASSWORD,
     Meaning.RECOVERY,
@@ -93,15 +103,11 @@ def find(word: str) -> Word | None:
 
 
 def guess(word: str) -> Word | None:
-    """What a folded word means if it is a keyword with one slip in it: a letter wrong, missing, added or swapped."""
-    for form in _without_endings(sound(word)):
-        if len(form) + 1 < _LEAST_LETTERS[form.isascii()]:
-            continue
-        for shape in (form, *_one_letter_less(form)):
-            for keyword in _near().get(shape, ()):
-                if _one_slip_apart(form, keyword):
-                    return _sounding()[keyword]
-    return None
+    """What a folded word means if it is two keywords without a space, or one with a slip in it.
+
+    A slip is a letter wrong, missing, added or swapped with the next.
+    """
+    return None if len(word) > _MOST_LETTERS else _two_in_one(word) or _mistyped(word)
 
 
 def sound(word: str) -> str:
@@ -194,6 +200,28 @@ def _word(meaning: Meaning, language: str) -> Word:
     return Word(frozenset({meaning}), frozenset({language}))
 
 
+def _two_in_one(word: str) -> Word | None:
+    for place in range(_LEAST_HALF, len(word) - _LEAST_HALF + 1):
+        first, second = _exact().get(word[:place]), _exact().get(word[place:])
+        if first and second and not REQUESTS.isdisjoint(first.meanings | second.meanings):
+            return first | second
+    return None
+
+
+def _mistyped(word: str) -> Word | None:
+    found: Word | None = None
+    for form in _without_endings(sound(word)):
+        if len(form) >= _LEAST_TYPED:
+            for keyword in _one_slip_from(form):
+                found = found | _sounding()[keyword] if found else _sounding()[keyword]
+    return found
+
+
+def _one_slip_from(form: str) -> set[str]:
+    candidates = {keyword for shape in (form, *_one_letter_less(form)) for keyword in _near().get(shape, ())}
+    return {keyword for keyword in candidates if _one_slip_apart(form, keyword)}
+
+
 def _without_endings(word: str) -> Iterator[str]:
     yield word
     for ending in _endings():
@@ -210,7 +238,9 @@ def _one_slip_apart(word: str, keyword: str) -> bool:
     if len(longer) > len(shorter):
         return len(longer) == len(shorter) + 1 and shorter in _one_letter_less(longer)
     wrong = [place for place in range(len(word)) if word[place] != keyword[place]]
-    return len(wrong) <= 1 or _swapped(word, keyword, wrong)
+    if len(wrong) <= 1:
+        return len(word) >= _LEAST_FOR_WRONG[word.isascii()]
+    return _swapped(word, keyword, wrong)
 
 
 def _swapped(word: str, keyword: str, wrong: list[int]) -> bool:

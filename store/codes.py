@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.conversations import Overtaken
+from store.dialect import Prepared, named
 from store.tables import Account, Code, Fate, Outbox, Rank, table
 
 CODE, ACCOUNT, OUTBOX = table(Code), table(Account), table(Outbox)
@@ -24,16 +25,17 @@ class Tried:
     tries_left: int
 
 
-ISSUE = insert(CODE)
+ISSUE = Prepared(insert(CODE).values(named(CODE, "closed_at", "fate")))
 _HOLDER = exists().where(
     ACCOUNT.c.id == CODE.c.account_id,
     ACCOUNT.c.mobile == CODE.c.phone,
     ACCOUNT.c.active.is_(True),
     ACCOUNT.c.locked_at.is_(None),
 )
-SPEND = (
+SPEND = Prepared(
     update(CODE)
     .where(
+        CODE.c.account_id.in_(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("sent_to"))),
         CODE.c.phone == bindparam("sent_to"),
         CODE.c.expires_at > bindparam("now", type_=CODE.c.expires_at.type),
         CODE.c.closed_at.is_(None),
@@ -43,10 +45,10 @@ SPEND = (
     .values(tries_left=CODE.c.tries_left - 1)
     .returning(CODE.c.id, CODE.c.account_id, CODE.c.key_id, CODE.c.digest, CODE.c.tries_left)
 )
-CLOSE = (
+CLOSE = Prepared(
     update(CODE)
     .where(CODE.c.id == bindparam("code"), CODE.c.closed_at.is_(None))
-    .values(closed_at=bindparam("now"), fate=bindparam("why"))
+    .values(closed_at=bindparam("now", type_=CODE.c.closed_at.type), fate=bindparam("why"))
 )
 # A text that waits with a code in it dies with the code.
 DROP_TEXTS = (
@@ -59,7 +61,7 @@ DROP_TEXTS = (
 def issue(connection: Connection, row: dict[str, Any]) -> None:
     """Write a new code; Overtaken where the account has another live one, written meanwhile."""
     try:
-        connection.execute(ISSUE, row)
+        ISSUE(connection, row)
     except IntegrityError as conflict:
         raise Overtaken from conflict
 
@@ -69,12 +71,12 @@ def spend(connection: Connection, phone: str, now: datetime) -> list[Tried]:
 
     Usually one; two where a mobile is registered for two accounts.
     """
-    return [Tried(*row) for row in connection.execute(SPEND, {"sent_to": phone, "now": now})]
+    return [Tried(*row) for row in SPEND.rows(connection, {"sent_to": phone, "now": now})]
 
 
 def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bool:
     """Close a code that is still open, with its unsent text; whether this call was the one."""
-    done = connection.execute(CLOSE, {"code": code_id, "why": fate, "now": now}).rowcount == 1
+    done = CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1
     if done:
         connection.execute(DROP_TEXTS, {"code": code_id, "why": fate, "now": now})
     return done
@@ -82,7 +84,8 @@ def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bo
 
 def close_at(connection: Connection, phone: str, now: datetime) -> None:
     """Close every open code that was sent to a phone, because its owner cancelled."""
-    found = connection.execute(select(CODE.c.id).where(CODE.c.phone == phone, CODE.c.closed_at.is_(None)))
+    mine = select(CODE.c.id).join(ACCOUNT, ACCOUNT.c.id == CODE.c.account_id).where(ACCOUNT.c.mobile == phone)
+    found = connection.execute(mine.where(CODE.c.phone == phone, CODE.c.closed_at.is_(None)))
     for code_id in found.scalars().all():
         close(connection, code_id, Fate.CANCELLED, now)
 
@@ -106,8 +109,3 @@ def close_expired(connection: Connection, now: datetime, most: int = 500) -> int
     late = late.where((CODE.c.expires_at <= now) | (CODE.c.tries_left <= 0)).limit(most)
     found = connection.execute(late).all()
     return sum(close(connection, row.id, Fate.EXPIRED if row.tries_left else Fate.BURNED, now) for row in found)
-
-
-def sent_since(connection: Connection, since: datetime) -> int:
-    """How many codes were issued since a time, over all accounts."""
-    return connection.execute(select(func.count()).select_from(CODE).where(CODE.c.created_at > since)).scalar_one()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, literal, or_, select, update
 
-from store.dialect import insert_or_skip
+from store.dialect import Prepared, insert_or_skip, named
 from store.tables import Account, Code, Conversation, Inbox, Season, table
 
 CONVERSATION, ACCOUNT, CODE = table(Conversation), table(Account), table(Code)
@@ -68,7 +68,12 @@ def _view() -> Any:
     by_owner, by_other = CODE.c.by_owner.is_(True), CODE.c.by_owner.is_(False)
     known = exists().where(INBOX.c.gateway == bindparam("gateway"), INBOX.c.provider_id == bindparam("provider_id"))
     live = exists().where(
-        sent.c.phone == phone, sent.c.expires_at > now, sent.c.closed_at.is_(None), sent.c.tries_left > 0
+        here.c.mobile == phone,
+        sent.c.account_id == here.c.id,
+        sent.c.phone == phone,
+        sent.c.expires_at > now,
+        sent.c.closed_at.is_(None),
+        sent.c.tries_left > 0,
     )
     spoken = select(here.c.language).where(here.c.mobile == phone).order_by(here.c.id).limit(1).scalar_subquery()
     standing = and_(
@@ -114,13 +119,13 @@ def _view() -> Any:
     )
 
 
-VIEW = _view()
+VIEW = Prepared(_view())
 LOCK = select(CONVERSATION.c.version).where(CONVERSATION.c.phone == bindparam("phone")).with_for_update()
-BEGIN = insert_or_skip(CONVERSATION)
-MOVE = (
+BEGIN = Prepared(insert_or_skip(CONVERSATION))
+MOVE = Prepared(
     update(CONVERSATION)
     .where(CONVERSATION.c.phone == bindparam("of"), CONVERSATION.c.version == bindparam("seen"))
-    .values({name: bindparam(name) for name in CONVERSATION.c.keys() if name != "phone"})
+    .values(named(CONVERSATION, "phone"))
 )
 
 
@@ -128,8 +133,8 @@ def view(
     connection: Connection, *, phone: str, national_id: str | None, gateway: str, provider_id: str, now: datetime
 ) -> View:
     """What is known of a phone, and of the account that its text names."""
-    row = connection.execute(
-        VIEW,
+    (row,) = VIEW.rows(
+        connection,
         {
             "phone": phone,
             "national_id": national_id,
@@ -139,7 +144,7 @@ def view(
             "hour_ago": now - timedelta(hours=1),
             "day_ago": now - timedelta(days=1),
         },
-    ).one()
+    )
     return View(*row)
 
 
@@ -151,9 +156,9 @@ def lock(connection: Connection, phone: str) -> None:
 def move(connection: Connection, phone: str, seen: int | None, values: dict[str, Any]) -> None:
     """Write where the conversation stands now, if nothing has changed it since version `seen`; else Overtaken."""
     if seen is None:
-        done = connection.execute(BEGIN, {"phone": phone, "version": 1, **values})
+        done = BEGIN(connection, {"phone": phone, "version": 1, **values})
     else:
-        done = connection.execute(MOVE, {"of": phone, "seen": seen, "version": seen + 1, **values})
+        done = MOVE(connection, {"of": phone, "seen": seen, "version": seen + 1, **values})
     if done.rowcount != 1:
         raise Overtaken
 
@@ -165,7 +170,10 @@ def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_
         "version": 1,
         "state": idle,
         "table_version": table_version,
+        "language": None,
+        "ends_at": None,
         "heard_at": now,
+        "opted_out_at": now,
         "hour_began_at": now,
         "asked": 0,
         "hinted": 0,

@@ -1,8 +1,9 @@
 """Statements that both databases have, but SQLAlchemy spells apart."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, CursorResult, Dialect, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.dml import Insert
@@ -20,8 +21,63 @@ def _compile(statement: Any, compiler: Any, **options: Any) -> str:
 
 
 def insert_or_skip(into: Table) -> InsertOrSkip:
-    """An INSERT that does nothing where the key is taken."""
-    return InsertOrSkip(into).execution_options(preserve_rowcount=True)
+    """An INSERT of whole rows that does nothing where the key is taken."""
+    return InsertOrSkip(into).values(named(into))
+
+
+def named(into: Table, *without: str) -> dict[str, Any]:
+    """Every column of a table, as the parameter of its name."""
+    return {name: bindparam(name, type_=into.c[name].type) for name in into.columns.keys() if name not in without}
+
+
+class Prepared:
+    """A statement of the hot path: its SQL and its types' conversions are made once for each dialect.
+
+    SQLAlchemy would look both up at every call, which for a text's few statements is most of the work.
+    """
+
+    def __init__(self, statement: Any) -> None:
+        """Take a statement whose parameters are all named or constant."""
+        self.statement = statement
+        self._forms: dict[str, _Form] = {}
+
+    def __call__(self, connection: Connection, parameters: Mapping[str, Any]) -> CursorResult[Any]:
+        """Execute it; the rows come as the driver gives them."""
+        form = self._form(connection.dialect)
+        return connection.exec_driver_sql(form.sql, form.bound(parameters))
+
+    def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Execute it; the rows come as the columns' types say."""
+        form = self._form(connection.dialect)
+        return [form.read(row) for row in connection.exec_driver_sql(form.sql, form.bound(parameters))]
+
+    def _form(self, dialect: Dialect) -> "_Form":
+        form = self._forms.get(dialect.name)
+        if form is None:
+            form = self._forms[dialect.name] = _Form(self.statement, dialect)
+        return form
+
+
+class _Form:
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        types = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
+        names = compiled.positiontup or list(types)
+        self.sql: str = compiled.string
+        self.positional = bool(compiled.positiontup)
+        self.constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self.writers = [(name, types[name].bind_processor(dialect)) for name in names]
+        columns = getattr(statement, "exported_columns", ())
+        self.readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+
+    def bound(self, parameters: Mapping[str, Any]) -> Any:
+        known = {**self.constants, **parameters}
+        if self.positional:
+            return tuple([write(known[name]) if write else known[name] for name, write in self.writers])
+        return {name: write(known[name]) if write else known[name] for name, write in self.writers}
+
+    def read(self, row: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple([read(value) if read else value for read, value in zip(self.readers, row, strict=True)])
 
 
 def upsert(connection: Connection, into: Table) -> Any:

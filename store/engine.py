@@ -1,8 +1,11 @@
 """One engine, two databases. Reading never takes SQLite's write lock; writing takes it at once and lets go soon."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -15,6 +18,7 @@ OutOfReach = OperationalError
 # In seconds. A provider waits 15 s; a writer that has not had its turn by then had better say so.
 BUSY_TIMEOUT = 5
 CONNECT_TIMEOUT = 2
+GLANCE = 0.0005
 
 
 class Store:
@@ -24,7 +28,9 @@ class Store:
         """Prepare the engine for a database URL; nothing is opened before the first use."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn: AbstractContextManager[object] = Lock() if self.is_sqlite else nullcontext()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
+        self._writer = self.engine.execution_options(writing=True)
 
     def _sqlite(self) -> Engine:
         if self.url.database:
@@ -47,7 +53,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that commits at the end, or leaves no trace. No network and no slow hash inside."""
-        with self.engine.connect().execution_options(writing=True) as connection, connection.begin():
+        # Threads of one process take turns here, where a wait ends as soon as it can; see _begin_writing.
+        with self._turn, self._writer.connect() as connection, connection.begin():
             yield connection
 
     def close(self) -> None:
@@ -68,5 +75,27 @@ def _tune(connection: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once where another has written in between.
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    # One that only reads needs none: every statement sees one moment by itself.
+    if connection.get_execution_options().get("writing", False):
+        _begin_writing(connection.connection.dbapi_connection)
+
+
+def _begin_writing(connection: Any) -> None:
+    # SQLite's own wait sleeps longer and longer, up to a tenth of a second, while the lock lies free.
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while not _begun(connection, deadline):
+            time.sleep(GLANCE)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
+
+
+def _begun(connection: Any, deadline: float) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if time.monotonic() > deadline:
+            raise OutOfReach("BEGIN IMMEDIATE", None, error) from error
+        return False
+    return True

@@ -4,13 +4,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from store.dialect import insert_or_skip
+from store.dialect import Prepared, insert_or_skip
 from store.tables import Inbox, table
 
-REMEMBER = insert_or_skip(table(Inbox))
+REMEMBER = Prepared(insert_or_skip(table(Inbox)))
 
 
 def remember(connection: Connection, gateway: str, provider_id: str, event: str, now: datetime) -> bool:
     """Note that a text was heard; False where it had been before."""
     row = {"gateway": gateway, "provider_id": provider_id, "event": event, "heard_at": now}
-    return connection.execute(REMEMBER, row).rowcount == 1
+    return REMEMBER(connection, row).rowcount == 1

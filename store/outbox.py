@@ -18,13 +18,16 @@ from sqlalchemy import (
     update,
 )
 
-from store.tables import FINAL, Outbox, Rank, table
+from store.dialect import Prepared, named
+from store.tables import FINAL, Kind, Outbox, Rank, table
 
 OUTBOX = table(Outbox)
 UTC_TYPE = OUTBOX.c.due_at.type
 # A literal, so that the partial indexes on what is queued are used.
 _QUEUED = OUTBOX.c.rank == literal_column(str(int(Rank.QUEUED)))
 KEPT = timedelta(days=400)
+# What is not known yet when a text is written.
+NOT_YET = ("gateway", "provider_id", "accepted_at", "sent_at", "ended_at", "error")
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,13 @@ class Claimed:
     origin: str
     attempts: int
     expires_at: datetime
+    due_at: datetime  # the end of the lease
 
     def __repr__(self) -> str:
         return f"Claimed({self.id}, {self.phrase}, attempt {self.attempts})"
+
+
+_CLAIMED = tuple(Claimed.__dataclass_fields__)
 
 
 _NOW = bindparam("now", type_=UTC_TYPE)
@@ -53,12 +60,12 @@ _DUE = (
     .order_by(OUTBOX.c.kind, OUTBOX.c.due_at)
     .limit(bindparam("most"))
 )
-QUEUE = insert(OUTBOX).inline()
+QUEUE = Prepared(insert(OUTBOX).values(named(OUTBOX, "id", *NOT_YET)).returning(OUTBOX.c.id))
 CLAIM = (
     update(OUTBOX)
     .where(OUTBOX.c.id.in_(_DUE.with_for_update(skip_locked=True)))
     .values(due_at=bindparam("until", type_=UTC_TYPE), attempts=OUTBOX.c.attempts + 1)
-    .returning(*(OUTBOX.c[name] for name in Claimed.__dataclass_fields__))
+    .returning(*(OUTBOX.c[name] for name in _CLAIMED))
 )
 ACCEPT = (
     update(OUTBOX)
@@ -89,10 +96,12 @@ GIVE_UP = (
 )
 
 
-def queue(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Write texts to be sent, all in one statement."""
-    if rows:
-        connection.execute(QUEUE, rows)
+def queue(connection: Connection, row: dict[str, Any], now: datetime, lease: timedelta | None) -> Claimed:
+    """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
+    attempts, due_at = (1, now + lease) if lease else (0, now)
+    whole = row | {"attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
+    number = QUEUE(connection, whole).scalar_one()
+    return Claimed(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
 
 
 def is_due(connection: Connection, now: datetime) -> bool:
@@ -167,6 +176,12 @@ def oldest_queued(connection: Connection) -> datetime | None:
     """When the text that waits longest was written."""
     oldest: datetime | None = connection.execute(select(func.min(OUTBOX.c.created_at)).where(_QUEUED)).scalar_one()
     return oldest
+
+
+def codes_since(connection: Connection, since: datetime) -> int:
+    """How many codes were sent off since a time, to all phones."""
+    counted = select(func.count()).where(OUTBOX.c.created_at > since, OUTBOX.c.kind == Kind.CODE)
+    return connection.execute(counted).scalar_one()
 
 
 def count_by_rank(connection: Connection, since: datetime) -> dict[Rank, int]:

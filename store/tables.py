@@ -79,6 +79,11 @@ def moment(**options: Any) -> Any:
     return Field(sa_type=Utc, **options)
 
 
+# Every index is a page more to write for every text, so there are few; and SQLite keeps a table with a key of
+# its own in one tree, not two.
+CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
 class Account(SQLModel, table=True):
     """A group leader's account at Fakher."""
 
@@ -107,13 +112,14 @@ class Conversation(SQLModel, table=True):
     """Where the dialog with one phone stands. `version` counts the texts heard, so that two at once show."""
 
     __tablename__: ClassVar[str] = "conversation"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
 
     phone: str = Field(max_length=16, primary_key=True)
     version: int = Field(default=1)
     state: str = Field(max_length=40)
     table_version: int
     language: str | None = Field(default=None, max_length=8)
-    ends_at: datetime | None = moment(default=None, index=True)
+    ends_at: datetime | None = moment(default=None)
     heard_at: datetime = moment()
     opted_out_at: datetime | None = moment(default=None)
     hour_began_at: datetime = moment()  # the hour that the three counts are of
@@ -135,13 +141,7 @@ class Code(SQLModel, table=True):
             postgresql_where=text("closed_at IS NULL"),
         ),
         Index("code_account_created", "account_id", "created_at"),
-        Index("code_phone_expires", "phone", "expires_at"),
-        Index(
-            "code_open_expires",
-            "expires_at",
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
-        ),
+        CLUSTERED,
     )
 
     id: str = Field(max_length=22, primary_key=True)
@@ -151,7 +151,7 @@ class Code(SQLModel, table=True):
     key_id: str = Field(max_length=32)
     digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
     tries_left: int
-    created_at: datetime = moment(index=True)
+    created_at: datetime = moment()
     expires_at: datetime = moment()
     closed_at: datetime | None = moment(default=None)
     fate: str | None = Field(default=None, max_length=10)
@@ -161,10 +161,11 @@ class Inbox(SQLModel, table=True):
     """A text that was heard: its id and what it meant, never its words."""
 
     __tablename__: ClassVar[str] = "inbox"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
 
     gateway: str = Field(max_length=20, primary_key=True)
     provider_id: str = Field(max_length=64, primary_key=True)
-    heard_at: datetime = moment(index=True)
+    heard_at: datetime = moment()
     event: str = Field(max_length=40)
 
 
@@ -180,8 +181,12 @@ class Outbox(SQLModel, table=True):
             sqlite_where=text("rank = 0"),
             postgresql_where=text("rank = 0"),
         ),
-        Index("outbox_provider", "gateway", "provider_id", unique=True),
-        Index("outbox_code", "code_id"),
+        Index(
+            "outbox_provider",
+            "provider_id",
+            sqlite_where=text("provider_id IS NOT NULL"),
+            postgresql_where=text("provider_id IS NOT NULL"),
+        ),
         CheckConstraint("rank = 0 OR secret IS NULL", name="outbox_secret_erased"),
     )
 

@@ -45,6 +45,10 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]
         silent.disabled = True
         super().__init__(logger=silent)
         self.base = base.rstrip("/")
+        # Proxies and certificates are taken from the environment once, not at every call.
+        found = self.session.merge_environment_settings(self.base, {}, None, None, None)
+        self.session.proxies, self.session.verify = found["proxies"], found["verify"]
+        self.session.trust_env = False
         self.timeout = TIMEOUT  # requests takes a pair, which the SDK's own check would refuse
 
     def request(self, method: str, url: str, *rest: Any, **options: Any) -> Response:
@@ -131,7 +135,7 @@ class Twilio:
         )
         if not message.sid:
             raise SendFailed("no_sense", permanent=False)
-        return str(message.sid)
+        return str(message.sid)[:64]
 
 
 def _failure(error: TwilioRestException) -> SendFailed:

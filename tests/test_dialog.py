@@ -1,0 +1,376 @@
+"""The dialog's table and its reading of facts: total, without traps, and drawn as it is."""
+
+import re
+from copy import deepcopy
+from dataclasses import fields
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from bot.build import Bot
+from bot.cli import with_diagram
+from bot.effects import variant
+from bot.ports import Inbound
+from dialogs.listen import HINTS_PER_HOUR, SHRUGS_PER_HOUR, is_guess, is_request, listen
+from dialogs.machine import lasts, mermaid, revive, step
+from dialogs.phrases import languages
+from dialogs.recovery import ANYWHERE, LASTS, RENAMED, STAY, TABLE
+from dialogs.vocabulary import (
+    Allowance,
+    Asker,
+    Effect,
+    Event,
+    Facts,
+    Guess,
+    Heard,
+    Hint,
+    Intent,
+    Naming,
+    Notify,
+    OptIn,
+    OptOut,
+    Say,
+    Season,
+    SendCode,
+    SetNewPassword,
+    Shrug,
+    State,
+)
+from store.tables import Conversation, table
+from tests.parts import Carrier, settings
+from tests.people import ZAHRA, settled
+
+README = Path(__file__).parent.parent / "README.md"
+ID = "0012345679"
+CODE = "314159"
+
+REPLIES = (Say, Hint, Shrug, SendCode, SetNewPassword)
+SILENT = {Event.UNANSWERED, Event.TIMED_OUT}
+
+HEARD = [
+    Heard(intent, naming, ID if naming is Naming.ONE else None, code, None, own)
+    for intent, naming, code, own in product(Intent, Naming, (None, CODE), (False, True))
+]
+FACTS = [
+    Facts(season, asker, allowance, in_dialog, guess, opted_out, shrugged, hinted)
+    for season, asker, allowance, in_dialog, guess, opted_out, shrugged, hinted in product(
+        Season,
+        Asker,
+        Allowance,
+        (False, True),
+        (None, *Guess),
+        (False, True),
+        (SHRUGS_PER_HOUR - 1, SHRUGS_PER_HOUR),
+        (HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
+    )
+]
+
+
+def effects_of(event: Event) -> list[tuple[Effect, ...]]:
+    """What an event does, in every state."""
+    return [step(state, event)[1] for state in State]
+
+
+def phrases_of(effects: tuple[Effect, ...]) -> set[str]:
+    return {effect.phrase for effect in effects if isinstance(effect, Say | Hint | Shrug | Notify)}
+
+
+# The table
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("event", Event)
+def test_it_has_an_arrow_for_every_event_in_every_state(state: State, event: Event) -> None:
+    target, effects = step(state, event)
+    assert target in State
+    assert all(isinstance(effect, get_args(Effect)) for effect in effects)
+
+
+def test_it_reaches_every_state_from_idle() -> None:
+    reached, new = {State.IDLE}, {State.IDLE}
+    while new:
+        new = {step(state, event)[0] for state in new for event in Event} - reached
+        reached |= new
+    assert reached == set(State)
+
+
+@pytest.mark.parametrize("state", set(State) - {State.IDLE})
+def test_it_ends_every_state_but_idle_by_itself(state: State) -> None:
+    span = lasts(state)
+    assert span is not None
+    assert timedelta(0) < span <= timedelta(minutes=10)
+    assert step(state, Event.TIMED_OUT) == (State.IDLE, ())
+
+
+def test_it_lets_idle_last_for_ever() -> None:
+    assert lasts(State.IDLE) is None
+    assert set(LASTS) == set(State) - {State.IDLE}
+
+
+@pytest.mark.parametrize("event", [Event.HELP, Event.CANCEL, Event.STOP])
+@pytest.mark.parametrize("state", State)
+def test_it_answers_help_exit_and_stop_in_every_state_alike(state: State, event: Event) -> None:
+    target, effects = step(state, event)
+    assert any(isinstance(effect, REPLIES) for effect in effects)
+    assert effects == step(State.IDLE, event)[1]
+    assert target is (state if event is Event.HELP else State.IDLE)
+
+
+@pytest.mark.parametrize("event", set(Event) - SILENT - {Event.ASKED_FROM_OTHER_PHONE_UNHEARD})
+def test_it_leaves_no_text_unanswered(event: Event) -> None:
+    for effects in effects_of(event):
+        assert any(isinstance(effect, REPLIES) for effect in effects)
+
+
+@pytest.mark.parametrize("event", SILENT)
+def test_it_does_nothing_where_it_is_silent(event: Event) -> None:
+    assert set(effects_of(event)) == {()}
+
+
+def test_it_still_sends_the_code_that_a_busy_clerk_asks_for_and_says_nothing() -> None:
+    assert set(effects_of(Event.ASKED_FROM_OTHER_PHONE_UNHEARD)) == {(SendCode(),)}
+
+
+def test_it_says_the_same_to_a_stranger_whether_a_code_goes_out_or_not() -> None:
+    for state in State:
+        sent, vain = step(state, Event.ASKED_FROM_OTHER_PHONE), step(state, Event.ASKED_IN_VAIN)
+        assert sent[0] is vain[0]
+        assert [effect for effect in sent[1] if effect != SendCode()] == list(vain[1])
+
+
+def test_it_sets_a_password_only_for_a_right_code() -> None:
+    setting = {event for event in Event for effects in effects_of(event) if SetNewPassword() in effects}
+    assert setting == {Event.RIGHT_CODE}
+
+
+def test_it_takes_only_a_persons_own_request_or_start_as_consent() -> None:
+    consenting = {event for event in Event for effects in effects_of(event) if OptIn() in effects}
+    assert consenting == {e for e in Event if e.name.startswith("ASKED") and not e.name.endswith("UNHEARD")} | {
+        Event.START
+    }
+
+
+def test_it_is_pure() -> None:
+    before = deepcopy((TABLE, ANYWHERE))
+    first = [step(state, event) for state in State for event in Event]
+    assert [step(state, event) for state in State for event in Event] == first
+    assert before == (TABLE, ANYWHERE)
+
+
+@given(st.lists(st.sampled_from(Event)))
+def test_it_walks_anywhere_and_comes_to_rest(events: list[Event]) -> None:
+    state = State.IDLE
+    for event in events:
+        state, _ = step(state, event)
+        assert (lasts(state) is None) == (state is State.IDLE)
+    assert step(state, Event.TIMED_OUT)[0] is State.IDLE
+
+
+# Stored states
+
+
+@pytest.mark.parametrize("state", State)
+def test_it_knows_its_own_states_again(state: State) -> None:
+    assert revive(state.value) is state
+
+
+@pytest.mark.parametrize("name", ["", "awaiting_fingerprint", "IDLE ", "idle\0", "'; --"])
+def test_it_takes_a_dropped_or_unreadable_state_for_idle(name: str) -> None:
+    assert revive(name) is State.IDLE
+
+
+def test_it_renames_only_what_is_gone() -> None:
+    assert not set(RENAMED) & {state.value for state in State}
+    assert all(revive(name) is state for name, state in RENAMED.items())
+
+
+def test_it_hears_a_phone_whose_stored_state_no_release_knows(bot: Bot, carrier: Carrier) -> None:
+    settled(bot).hear(Inbound("simulated", "M1", ZAHRA["mobile"], "راهنما"))
+    conversation = table(Conversation)
+    with bot.store.writing() as connection:
+        connection.execute(update(conversation).values(state="awaiting_fingerprint", table_version=99))
+    assert bot.hear(Inbound("simulated", "M2", ZAHRA["mobile"], f"رمز {ID}")) is Event.ASKED
+
+
+# Phrases
+
+
+def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
+    said = {"code", "new_password"}.union(*(phrases_of(effects) for event in Event for effects in effects_of(event)))
+    chosen = [settings(), settings(FAKHER_DOMAIN="fakher.haj.ir", SUPPORT_PHONE="")]
+    said |= {variant(phrase, each) for phrase in said for each in chosen}
+    for language, book in languages().items():
+        written = set(book["phrases"])
+        assert said - written == set(), f"{language} lacks phrases"
+        assert written - said == set(), f"{language} has phrases that nobody says"
+
+
+# Listening
+
+
+def test_it_makes_exactly_one_event_of_every_text_and_all_facts() -> None:
+    heard_of = {listen(heard, facts) for heard in HEARD for facts in FACTS}
+    assert heard_of == set(Event) - {Event.TIMED_OUT}
+
+
+def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start() -> None:
+    for heard, facts in product(HEARD, (facts for facts in FACTS if facts.opted_out)):
+        event = listen(heard, facts)
+        if is_request(heard) or heard.intent is Intent.OPT_IN:
+            continue
+        assert event is Event.UNANSWERED, f"{heard} {facts}"
+
+
+def test_it_answers_what_it_does_not_understand_three_times_an_hour() -> None:
+    assert SHRUGS_PER_HOUR == 3
+    spent = [facts for facts in FACTS if facts.shrugged_this_hour >= SHRUGS_PER_HOUR]
+    shrugs = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Shrug)}
+    assert shrugs == {Event.NOT_UNDERSTOOD}
+    assert not {listen(heard, facts) for heard in HEARD for facts in spent} & shrugs
+    assert listen(Heard(Intent.UNKNOWN), Facts(shrugged_this_hour=2)) is Event.NOT_UNDERSTOOD
+
+
+def test_it_hints_no_more_than_its_cap_allows() -> None:
+    hints = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Hint)}
+    spent = [facts for facts in FACTS if facts.hinted_this_hour >= HINTS_PER_HOUR and not facts.opted_out]
+    assert not {listen(heard, facts) for heard in HEARD for facts in spent} & hints
+
+
+def test_it_holds_no_code_or_password_back_because_of_a_cap() -> None:
+    spent = {"shrugged_this_hour": 99, "hinted_this_hour": 99}
+    named = Heard(Intent.RECOVER, Naming.ONE, ID)
+    assert listen(named, Facts(asker=Asker.OWNER, **spent)) is Event.ASKED
+    assert listen(Heard(Intent.CODE, code=CODE), Facts(guess=Guess.RIGHT, **spent)) is Event.RIGHT_CODE
+    assert listen(Heard(Intent.OPT_OUT), Facts(**spent)) is Event.STOP
+    assert listen(named, Facts(asker=Asker.OTHER_PHONE, **spent)) is Event.ASKED_FROM_OTHER_PHONE_UNHEARD
+
+
+@pytest.mark.parametrize("season", [Season.OPENS_LATER, Season.CLOSED])
+def test_it_says_the_same_to_everybody_out_of_season(season: Season) -> None:
+    requests = [heard for heard in HEARD if is_request(heard)]
+    closed = [f for f in FACTS if f.season is season and f.guess is None and f.hinted_this_hour < HINTS_PER_HOUR]
+    assert len({listen(heard, facts) for heard in requests for facts in closed}) == 1
+
+
+@pytest.mark.parametrize("season", Season)
+def test_it_lets_an_open_conversation_go_on_out_of_season(season: Season) -> None:
+    for intent, guess, event in [
+        (Intent.CODE, Guess.RIGHT, Event.RIGHT_CODE),
+        (Intent.HELP, None, Event.HELP),
+        (Intent.OPT_OUT, None, Event.STOP),
+        (Intent.CANCEL, None, Event.CANCEL),
+    ]:
+        facts = Facts(season=season, guess=guess, in_dialog=True)
+        assert listen(Heard(intent, code=CODE if guess else None), facts) is event
+
+
+def test_it_tells_a_stranger_nothing_about_an_account() -> None:
+    named = Heard(Intent.RECOVER, Naming.ONE, ID)
+    for facts in FACTS:
+        if facts.asker is Asker.STRANGER and facts.season is Season.OPEN and facts.guess is None:
+            expected = Event.ASKED_IN_VAIN
+            if facts.hinted_this_hour >= HINTS_PER_HOUR and not facts.opted_out:
+                expected = Event.UNANSWERED
+            assert listen(named, facts) is expected
+
+
+@pytest.mark.parametrize("intent", [Intent.STAFF_STATUS, Intent.STAFF_UNLOCK, Intent.STAFF_STATS])
+def test_it_does_not_understand_staff_words_of_others(intent: Intent) -> None:
+    assert listen(Heard(intent, Naming.ONE, ID), Facts(asker=Asker.OWNER)) is Event.NOT_UNDERSTOOD
+
+
+def test_it_takes_a_staff_reset_of_others_for_a_recovery() -> None:
+    for facts in FACTS:
+        heard = [Heard(intent, Naming.ONE, ID) for intent in (Intent.STAFF_RESET, Intent.RECOVER, Intent.CHANGE)]
+        assert len({listen(each, facts) for each in heard}) == 1
+
+
+def test_it_takes_a_code_beside_a_keyword_for_a_guess_only_where_one_is_awaited() -> None:
+    spoken = Heard(Intent.RECOVER, Naming.INVALID, code=CODE)
+    assert is_guess(spoken, has_live_code=True)
+    assert not is_guess(spoken, has_live_code=False)
+    assert is_guess(Heard(Intent.CODE, code=CODE), has_live_code=False)
+    assert not is_guess(Heard(Intent.RECOVER, Naming.ONE, ID, CODE), has_live_code=True)
+    assert not is_guess(Heard(Intent.CHANGE, code=CODE, own_password=True), has_live_code=True)
+
+
+@given(st.lists(st.tuples(st.sampled_from(HEARD), st.sampled_from(Asker), st.sampled_from(Allowance)), max_size=60))
+def test_it_keeps_its_caps_and_its_silence_on_every_walk(
+    texts: list[tuple[Heard, Asker, Allowance]],
+) -> None:
+    state, opted_out, hinted, shrugged = State.IDLE, False, 0, 0
+    for heard, asker, allowance in texts:
+        facts = Facts(Season.OPEN, asker, allowance, state is not State.IDLE, None, opted_out, shrugged, hinted)
+        event = listen(heard, facts)
+        state, effects = step(state, event)
+        consents = is_request(heard) or heard.intent is Intent.OPT_IN
+        assert not (opted_out and effects) or consents
+        hints = sum(isinstance(effect, Hint) for effect in effects)
+        assert not hints or hinted < HINTS_PER_HOUR or (opted_out and consents)
+        hinted += hints
+        shrugged += sum(isinstance(effect, Shrug) for effect in effects)
+        opted_out = OptOut() in effects or (opted_out and OptIn() not in effects)
+    assert shrugged <= SHRUGS_PER_HOUR
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("heard", [Heard(i, Naming.ONE, ID, CODE, "fa", own) for i in Intent for own in (True, False)])
+def test_it_shows_no_part_of_a_text(heard: Heard) -> None:
+    for shown in (repr(heard), str(heard), f"{heard}", repr((heard,))):
+        assert ID not in shown
+        assert CODE not in shown
+
+
+def test_its_effects_can_hold_nothing_but_a_phrases_key() -> None:
+    for kind in get_args(Effect):
+        assert [field.name for field in fields(kind)] in ([], ["phrase"])
+
+
+# The drawing
+
+
+def test_it_draws_every_arrow_and_nothing_else() -> None:
+    arrow = re.compile(r"(?P<source>\w+) --> (?P<target>\w+): (?P<label>.+)")
+    tables = {**{state.name: arrows for state, arrows in TABLE.items()}, "ANYWHERE": ANYWHERE}
+    expected = {
+        (source, source if it.target is STAY else it.target.name, event.name, len(it.effects))
+        for source, arrows in tables.items()
+        for event, it in arrows.items()
+    }
+    first, *lines = mermaid().splitlines()
+    drawn, rest = [], []
+    for line in map(str.strip, lines):
+        found = arrow.fullmatch(line)
+        if found:
+            event, *effects = found["label"].split("<br>")
+            drawn.append((found["source"], found["target"], event, len(effects)))
+        else:
+            rest.append(line)
+    assert first == "stateDiagram-v2"
+    assert sorted(drawn) == sorted(expected)
+    assert rest == ["direction LR", "[*] --> IDLE", "state ANYWHERE {", *(state.name for state in State), "}"]
+
+
+def test_it_names_every_effect_in_the_drawing() -> None:
+    for label in [line.partition(": ")[2] for line in mermaid().splitlines() if ": " in line]:
+        event, *captions = label.split("<br>")
+        anywhere = ANYWHERE.get(Event[event])
+        candidates = [arrows[Event[event]] for arrows in TABLE.values() if Event[event] in arrows]
+        said = {
+            tuple(" ".join([type(e).__name__, *vars(e).values()]) for e in it.effects)
+            for it in [*candidates, *([anywhere] if anywhere else [])]
+        }
+        assert tuple(captions) in said
+
+
+def test_the_readme_shows_the_present_drawing() -> None:
+    text = README.read_text("utf-8")
+    assert with_diagram(text) == text, "the drawing is stale: run make diagram"
