@@ -65,6 +65,7 @@ class Bot:
 
     def hear(self, inbound: Inbound) -> Event | None:
         """Hear a text, and have what answers it sent."""
+        self.courier.hush()
         return self.conversation.hear(inbound)
 
     def note(self, receipt: Receipt) -> bool:

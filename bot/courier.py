@@ -42,6 +42,9 @@ TRIES_BEFORE_NEXT_GATEWAY = 2
 # What became of texts is written down so often, and what others left is looked for so often, in seconds.
 BOOKS, SWEEP = 0.05, 1.0
 LAST_WORDS = 5.0
+# While texts come in, sending stands back for so long at most: what is not heard may be lost, what is
+# heard will be sent. In seconds; the first is how long after a text more are expected.
+EXPECTED, POLITE = 0.02, 0.3
 SECRETS = {Kind.CODE: "code", Kind.PASSWORD: "password"}
 
 
@@ -67,6 +70,7 @@ class Courier:
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._unnoted: list[Outcome] = []
         self._in_hand, self._hand = 0, Lock()
+        self._quiet_until = 0.0
         self._stopping, self._asked = Flag(), Flag()
         self._clerk: Thread | None = None
         self._senders: list[Thread] = []
@@ -99,6 +103,10 @@ class Courier:
                 self._in_hand += 1
             self._texts.put((text.kind, next(self._numbers), text))
 
+    def hush(self) -> None:
+        """Say that a text is coming in."""
+        self._quiet_until = time.monotonic() + EXPECTED
+
     def wake(self) -> None:
         """Look for unclaimed texts soon."""
         self._asked.set()
@@ -116,11 +124,17 @@ class Courier:
             _, _, text = self._texts.get()
             if text is None:
                 return
+            self._stand_back()
             if self.clock() + SEND_SECONDS <= text.due_at:
                 self._outcomes.put(self._send(text))
             else:  # it lay too long: its lease may end while it is sent
                 with self._hand:
                     self._in_hand -= 1
+
+    def _stand_back(self) -> None:
+        began = time.monotonic()
+        while began + POLITE > time.monotonic() < self._quiet_until:
+            time.sleep(0.02)
 
     def _keep_books(self) -> None:
         swept = 0.0
@@ -130,7 +144,9 @@ class Courier:
             if sweeping:
                 self._asked.clear()
                 swept = time.monotonic()
-            self._exchange_safely(ROOM - self._in_hand if sweeping else 0)
+            found = self._exchange_safely(ROOM - self._in_hand if sweeping else 0)
+            if found:  # there may be more
+                self._asked.set()
         self._finish()
 
     def _finish(self) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bot import codes, passwords
 from bot.calendars import shown
-from bot.facts import hours_to_wait
+from bot.facts import DAY, HOUR
 from bot.keys import Keys
 from bot.settings import Settings
 from bot.turn import Turn
@@ -53,9 +53,9 @@ def carry_out(connection: Connection, turn: Turn, effect: Effect, keys: Keys) ->
         case OptIn():
             pass  # written with the conversation
         case Say(phrase) | Hint(phrase) | Shrug(phrase):
-            turn.say(phrase, parameters=_parameters(turn))
+            turn.say(phrase, parameters=_parameters(connection, turn, phrase))
         case Notify(phrase):
-            turn.say(variant(phrase, turn.settings), Kind.NOTICE, parameters=_parameters(turn))
+            turn.say(variant(phrase, turn.settings), Kind.NOTICE, parameters=_parameters(connection, turn, phrase))
         case _:
             assert_never(effect)
 
@@ -95,7 +95,7 @@ def _send_code(connection: Connection, turn: Turn, keys: Keys) -> None:
         Kind.CODE,
         to=view.account_mobile,
         language=turn.language if by_owner else view.account_language or settings.default_language,
-        parameters=_parameters(turn),
+        parameters=_parameters(connection, turn, "code"),
         secret=fresh.sealed,
         code_id=fresh.id,
         account_id=view.account_id,
@@ -118,17 +118,27 @@ def _burn_code(connection: Connection, turn: Turn) -> None:
         kept.close(connection, code.id, Fate.BURNED, turn.now)
 
 
-def _parameters(turn: Turn) -> dict[str, str]:
+def _parameters(connection: Connection, turn: Turn, phrase: str) -> dict[str, str]:
     settings = turn.settings
     parameters = {
         "minutes": str(-(-settings.code_ttl_seconds // 60)),
         "digits": str(settings.code_length),
         "domain": settings.fakher_domain,
         "phone": settings.support_phone,
-        "hours": str(hours_to_wait(turn)),
     }
     if turn.attempt is not None:
         parameters["tries"] = str(turn.attempt.tries_left)
     if turn.view.opens is not None:
         parameters["date"] = shown(turn.view.opens, languages()[turn.language]["calendar"])
+    if phrase == "too_many_codes":
+        parameters["hours"] = str(_hours_to_wait(connection, turn))
     return parameters
+
+
+def _hours_to_wait(connection: Connection, turn: Turn) -> int:
+    """How many hours, rounded up, until the account's next code: 1 to 24."""
+    view = turn.view
+    assert view.account_id is not None
+    span = DAY if view.owner_codes_day >= turn.settings.codes_per_day else HOUR
+    oldest = kept.oldest_since(connection, view.account_id, turn.now - span) or turn.now
+    return -(-int((oldest + span - turn.now).total_seconds()) // 3600) or 1

@@ -89,13 +89,3 @@ def _is_fresh(view: View, now: datetime, settings: Settings) -> bool:
         return False
     wait = timedelta(seconds=settings.resend_after_seconds)
     return now < view.open_code_expires_at and now - view.open_code_at < wait
-
-
-def hours_to_wait(turn: Turn) -> int:
-    """How many whole hours until the account's next code, 1 to 24."""
-    view, settings = turn.view, turn.settings
-    oldest, span = view.oldest_owner_code_hour, HOUR
-    if view.owner_codes_day >= settings.codes_per_day:
-        oldest, span = view.oldest_owner_code_day, DAY
-    left = (oldest or turn.now) + span - turn.now
-    return max(1, -(-int(left.total_seconds()) // 3600))

@@ -19,20 +19,20 @@ _DATES = re.compile(
     r")(?![0-9])"
 )
 _TIMES = re.compile(r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?(?![0-9:])")
-_BLANK = "\0"  # what folding leaves in no text
 _MONEY = re.compile(r"[0-9]{1,3}(?:[,٬،][0-9]{3})+")
 _MOBILE = re.compile(r"(?:0|98|0098|980|00980)9[0-9]{9}")
 
 _FOREIGN_DIGITS = 12
-_CARD_DIGITS = 16
-_IBAN_DIGITS = 24
+_PRINTED = (_FOREIGN_DIGITS, 16, 22, 24)  # a bank card; an IBAN with and without its check digits
+_GROUP = 4
+_STRICT = (10, 11, 16)
 _WHOLE = 10  # as many digits in one piece, or more, are a number of their own
 _LACKING = 8  # so are as many, an ID without its zeros, where no lone digits stand by
 _PIN_DIGITS = 4
 _ATTEMPT_DIGITS = 5
 _MOST_PIECES = 24  # of numbers written apart: more is no number at all
 _FARTHEST = 3  # characters between two pieces of one number
-_APART = frozenset(f" \n,;:،؛{_BLANK}")  # what parts a number from the letters beside it
+_APART = frozenset(" \n,;:،؛")  # what parts a number from the letters beside it
 
 
 class Piece(NamedTuple):
@@ -44,6 +44,7 @@ class Piece(NamedTuple):
 
     @property
     def is_digits(self) -> bool:
+        """Whether it is a run of digits."""
         return self.text[0] in "0123456789"
 
 
@@ -61,10 +62,12 @@ class Number:
 
     @property
     def is_mobile(self) -> bool:
+        """Whether it is an Iranian mobile number, written at home or from abroad."""
         return _MOBILE.fullmatch(self.digits) is not None
 
     @property
     def is_foreign(self) -> bool:
+        """Whether it has the twelve digits of a foreign national's identifier."""
         return len(self.digits) == _FOREIGN_DIGITS and not (self.touched or self.money or self.is_mobile)
 
     @property
@@ -103,6 +106,7 @@ class Chain(NamedTuple):
 
     @property
     def digits(self) -> str:
+        """All its digits, joined."""
         return "".join(piece.text for piece in self.pieces)
 
 
@@ -113,7 +117,7 @@ def _without_moments(folded: str) -> str:
 
 
 def _blank(moment: re.Match[str]) -> str:
-    return _BLANK * len(moment.group())
+    return " " * len(moment.group())
 
 
 def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], bool]) -> Iterator[Chain]:
@@ -122,7 +126,7 @@ def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], b
         if not piece.is_digits:
             continue
         gaps = [gap for gap in _gaps_to_latin(folded, all_pieces, place, is_word) if _APART.isdisjoint(gap)]
-        if chain and (gaps or not _linked(folded, all_pieces[place - 1], piece)):
+        if chain and (gaps or not _linked(all_pieces[place - 1], piece)):
             yield Chain(chain)
             chain = []
         if gaps:
@@ -148,15 +152,14 @@ def _is_strange(text: str, is_word: Callable[[str], bool]) -> bool:
     return text.isascii() and text.isalpha() and (len(text) == 1 or not is_word(text))
 
 
-def _linked(folded: str, left: Piece, right: Piece) -> bool:
-    gap = folded[left.end : right.start]
-    return left.is_digits and len(gap) <= _FARTHEST and _BLANK not in gap
+def _linked(left: Piece, right: Piece) -> bool:
+    return left.is_digits and right.start - left.end <= _FARTHEST
 
 
 def _parts(chain: Sequence[Piece], code_length: int) -> Iterator[Sequence[Piece]]:
     """The numbers of a chain: all of it where that is a number, else what can stand alone and what is left between."""
     alone = _standing_alone(chain, code_length)
-    if len(chain) == 1 or _is_number(chain, code_length) and not (any(alone) and _is_foreign(chain)):
+    if len(chain) == 1 or _is_number(chain, code_length):
         yield chain
         return
     for is_alone, group in groupby(zip(alone, chain, strict=True), itemgetter(0)):
@@ -172,12 +175,11 @@ def _standing_alone(chain: Sequence[Piece], code_length: int) -> list[bool]:
 
 
 def _halves(chain: Sequence[Piece], code_length: int) -> Sequence[Sequence[Piece]]:
-    if _is_number(chain, code_length) or len(chain) > _MOST_PIECES:
-        return (chain,)
-    for place in range(1, len(chain)):
-        left, right = chain[:place], chain[place:]
-        if _is_half(left, code_length) and _is_half(right, code_length) and (_is_a_persons(left) or _is_a_persons(right)):
-            return left, right
+    if not _is_number(chain, code_length) and len(chain) <= _MOST_PIECES:
+        for place in range(1, len(chain)):
+            halves = chain[:place], chain[place:]
+            if all(_is_half(half, code_length) for half in halves) and any(map(_is_a_persons, halves)):
+                return halves
     return (chain,)
 
 
@@ -186,7 +188,7 @@ def _is_half(part: Sequence[Piece], code_length: int) -> bool:
     digits = Chain(part).digits
     if len(part) == 1:
         return len(digits) == _PIN_DIGITS or _is_number(part, code_length)
-    return len(digits) in (10, code_length, _CARD_DIGITS, 11) and _is_number(part, code_length)
+    return len(digits) in (code_length, *_STRICT) and _is_number(part, code_length)
 
 
 def _is_a_persons(part: Sequence[Piece]) -> bool:
@@ -195,13 +197,12 @@ def _is_a_persons(part: Sequence[Piece]) -> bool:
 
 
 def _is_number(part: Sequence[Piece], code_length: int) -> bool:
-    digits = Chain(part).digits
-    return len(digits) in (code_length, _FOREIGN_DIGITS, _CARD_DIGITS, _IBAN_DIGITS) or _is_a_persons(part)
+    return len(Chain(part).digits) == code_length or _is_grouped(part) or _is_a_persons(part)
 
 
-def _is_foreign(part: Sequence[Piece]) -> bool:
-    digits = Chain(part).digits
-    return len(digits) == _FOREIGN_DIGITS and _MOBILE.fullmatch(digits) is None
+def _is_grouped(part: Sequence[Piece]) -> bool:
+    """Whether it is a long number in the groups of three or four that it is printed in."""
+    return len(Chain(part).digits) in _PRINTED and max(len(piece.text) for piece in part) <= _GROUP
 
 
 def _number(folded: str, chain: Chain) -> Number:

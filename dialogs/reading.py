@@ -6,6 +6,7 @@ from functools import cached_property
 
 from dialogs import words
 from dialogs.numbers import Number, Piece, numbers, pieces
+from dialogs.slips import guess
 from dialogs.text import fold
 from dialogs.vocabulary import Naming
 from dialogs.words import REQUESTS, Meaning, Word
@@ -35,6 +36,7 @@ class Reading:
 
     @cached_property
     def meanings(self) -> frozenset[Meaning]:
+        """Everything that a word of it can mean."""
         return frozenset().union(*(word.meanings for word in self.words))
 
     @cached_property
@@ -51,6 +53,7 @@ class Reading:
 
     @cached_property
     def naming(self) -> Naming:
+        """How it names a person."""
         if self.ids:
             return Naming.ONE if len(self.ids) == 1 else Naming.SEVERAL
         if any(each.is_foreign for each in self.numbers):
@@ -69,15 +72,19 @@ class Reading:
 
     @property
     def names_somebody(self) -> bool:
+        """Whether it names a person, however wrongly."""
         return self.naming is not Naming.NOBODY
 
     def says(self, *meanings: Meaning) -> bool:
+        """Whether a word of it means one of these."""
         return not self.meanings.isdisjoint(meanings)
 
     def says_any(self, meanings: frozenset[Meaning]) -> bool:
+        """Whether a word of it means one of these."""
         return not self.meanings.isdisjoint(meanings)
 
     def count(self, meaning: Meaning) -> int:
+        """How many words of it mean this."""
         return sum(meaning in word.meanings for word in self.words)
 
     def has_strange(self, beyond: int) -> bool:
@@ -85,6 +92,7 @@ class Reading:
         return len(self.strange) > beyond
 
     def is_just(self, number: str) -> bool:
+        """Whether that is its only number, and no word of it is strange."""
         return [each.digits for each in self.numbers] == [number] and not self.strange
 
     def _speaks_arabic(self) -> bool:
@@ -149,9 +157,15 @@ def _longest_keyword(found: Sequence[Piece], place: int) -> tuple[int, Word | No
 def _with_guesses(known: list[Word], strange: list[Piece]) -> tuple[list[Word], list[Piece]]:
     if len(strange) > _GUESSED_AT:
         return known, strange
-    guesses = {piece: words.guess(piece.text) for piece in strange}
-    guessed = [word for word in guesses.values() if word]
-    return [*known, *guessed], [piece for piece in strange if not guesses[piece]]
+    right: list[Word] = []
+    left: list[Piece] = []
+    for piece, following in zip(strange, [*strange[1:], None], strict=True):
+        word = guess(piece.text) or (following and guess(piece.text + following.text))
+        if word:
+            right.append(word)
+        else:
+            left.append(piece)
+    return [*known, *right], left
 
 
 def _is_word(word: str) -> bool:

@@ -107,9 +107,11 @@ def _wants_reset(said: Reading) -> bool:
 def _brings_code(said: Reading) -> bool:
     if said.code is None or said.has_strange(beyond=_FEW) or said.says_any(OTHER_BUSINESS):
         return False
-    if said.says(Meaning.ONE_TIME):
-        return not (said.says(Meaning.NATIONAL_ID) or (said.ids and said.says_any(REQUESTS)))
-    return not said.says_any(REQUESTS | {Meaning.SLIP, Meaning.NATIONAL_ID})
+    if said.ids:  # both are there: whoever asks for nothing hands back the code
+        return not said.says_any(REQUESTS)
+    if said.says(Meaning.NATIONAL_ID):
+        return False
+    return said.says(Meaning.ONE_TIME) or not said.says_any(REQUESTS | {Meaning.SLIP})
 
 
 def _wants_recovery(said: Reading) -> bool:

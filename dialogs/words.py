@@ -61,26 +61,6 @@ Book = dict[str, Word]
 # As many written words as a keyword may be spread over ("گذر واژه", "یک بار مصرف").
 LONGEST = 4
 
-# A slip of one letter is forgiven only where enough others are right, by whether they are Latin. A
-# wrong letter makes another word sooner than a missing or a swapped one does: cancel, cancer.
-_LEAST_TYPED = 5
-_LEAST_LETTERS = {True: 6, False: 5}
-_LEAST_FOR_WRONG = {True: 7, False: 6}
-_LEAST_HALF = 3
-_MOST_LETTERS = 24
-_FORGIVEN = {
-    Meaning.PASSWORD,
-    Meaning.RECOVERY,
-    Meaning.LOST,
-    Meaning.CHANGE,
-    Meaning.ONE_TIME,
-    Meaning.RESET,
-    Meaning.STATUS,
-    Meaning.HELP,
-    Meaning.CANCEL,
-    Meaning.NATIONAL_ID,
-}
-
 _DOUBLED = re.compile(r"(.)\1+")
 _SOUND_ALIKES = str.maketrans(
     {
@@ -99,15 +79,7 @@ _SOUND_ALIKES = str.maketrans(
 
 def find(word: str) -> Word | None:
     """What a folded word means, spelled rightly or as it sounds."""
-    return _exact().get(word) or _sounding().get(sound(word))
-
-
-def guess(word: str) -> Word | None:
-    """What a folded word means if it is two keywords without a space, or one with a slip in it.
-
-    A slip is a letter wrong, missing, added or swapped with the next.
-    """
-    return None if len(word) > _MOST_LETTERS else _two_in_one(word) or _mistyped(word)
+    return written().get(word) or sounding().get(sound(word))
 
 
 def sound(word: str) -> str:
@@ -116,64 +88,47 @@ def sound(word: str) -> str:
 
 
 @cache
-def _exact() -> Book:
-    """Words as they are written. What a file lists stands over what its stems grow into (کد + ام, which is کدام)."""
+def written() -> Book:
+    """The words of every language as they are written."""
     book: Book = {}
-    for language, lists in _lists():
-        for meaning, stem in _listed(lists.get("stems", {})):
-            for form in _grown(stem, lists):
-                _add(book, form, meaning, language)
-    listed: Book = {}
-    for language, lists in _lists():
-        for meaning, word in _listed(lists.get("words", {})):
-            _add(listed, word, meaning, language)
-    return book | listed
-
-
-@cache
-def _sounding() -> Book:
-    """Words by their sound. Short Latin ones are left out: too many others sound like them."""
-    book: Book = {}
-    for word, entry in _exact().items():
-        key = sound(word)
-        if len(key) > (3 if key.isascii() else 2):
-            known = book.get(key, entry)
-            book[key] = entry if known is entry else known | entry
+    for language in languages():
+        for word, entry in _vocabulary(language).items():
+            _join(book, word, entry)
     return book
 
 
-@cache
-def _near() -> Mapping[str, tuple[str, ...]]:
-    """Keywords by each form that they have with one letter less, and by themselves."""
-    shapes: dict[str, tuple[str, ...]] = {}
-    for keyword in sorted(set(_forgiven_keywords())):
-        for shape in {keyword, *_one_letter_less(keyword)}:
-            shapes[shape] = (*shapes.get(shape, ()), keyword)
-    return shapes
+def _vocabulary(language: str) -> Book:
+    """A language's words. What its file lists stands over what its stems grow into (کد + ام, which is کدام)."""
+    grown: Book = {}
+    listed: Book = {}
+    for lists in lists_of(language):
+        for meaning, stem in listed(lists.get("stems", {})):
+            for form in _grown(stem, lists):
+                _join(grown, form, _word(meaning, language))
+        for meaning, word in listed(lists.get("words", {})):
+            _join(listed, word, _word(meaning, language))
+    return grown | listed
 
 
 @cache
-def _endings() -> tuple[str, ...]:
-    found = {sound(fold(ending)) for _, lists in _lists() for ending in lists.get("endings", ())}
-    return tuple(sorted(found, key=len, reverse=True))
+def sounding() -> Book:
+    """The words by their sound. Short Latin ones are left out: too many others sound like them."""
+    book: Book = {}
+    for word, entry in written().items():
+        key = sound(word)
+        if len(key) > (3 if key.isascii() else 2):
+            _join(book, key, entry)
+    return book
 
 
-def _forgiven_keywords() -> Iterator[str]:
-    for _, lists in _lists():
-        for kind in ("stems", "words"):
-            for meaning, word in _listed(lists.get(kind, {})):
-                key = sound(word)
-                if meaning in _FORGIVEN and len(key) >= _LEAST_LETTERS[key.isascii()]:
-                    yield key
+def lists_of(language: str) -> Iterable[Mapping[str, Any]]:
+    """A language file's lists of keywords."""
+    found: Mapping[str, Mapping[str, Any]] = languages()[language]["keywords"]
+    return found.values()
 
 
-def _lists() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for language, content in languages().items():
-        for lists in content["keywords"].values():
-            yield language, lists
-
-
-def _listed(table: Mapping[str, Iterable[str]]) -> Iterator[tuple[Meaning, str]]:
+def listed(table: Mapping[str, Iterable[str]]) -> Iterator[tuple[Meaning, str]]:
+    """The keywords of a list, folded and closed up, with their meanings."""
     for meaning, words in table.items():
         for word in words:
             yield Meaning(meaning), _closed_up(word)
@@ -190,61 +145,11 @@ def _grown(stem: str, lists: Mapping[str, Any]) -> Iterator[str]:
             yield beginning + stem + ending
 
 
-def _add(book: Book, word: str, meaning: Meaning, language: str) -> None:
-    known, entry = book.get(word), _word(meaning, language)
-    book[word] = entry if known is None or known is entry else known | entry
+def _join(book: Book, word: str, entry: Word) -> None:
+    known = book.get(word, entry)
+    book[word] = entry if known is entry else known | entry
 
 
 @cache
 def _word(meaning: Meaning, language: str) -> Word:
     return Word(frozenset({meaning}), frozenset({language}))
-
-
-def _two_in_one(word: str) -> Word | None:
-    for place in range(_LEAST_HALF, len(word) - _LEAST_HALF + 1):
-        first, second = _exact().get(word[:place]), _exact().get(word[place:])
-        if first and second and not REQUESTS.isdisjoint(first.meanings | second.meanings):
-            return first | second
-    return None
-
-
-def _mistyped(word: str) -> Word | None:
-    found: Word | None = None
-    for form in _without_endings(sound(word)):
-        if len(form) >= _LEAST_TYPED:
-            for keyword in _one_slip_from(form):
-                found = found | _sounding()[keyword] if found else _sounding()[keyword]
-    return found
-
-
-def _one_slip_from(form: str) -> set[str]:
-    candidates = {keyword for shape in (form, *_one_letter_less(form)) for keyword in _near().get(shape, ())}
-    return {keyword for keyword in candidates if _one_slip_apart(form, keyword)}
-
-
-def _without_endings(word: str) -> Iterator[str]:
-    yield word
-    for ending in _endings():
-        if word.endswith(ending):
-            yield word.removesuffix(ending)
-
-
-def _one_letter_less(word: str) -> Iterator[str]:
-    return (word[:place] + word[place + 1 :] for place in range(len(word)))
-
-
-def _one_slip_apart(word: str, keyword: str) -> bool:
-    shorter, longer = sorted((word, keyword), key=len)
-    if len(longer) > len(shorter):
-        return len(longer) == len(shorter) + 1 and shorter in _one_letter_less(longer)
-    wrong = [place for place in range(len(word)) if word[place] != keyword[place]]
-    if len(wrong) <= 1:
-        return len(word) >= _LEAST_FOR_WRONG[word.isascii()]
-    return _swapped(word, keyword, wrong)
-
-
-def _swapped(word: str, keyword: str, wrong: list[int]) -> bool:
-    if len(wrong) != 2 or wrong[1] != wrong[0] + 1:
-        return False
-    first, second = wrong
-    return word[first] == keyword[second] and word[second] == keyword[first]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.conversations import Overtaken
@@ -64,6 +64,13 @@ def issue(connection: Connection, row: dict[str, Any]) -> None:
         ISSUE(connection, row)
     except IntegrityError as conflict:
         raise Overtaken from conflict
+
+
+def oldest_since(connection: Connection, account_id: int, since: datetime) -> datetime | None:
+    """When the oldest code of a time was sent at its owner's own wish."""
+    own = select(func.min(CODE.c.created_at)).where(CODE.c.account_id == account_id, CODE.c.by_owner.is_(True))
+    oldest: datetime | None = connection.execute(own.where(CODE.c.created_at > since)).scalar_one()
+    return oldest
 
 
 def spend(connection: Connection, phone: str, now: datetime) -> list[Tried]:

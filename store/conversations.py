@@ -44,15 +44,13 @@ class View:
     owner_codes_hour: int
     owner_codes_day: int
     other_codes_hour: int
-    oldest_owner_code_hour: datetime | None
-    oldest_owner_code_day: datetime | None
     holder_opted_out: bool
     phone_has_live_code: bool
     phone_language: str | None
 
 
-def _codes(*conditions: Any, what: Any = None) -> Any:
-    counted = select(func.count() if what is None else what).where(CODE.c.account_id == ACCOUNT.c.id, *conditions)
+def _codes(*conditions: Any) -> Any:
+    counted = select(func.count()).where(CODE.c.account_id == ACCOUNT.c.id, *conditions)
     return counted.correlate(ACCOUNT).scalar_subquery()
 
 
@@ -104,8 +102,6 @@ def _view() -> Any:
             _codes(by_owner, since_hour).label("owner_codes_hour"),
             _codes(by_owner, since_day).label("owner_codes_day"),
             _codes(by_other, since_hour).label("other_codes_hour"),
-            _codes(by_owner, since_hour, what=func.min(CODE.c.created_at)).label("oldest_owner_code_hour"),
-            _codes(by_owner, since_day, what=func.min(CODE.c.created_at)).label("oldest_owner_code_day"),
             holder.c.opted_out_at.is_not(None).label("holder_opted_out"),
             live.label("phone_has_live_code"),
             spoken.label("phone_language"),

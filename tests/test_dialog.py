@@ -2,7 +2,7 @@
 
 import re
 from copy import deepcopy
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -243,12 +243,12 @@ def test_it_hints_no_more_than_its_cap_allows() -> None:
 
 
 def test_it_holds_no_code_or_password_back_because_of_a_cap() -> None:
-    spent = {"shrugged_this_hour": 99, "hinted_this_hour": 99}
+    spent = Facts(shrugged_this_hour=99, hinted_this_hour=99)
     named = Heard(Intent.RECOVER, Naming.ONE, ID)
-    assert listen(named, Facts(asker=Asker.OWNER, **spent)) is Event.ASKED
-    assert listen(Heard(Intent.CODE, code=CODE), Facts(guess=Guess.RIGHT, **spent)) is Event.RIGHT_CODE
-    assert listen(Heard(Intent.OPT_OUT), Facts(**spent)) is Event.STOP
-    assert listen(named, Facts(asker=Asker.OTHER_PHONE, **spent)) is Event.ASKED_FROM_OTHER_PHONE_UNHEARD
+    assert listen(named, replace(spent, asker=Asker.OWNER)) is Event.ASKED
+    assert listen(Heard(Intent.CODE, code=CODE), replace(spent, guess=Guess.RIGHT)) is Event.RIGHT_CODE
+    assert listen(Heard(Intent.OPT_OUT), spent) is Event.STOP
+    assert listen(named, replace(spent, asker=Asker.OTHER_PHONE)) is Event.ASKED_FROM_OTHER_PHONE_UNHEARD
 
 
 @pytest.mark.parametrize("season", [Season.OPENS_LATER, Season.CLOSED])

@@ -14,6 +14,7 @@ from tests.parts import settings
 LANGUAGES = sorted(languages())
 PHRASES = sorted(languages()["fa"]["phrases"])
 EACH = list(product(LANGUAGES, PHRASES))
+CODE_PHRASES = list(product(LANGUAGES, ["code", "code_with_domain"]))
 CODES = ["0" * 6, "012345", "999999", "1234567", "87654321", "987654321", "9876543210"]
 ZWNJ = "\u200c"
 
@@ -55,7 +56,7 @@ def test_every_phrase_at_its_longest_fits_one_text(language: str, phrase: str) -
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("minutes", ["1", "10"])
-@pytest.mark.parametrize(("language", "phrase"), product(LANGUAGES, ["code", "code_with_domain"]))
+@pytest.mark.parametrize(("language", "phrase"), CODE_PHRASES)
 def test_a_code_of_any_length_fits_one_text(language: str, phrase: str, code: str, minutes: str) -> None:
     assert size(say(phrase, language, LONGEST | {"code": code, "minutes": minutes})).segments == 1
 
@@ -76,12 +77,12 @@ def test_english_is_pure_gsm_7(phrase: str) -> None:
 
 
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize(("language", "phrase"), product(LANGUAGES, ["code", "code_with_domain"]))
+@pytest.mark.parametrize(("language", "phrase"), CODE_PHRASES)
 def test_a_code_is_the_only_run_of_its_length_and_in_ascii(language: str, phrase: str, code: str) -> None:
     text = say(phrase, language, {"code": code, "minutes": "10", "domain": "fakher.haj.ir"})
     runs = re.findall(r"\d+", text)
     assert [run for run in runs if len(run) == len(code)] == [code]
-    assert re.findall(r"(?<![0-9])[0-9]{%d}(?![0-9])" % len(code), text) == [code]
+    assert re.findall(rf"(?<![0-9])[0-9]{{{len(code)}}}(?![0-9])", text) == [code]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -89,7 +90,7 @@ def test_a_code_is_the_only_run_of_its_length_and_in_ascii(language: str, phrase
 def test_no_other_phrase_has_a_run_that_could_pass_for_a_code(language: str, length: int) -> None:
     others = [phrase for phrase in PHRASES if not phrase.startswith("code") and "phone" not in parameters("fa", phrase)]
     for phrase in others:
-        assert not re.search(r"(?<!\d)\d{%d}(?!\d)" % length, say(phrase, language, LONGEST))
+        assert not re.search(rf"(?<!\d)\d{{{length}}}(?!\d)", say(phrase, language, LONGEST))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

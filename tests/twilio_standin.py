@@ -16,7 +16,7 @@ from email.utils import formatdate
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Condition, Event, Thread
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import requests
 
@@ -73,7 +73,7 @@ NOT_FOUND = Refusal(404, 20404, "The requested resource was not found")
 OPTED_OUT = Refusal(400, 21610, "Attempt to send to unsubscribed recipient")
 NOT_A_NUMBER = Refusal(400, 21211, "Invalid 'To' Phone Number")
 NOT_A_MOBILE = Refusal(400, 21614, "'To' number is not a valid mobile number")
-NO_RETENTION = Refusal(400, 20001, "ContentRetention is not available on your account")
+NO_RETENTION = Refusal(400, 30029, "Invalid ContentRetention")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class TwilioStandIn:
         """Know some users and their passwords; by default the account and its token."""
         self.known = dict(secrets_by_user if secrets_by_user is not None else {ACCOUNT: TOKEN})
         self.allows_retention = True
+        self.connections = 0
         self.calls: list[Message] = []  # every one, in the order of their coming
         self.taken: list[Message] = []  # those that were answered with a message
         self._changed = Condition()
@@ -224,6 +225,7 @@ class _Server(ThreadingTCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
+        self.owner.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
@@ -399,9 +401,3 @@ def post_text(
 ) -> int:
     """Text the bot over its webhook; the status."""
     return post(session, address, public_url, "/webhooks/twilio/sms", text_form(sender, words, sid))
-
-
-def origin(url: str) -> str:
-    """The part of an address that leads to a server."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

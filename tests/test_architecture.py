@@ -1,0 +1,212 @@
+"""Which room may know which, and by which door the world comes in: read from the imports themselves."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("dialogs", "store", "bot", "webhooks")
+FOLDERS = {*ROOMS, "tests"}
+# What a machine leaves behind.
+LITTER = {"instance", "__pycache__"}
+
+MAY_KNOW = {
+    "dialogs": {"dialogs"},
+    "store": {"store", "dialogs"},
+    "bot": {"bot", "store", "dialogs"},
+    "webhooks": {"webhooks", "bot", "store", "dialogs"},
+    "wsgi": {"wsgi", "webhooks", "bot"},
+}
+
+# A library and the only places that it may come in by; a folder ends in a stroke.
+DOORS = {
+    "twilio": ("bot/gateways/twilio.py",),
+    "requests": ("bot/gateways/twilio.py",),
+    "apscheduler": ("bot/jobs.py",),
+    "argon2": ("bot/passwords.py",),
+    "phonenumbers": ("bot/phones.py",),
+    "cryptography": ("bot/keys.py",),
+    "structlog": ("bot/log.py",),
+    "persiantools": ("bot/calendars.py",),
+    "hijridate": ("bot/calendars.py",),
+    "zoneinfo": ("bot/calendars.py",),
+    "pydantic": ("bot/settings.py",),
+    "alembic": ("store/migrate.py", "store/migrations/"),
+    "prometheus_client": ("webhooks/health.py",),
+    "gunicorn": ("webhooks/server.py",),
+    "flask": ("webhooks/", "wsgi.py", "bot/cli.py"),
+    "werkzeug": ("webhooks/",),
+    "click": ("webhooks/", "bot/cli.py"),
+    "sqlmodel": ("store/tables.py",),
+    "secrets": ("bot/dice.py", "bot/settings.py"),
+    "random": (),
+    "uuid": (),
+    "unittest": (),
+    "psycopg": (),
+    "sqlite3": ("store/engine.py",),
+}
+# What the heart of the bot has no use for, even of the standard library.
+PURE = {
+    "collections", "contextlib", "dataclasses", "enum", "functools", "itertools", "math", "operator",
+    "re", "string", "typing", "types", "unicodedata", "bisect", "abc",
+}  # fmt: skip
+PURE_BUT_FOR = {
+    "datetime": {"timedelta"},  # a span, not a clock
+    "tomllib": None,
+    "importlib.resources": None,
+}
+READS_ENVIRONMENT = {"bot/cli.py", "webhooks/cli.py"}
+HAS_A_CLOCK = {"bot/calendars.py"}
+
+
+def sources(*rooms: str) -> list[Path]:
+    found = [file for room in rooms for file in sorted((ROOT / room).rglob("*.py"))]
+    return [file for file in found if not LITTER & set(file.parts)]
+
+
+EVERYTHING = [*sources(*ROOMS), ROOT / "wsgi.py"]
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def imports(file: Path) -> Iterator[tuple[str, str | None]]:
+    """Every module that a file imports, wherever in it, and the name that it takes of it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(file)} imports by a relative name"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` for an attribute; empty for anything else."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def uses(file: Path) -> set[str]:
+    return {dotted(node) for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+def test_no_room_knows_one_that_is_further_out(file: Path) -> None:
+    room = file.relative_to(ROOT).parts[0].removesuffix(".py")
+    known = {module.partition(".")[0] for module, _ in imports(file)} & MAY_KNOW.keys()
+    assert known <= MAY_KNOW[room]
+
+
+@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+def test_nothing_imports_the_tests(file: Path) -> None:
+    assert not {module.partition(".")[0] for module, _ in imports(file)} & {"tests", "pytest", "hypothesis"}
+
+
+@pytest.mark.parametrize("file", sources("dialogs"), ids=name_of)
+def test_the_dialog_is_pure(file: Path) -> None:
+    for module, name in imports(file):
+        if module.partition(".")[0] in PURE | {"dialogs"}:
+            continue
+        assert module in PURE_BUT_FOR, f"{name_of(file)} imports {module}"
+        allowed = PURE_BUT_FOR[module]
+        if allowed is None:
+            assert name_of(file) == "dialogs/phrases.py", f"only phrases.py reads files, not {name_of(file)}"
+        else:
+            assert name in allowed, f"{name_of(file)} imports {name} from {module}"
+
+
+@pytest.mark.parametrize("file", sources("dialogs"), ids=name_of)
+def test_the_dialog_opens_and_prints_nothing(file: Path) -> None:
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
+
+
+@pytest.mark.parametrize(("library", "doors"), DOORS.items())
+def test_a_library_has_one_door(library: str, doors: tuple[str, ...]) -> None:
+    users = {name_of(file) for file in EVERYTHING for module, _ in imports(file) if module.partition(".")[0] == library}
+    assert {user for user in users if not user.startswith(doors)} == set()
+    assert bool(users) == bool(doors), f"{library} is not used any more: drop its door"
+
+
+def test_every_library_is_named_here_or_belongs_to_python() -> None:
+    met = {module.partition(".")[0] for file in EVERYTHING for module, _ in imports(file)}
+    others = met - set(sys.stdlib_module_names) - FOLDERS - {"wsgi"} - DOORS.keys()
+    assert others == {"sqlalchemy"}, "a new library needs a door"
+
+
+def test_the_store_alone_knows_its_engine() -> None:
+    building = {"create_engine", "Engine", "sessionmaker", "Session", "event"}
+    users = {
+        name_of(file)
+        for file in EVERYTHING
+        for module, name in imports(file)
+        if module.startswith("sqlalchemy") and name in building
+    }
+    assert users <= {"store/engine.py"}
+
+
+@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+def test_the_environment_is_read_in_one_place(file: Path) -> None:
+    reads = uses(file) & {"os.environ", "os.getenv", "os.environb", "os.putenv"}
+    taken = {name for module, name in imports(file) if module == "os" and name}
+    assert not (reads or taken & {"environ", "getenv"}) or name_of(file) in READS_ENVIRONMENT
+
+
+@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+def test_the_time_comes_from_one_clock(file: Path) -> None:
+    clocks = {
+        "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns",
+        "datetime.datetime.now", "datetime.date.today", "func.now", "func.current_timestamp",
+    }  # fmt: skip
+    taken = {name for module, name in imports(file) if module == "time"}
+    assert not (uses(file) & clocks or taken & {"time", "time_ns"}) or name_of(file) in HAS_A_CLOCK
+
+
+@pytest.mark.parametrize("file", [f for f in EVERYTHING if not name_of(f).startswith("webhooks/")], ids=name_of)
+def test_nothing_prints_past_the_log(file: Path) -> None:
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & {"print", "pprint", "breakpoint"}
+
+
+def test_only_the_known_folders_are_there() -> None:
+    found = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    assert found - LITTER == FOLDERS
+
+
+MAP_LINE = re.compile(r"^(?P<names>[\w/.]+(?:, [\w/.]+)*)  +\S", re.MULTILINE)
+
+
+def mapped(room: str) -> set[str]:
+    docstring = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text("utf-8"))) or ""
+    return {name for line in MAP_LINE.finditer(docstring) for name in line["names"].split(", ")}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_rooms_map_names_all_that_is_in_it(room: str) -> None:
+    modules = {file.name for file in (ROOT / room).glob("*.py")} - {"__init__.py"}
+    packages = {f"{file.parent.name}/" for file in (ROOT / room).glob("*/__init__.py")}
+    assert (modules | packages) - mapped(room) == set(), "not on the map"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_rooms_map_names_nothing_that_is_not_in_it(room: str) -> None:
+    assert {name for name in mapped(room) if "*" not in name and not (ROOT / room / name).exists()} == set()
+
+
+@pytest.mark.parametrize("file", [*EVERYTHING, *sources("tests")], ids=name_of)
+def test_every_module_says_what_it_is(file: Path) -> None:
+    assert ast.get_docstring(ast.parse(file.read_text("utf-8"))), "has no docstring"
