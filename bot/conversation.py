@@ -58,6 +58,7 @@ class Conversation:
         self.clock, self.dice, self.courier = clock, dice, courier
         self.flooded = False  # a job has seen more codes go out than people can want
         self._own = phones.mobile(settings.twilio_sender)
+        understand("")  # the vocabulary is built at the first text: let it not be a pilgrim's
 
     def hear(self, inbound: Inbound) -> Event | None:
         """Hear a text and commit all that follows from it.

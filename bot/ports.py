@@ -60,6 +60,11 @@ class Receipt:
     ref: int | None = None
 
 
+def as_ref(written: str) -> int | None:
+    """A text's own id, as a provider hands it back; None for anything that can't be one."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 19 else None
+
+
 @dataclass(frozen=True)
 class Outbound:
     """A text to hand to a provider. `validity` is how many seconds it is still worth delivering."""

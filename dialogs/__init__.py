@@ -4,6 +4,10 @@ vocabulary.py     states, events, effects and facts, as frozen dataclasses
 recovery.py       the recovery table: state, event, next state, effects
 machine.py        one step of a table, and its drawing
 understanding.py  what a text asks for, by itself
+reading.py        a text taken apart: words, numbers, language
+words.py          the vocabulary, from the language files
+slips.py          slips of the finger, and words run together
+numbers.py        which run of digits is an ID, which a code
 listen.py         a text's meaning and the facts make exactly one event
 text.py           folding of what people type, and the national ID
 phrases.py        what the bot says, in the words of languages/*.toml

@@ -1,6 +1,6 @@
 """The machine that runs a dialog's table: one pure step, and the drawing of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from dialogs.recovery import ANYWHERE, LASTS, RENAMED, STAY, TABLE, Arrow
@@ -25,26 +25,35 @@ def lasts(state: State) -> timedelta | None:
 
 
 def mermaid() -> str:
-    """The dialog as a Mermaid state diagram."""
+    """The dialog as a Mermaid state diagram.
+
+    In a state's box stand its name and what is answered without leaving it; one arrow stands for
+    all that leads from one state to another.
+    """
     return "\n".join(("stateDiagram-v2", *_drawing()))
 
 
 def _drawing() -> Iterator[str]:
-    yield "    direction LR"
     yield f"    [*] --> {State.IDLE.name}"
-    yield "    state ANYWHERE {"
-    yield from (f"        {state.name}" for state in State)
-    yield "    }"
+    yield from _lines("ANYWHERE", ANYWHERE)
     for state, arrows in TABLE.items():
-        yield from _lines(state.name, state.name, arrows.items())
-    yield from _lines("ANYWHERE", "ANYWHERE", ANYWHERE.items())
+        yield from _lines(state.name, arrows)
 
 
-def _lines(source: str, stay: str, arrows: Iterable[tuple[Event, Arrow]]) -> Iterator[str]:
-    for event, arrow in arrows:
-        target = stay if arrow.target is STAY else arrow.target.name
-        label = "<br>".join((event.name, *map(_caption, arrow.effects)))
-        yield f"    {source} --> {target}: {label}"
+def _lines(source: str, arrows: Mapping[Event, Arrow]) -> Iterator[str]:
+    yield f"    {source} : {source}"
+    leading: dict[str, list[str]] = {}
+    for event, arrow in arrows.items():
+        if arrow.target is STAY:
+            yield f"    {source} : {_label(event, arrow)}"
+        else:
+            leading.setdefault(arrow.target.name, []).append(_label(event, arrow))
+    for target, labels in leading.items():
+        yield f"    {source} --> {target} : {'<br>'.join(labels)}"
+
+
+def _label(event: Event, arrow: Arrow) -> str:
+    return f"{event.name} / {', '.join(map(_caption, arrow.effects))}".rstrip(" /")
 
 
 def _caption(effect: Effect) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dialogs.phrases import languages
 from dialogs.text import fold
-from dialogs.words import REQUESTS, Meaning, Word, listed, lists_of, sound, sounding, written
+from dialogs.words import REQUESTS, Meaning, Word, keywords_in, lists_of, sound, sounding, written
 
 # A slip of one letter is forgiven only where enough others are right, by whether they are Latin. A
 # wrong letter makes another word sooner than a missing or a swapped one does: cancel, cancer.
@@ -107,7 +107,7 @@ def _endings() -> tuple[str, ...]:
 def _forgiven_keywords() -> Iterator[str]:
     for lists in _all_lists():
         for kind in ("stems", "words"):
-            for meaning, word in listed(lists.get(kind, {})):
+            for meaning, word in keywords_in(lists.get(kind, {})):
                 key = sound(word)
                 if meaning in _FORGIVEN and len(key) >= _LEAST_LETTERS[key.isascii()]:
                     yield key

@@ -7,7 +7,7 @@ from dialogs.reading import Reading, read
 from dialogs.vocabulary import Heard, Intent, Naming
 from dialogs.words import ORDERS, OTHER_BUSINESS, REQUESTS, Meaning
 
-# How many words that mean nothing here may stand beside those that do.
+# How many words may stand beside those that decide, most often such as mean nothing here.
 _FEW = 3
 _MANY = 8
 
@@ -34,16 +34,17 @@ def understand(text: str, code_length: int = 6) -> Heard:
 
 
 def _opts_out(said: Reading) -> bool:
-    if said.is_just(_OPT_OUT_NUMBER):
+    short = len(said.words) <= _SHORT
+    if short and said.is_just(_OPT_OUT_NUMBER):
         return not said.words or said.says(Meaning.STOP, Meaning.CANCEL, Meaning.MESSAGES)
-    if said.says(Meaning.STOP) and not said.strange and len(said.words) <= _SHORT:
+    if short and said.says(Meaning.STOP) and not said.strange:
         return not said.says_any(REQUESTS | OTHER_BUSINESS)
-    refused = said.says(Meaning.REFUSAL) and said.says(Meaning.MESSAGES)
+    refused = said.says(Meaning.REFUSAL) and said.says(Meaning.MESSAGES) and not said.says(Meaning.ONE_TIME)
     return refused and not said.has_strange(beyond=_FEW) and not said.says_any(REQUESTS)
 
 
 def _cancels(said: Reading) -> bool:
-    if said.says_any(OTHER_BUSINESS) or said.has_strange(beyond=1):
+    if said.says_any(OTHER_BUSINESS) or said.has_strange(beyond=1) or len(said.words) > _MANY:
         return False
     return said.says(Meaning.CANCEL) or (said.says(Meaning.DECLINED) and not said.says_any(REQUESTS))
 

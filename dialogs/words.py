@@ -1,4 +1,4 @@
-"""The words that people use, from the keywords of the language files, and what they mean, slips and all."""
+"""The words that people use, from the keywords of the language files, and what they mean."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -102,10 +102,10 @@ def _vocabulary(language: str) -> Book:
     grown: Book = {}
     listed: Book = {}
     for lists in lists_of(language):
-        for meaning, stem in listed(lists.get("stems", {})):
+        for meaning, stem in keywords_in(lists.get("stems", {})):
             for form in _grown(stem, lists):
                 _join(grown, form, _word(meaning, language))
-        for meaning, word in listed(lists.get("words", {})):
+        for meaning, word in keywords_in(lists.get("words", {})):
             _join(listed, word, _word(meaning, language))
     return grown | listed
 
@@ -127,7 +127,7 @@ def lists_of(language: str) -> Iterable[Mapping[str, Any]]:
     return found.values()
 
 
-def listed(table: Mapping[str, Iterable[str]]) -> Iterator[tuple[Meaning, str]]:
+def keywords_in(table: Mapping[str, Iterable[str]]) -> Iterator[tuple[Meaning, str]]:
     """The keywords of a list, folded and closed up, with their meanings."""
     for meaning, words in table.items():
         for word in words:

@@ -35,14 +35,18 @@ class Store:
     def _sqlite(self) -> Engine:
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
+        engine = create_engine(
+            self.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}
+        )
         event.listen(engine, "connect", _tune)
         event.listen(engine, "begin", _begin)
         return engine
 
     def _postgresql(self, pool_size: int) -> Engine:
         timeouts = {"connect_timeout": CONNECT_TIMEOUT, "options": f"-c lock_timeout={BUSY_TIMEOUT}s"}
-        return create_engine(self.url, pool_size=pool_size, pool_timeout=BUSY_TIMEOUT, connect_args=timeouts)
+        return create_engine(
+            self.url, hide_parameters=True, pool_size=pool_size, pool_timeout=BUSY_TIMEOUT, connect_args=timeouts
+        )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

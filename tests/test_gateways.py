@@ -36,8 +36,10 @@ Form = dict[str, str]
 class Wire(Protocol):
     """The provider's side of a gateway."""
 
-    gateway: Gateway
-    ids: tuple[str, str]  # the fields that hold sender and id
+    @property
+    def gateway(self) -> Gateway: ...
+    @property
+    def ids(self) -> tuple[str, str]: ...
 
     def sign(self, url: str, form: Form) -> str: ...
     def headers(self, signature: str | None) -> Headers: ...
@@ -73,6 +75,9 @@ class SimulatedWire:
     gateway: Simulated
     ids: tuple[str, str] = ("from", "id")
 
+    def __post_init__(self) -> None:
+        self.seen = max((message.id for message in self.gateway.screen(ZAHRA["mobile"])), default=0)
+
     def sign(self, url: str, form: Form) -> str:
         return self.gateway.sign(url, form)
 
@@ -86,7 +91,7 @@ class SimulatedWire:
         return {"id": name, "status": status}
 
     def arrived(self, phone: str) -> list[str]:
-        return [message.text for message in self.gateway.screen(phone)]
+        return [message.text for message in self.gateway.screen(phone, self.seen)]
 
 
 def chosen(standin: TwilioStandIn | None = None, **changes: str) -> Settings:
@@ -140,25 +145,34 @@ def twilio(twilios: Twilios) -> Twilio:
     return twilios()
 
 
+@pytest.fixture(scope="module")
+def one_sqlite(fresh_sqlite: Fresh) -> str:
+    return fresh_sqlite()
+
+
+@pytest.fixture(scope="module")
+def one_postgresql(fresh_postgresql: Fresh) -> str:
+    return fresh_postgresql()
+
+
 @pytest.fixture(params=["twilio", "simulated-sqlite", "simulated-postgresql"])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     name, _, database = request.param.partition("-")
     if name == "twilio":
         yield TwilioWire(request.getfixturevalue("standin"), request.getfixturevalue("twilio"))
         return
-    fresh: Fresh = request.getfixturevalue(f"fresh_{database}")
-    store = Store(fresh())
+    store = Store(request.getfixturevalue(f"one_{database}"))
     yield SimulatedWire(Simulated(store, Keys.of(read_keys(KEYS)), StoppedClock(), SystemDice()))
     store.close()
 
 
 def call(
-    wire: Wire, form: Form, what: str = "sms", *, query: str = "", signature: str | None = None, **changes: Any
+    wire: Wire, signed: Form, what: str = "sms", *, query: str = "", signature: str | None = None, **changes: Any
 ) -> Call:
     """A call of the provider's, signed; with another signature or form in place of the right one, where given."""
     url = f"{PUBLIC_URL}/webhooks/{wire.gateway.name}/{what}{query}"
-    headers = wire.headers(wire.sign(url, form) if signature is None else signature)
-    found: dict[str, Any] = {"url": url, "headers": headers, "form": MultiDict(form), "query": MultiDict(), **changes}
+    headers = wire.headers(wire.sign(url, signed) if signature is None else signature)
+    found: dict[str, Any] = {"url": url, "headers": headers, "form": MultiDict(signed), "query": MultiDict(), **changes}
     return Call(**found)
 
 
@@ -186,15 +200,10 @@ class TestEveryGateway:
         assert not wire.gateway.is_authentic(call(wire, text_of(wire), headers=Headers()))
 
     @pytest.mark.parametrize(
-        "signature", ["", " ", "0" * 64, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", "امضا", "\ud800", "a" * 9999]
+        "signature", ["", " ", "0" * 64, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", "\xd8\xb1\xff", "a" * 9999]
     )
     def test_it_does_not_believe_a_wrong_signature(self, wire: Wire, signature: str) -> None:
-        class AnyHeaders(dict[str, str]):
-            """Headers as loose as a server's may be."""
-
-        right = wire.headers("")
-        headers = AnyHeaders(dict.fromkeys(right.keys(), signature))
-        assert not wire.gateway.is_authentic(call(wire, text_of(wire), headers=headers))
+        assert not wire.gateway.is_authentic(call(wire, text_of(wire), signature=signature))
 
     def test_it_does_not_believe_a_signature_that_is_cut_short(self, wire: Wire) -> None:
         form = text_of(wire)
@@ -300,7 +309,7 @@ class TestEveryGateway:
     def test_it_keeps_texts_numbers_and_secrets_out_of_every_log(
         self, wire: Wire, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        with loud(caplog):
+        with Loud(caplog):
             wire.gateway.send(outbound(PERSIAN))
             wire.gateway.is_authentic(call(wire, text_of(wire), signature="wrong"))
             wire.gateway.read_text(call(wire, text_of(wire)))
@@ -309,8 +318,11 @@ class TestEveryGateway:
             assert secret not in seen
 
 
-class loud:  # noqa: N801
-    """Every logger at DEBUG, whatever it was set to, and all of them captured."""
+class Loud:
+    """Every logger at DEBUG, whatever it was set to, and all of them captured.
+
+    But for SQLAlchemy's, which at that level write down every row, and which log.set_up silences.
+    """
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.caplog = caplog
@@ -318,7 +330,8 @@ class loud:  # noqa: N801
 
     def __enter__(self) -> None:
         self.caplog.set_level(logging.DEBUG)
-        found = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+        names = [name for name in logging.root.manager.loggerDict if not name.startswith("sqlalchemy")]
+        found = [logging.getLogger(name) for name in names]
         self.levels = {logger: logger.level for logger in found}
         for logger in found:
             logger.setLevel(logging.DEBUG)
@@ -329,7 +342,7 @@ class loud:  # noqa: N801
 
 
 def test_it_would_be_seen_in_the_log_if_a_text_were_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with loud(caplog):
+    with Loud(caplog):
         logging.getLogger("twilio.http_client").debug(PERSIAN)
     assert "123456" in caplog.text
 
@@ -371,7 +384,7 @@ class TestTwiliosSignature:
         assert not self.believes(twilios, signature=signature)
 
     @pytest.mark.parametrize(
-        "url", [None, "", "https://h:0x50/", "https://h:70000/", "https://h:-1/", "https://[::1/", "//", "\ud800", 7]
+        "url", [None, "", "https://h:0x50/", "https://h:70000/", "https://h:-1/", "https://[::1/", "//", "\ud800"]
     )
     def test_it_is_not_upset_by_an_impossible_address(self, twilios: Twilios, url: Any) -> None:
         assert not self.believes(twilios, url=url)
@@ -544,7 +557,7 @@ class TestTwilioInTrouble:
             pytest.param(NULL, False, False, id="null"),
             pytest.param(NUMBER, False, False, id="a number"),
             pytest.param(STRANGE_SID, False, False, id="a strange sid"),
-            pytest.param(LONG_SID, False, False, id="a long sid"),
+            pytest.param(BAD_DATE, False, False, id="a date that is none"),
         ],
     )
     def test_it_says_whether_to_try_again(
@@ -625,19 +638,12 @@ class TestTwilioInTrouble:
     ) -> None:
         standin.trouble(trouble, None)
         gateway = twilios(patience=0.2)
-        with loud(caplog), pytest.raises(SendFailed) as failed:
+        with Loud(caplog), pytest.raises(SendFailed) as failed:
             gateway.send(outbound())
         shown = f"{caplog.text} {failed.value!r} {failed.value.__cause__!r} {outbound()!r}"
         for secret in ("123456", "9121234567", "فاخر", TOKEN):
             assert secret not in shown
 
-    def test_a_date_that_makes_no_sense_does_not_matter(self, twilio: Twilio, standin: TwilioStandIn) -> None:
-        standin.trouble(BAD_DATE)
-        assert send_or_fail(twilio) in ("SM" + "0" * 32, "no_sense")
-
-
-def send_or_fail(gateway: Twilio) -> str:
-    try:
-        return gateway.send(outbound())
-    except SendFailed as failure:
-        return failure.reason
+    def test_an_id_too_long_to_keep_is_cut(self, twilio: Twilio, standin: TwilioStandIn) -> None:
+        standin.trouble(LONG_SID)
+        assert len(twilio.send(outbound())) == 64

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 import requests
 
-ACCOUNT = "AC" + "0123456789abcdef" * 2
+ACCOUNT = "AC" + "f0e1d2c3" * 4
 TOKEN = "the account's auth token"
 SENDER = "+989990000000"
 SIGNATURE = "X-Twilio-Signature"

@@ -2,12 +2,21 @@
 
 inbound.py  texts and receipts, from every gateway by one pair of routes
 health.py   alive, able to serve, figures
+phone.py    a phone in the browser, under the simulated carrier only
+handset.py  one mobile on the simulated carrier
+chat.py     a phone in the terminal
+server.py   gunicorn around it all
+cli.py      the commands that need the web application
 """
 
-from flask import Flask
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
-from webhooks import health, inbound
+from bot.log import logger
+from webhooks import health, inbound, phone
+
+LOG = logger("webhooks")
 
 # A text is at most 1,600 characters; with a provider's other fields that is a few kilobytes.
 LARGEST_BODY = 64 * 1024
@@ -19,4 +28,15 @@ def create_app(bot: Bot) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.register_blueprint(inbound.routes(bot))
     app.register_blueprint(health.routes(bot))
+    if "simulated" in bot.gateways:
+        app.register_blueprint(phone.routes(bot))
+    app.register_error_handler(Exception, _broken)
     return app
+
+
+def _broken(error: Exception) -> HTTPException | Response:
+    if isinstance(error, HTTPException):
+        return error
+    # Flask would log the error's own words, and those may quote a text.
+    LOG.error("request_broken", error_seen=error)
+    return Response("something is wrong here", 500, content_type="text/plain; charset=utf-8")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 
 import click
@@ -56,14 +57,12 @@ def trial() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     bot.start()
     click.echo(_welcome(found.port))
-    try:
+    with suppress(KeyboardInterrupt):  # from SIGTERM; at Ctrl-C the server ends by itself
         server.serve_forever()
-    except KeyboardInterrupt:
-        click.echo("\nStopped.")
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        server.server_close()
-        bot.stop()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    server.server_close()
+    bot.stop()
+    click.echo("\nStopped.")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -65,11 +65,16 @@ class Simulated:
         if not 0 < len(name) <= 64:
             raise Malformed("id is needed")
         rank = RANKS.get(call.form.get("status", ""))
-        return Receipt(self.name, name, rank) if rank is not None else None
+        if rank is None:
+            return None
+        ref = name.partition(".")[0].removeprefix("S")
+        return Receipt(
+            self.name, name, rank, ref=int(ref) if ref.isascii() and ref.isdigit() and len(ref) < 18 else None
+        )
 
     def send(self, text: Outbound) -> str:
         """Put the text on the phone."""
-        name = f"S{self.dice.token()}"
+        name = f"S{text.ref}.{self.dice.token()}"
         with self.store.writing() as connection:
             handset.deliver(connection, text.to, name, self.keys.seal(text.text), self.clock())
         return name

@@ -12,7 +12,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed
+from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed, as_ref
 from bot.settings import Settings
 from store.tables import Rank
 
@@ -101,9 +101,8 @@ class Twilio:
         rank = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
         if rank is None:
             return None
-        ref = call.query.get("ref", "")
-        known = int(ref) if ref.isascii() and ref.isdigit() and len(ref) < 18 else None
-        return Receipt(self.name, name, rank, call.form.get("ErrorCode", "")[:20] or None, known)
+        error = call.form.get("ErrorCode", "")[:20] or None
+        return Receipt(self.name, name, rank, error, as_ref(call.query.get("ref", "")))
 
     def send(self, text: Outbound) -> str:
         """Create a message. Not idempotent at Twilio: after a timeout a second copy may go out."""

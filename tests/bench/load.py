@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Lock, Thread
 from urllib.parse import urlencode
 
-TOKEN = "bench-token"  # noqa: S105
+TOKEN = "bench-token"
 SID = "AC" + "0" * 32
 SENDER = "+982100000000"
 PATH = "/webhooks/twilio/sms"
