@@ -77,20 +77,23 @@ class Import:
         return tally
 
     def _take(self, rows: list[Numbered], aside: "_Rejects", tally: Tally) -> None:
-        good: dict[str, Row] = {}
+        good: list[Row] = []
         for line, cells in rows:
             try:
-                row = self._read(line, cells)
-                good[row.account["national_id"]] = row  # of two rows for one person the later holds
-                tally.taken += 1
+                good.append(self._read(line, cells))
             except BadRow as reason:
                 aside.put(line, cells, str(reason))
-                tally.rejected += 1
-        for row in self._refuse_taken_names(good):
-            aside.put(row.line, row.cells, "username belongs to another account")
-            tally.rejected += 1
-            tally.taken -= 1
-        self._store(list(good.values()))
+        holders = self._holders(good)
+        chosen: dict[str, Row] = {}
+        for row in good:
+            person = row.account["national_id"]
+            if holders.setdefault(row.account["username"], person) == person:
+                chosen[person] = row  # of two rows for one person the later holds
+                tally.taken += 1
+            else:
+                aside.put(row.line, row.cells, "username belongs to another account")
+        tally.rejected = aside.count
+        self._store(list(chosen.values()))
 
     def _read(self, line: int, cells: dict[Any, Any]) -> Row:
         if UNREADABLE in cells:
@@ -118,15 +121,9 @@ class Import:
             "password_expires_at": None,
         }
 
-    def _refuse_taken_names(self, good: dict[str, Row]) -> list[Row]:
+    def _holders(self, rows: list[Row]) -> dict[str, str]:
         with self.store.reading() as connection:
-            holders = accounts.holders_of(connection, [row.account["username"] for row in good.values()])
-        refused = []
-        for row in list(good.values()):
-            owner = holders.setdefault(row.account["username"], row.account["national_id"])
-            if owner != row.account["national_id"]:
-                refused.append(good.pop(row.account["national_id"]))
-        return refused
+            return accounts.holders_of(connection, [row.account["username"] for row in rows])
 
     def _store(self, rows: list[Row]) -> None:
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -212,7 +209,7 @@ class _Rejects:
     """The file of rejected rows, made when there is one. A password never reaches it."""
 
     def __init__(self, path: Path, columns: list[str]) -> None:
-        self.path, self.columns = path, columns
+        self.path, self.columns, self.count = path, columns, 0
         self._file: TextIO | None = None
         self._writer: Any = None
 
@@ -230,3 +227,4 @@ class _Rejects:
             self._writer.writerow(["line", "reason", *self.columns])
         shown = ["" if name == "password" else cells.get(name) or "" for name in self.columns]
         self._writer.writerow([line, reason, *shown])
+        self.count += 1

@@ -74,13 +74,17 @@ class Conversation:
         fresh = codes.make(self.dice, self.keys, self.settings.code_length) if is_request(heard) else None
         text = Text(inbound, phone, heard, fresh)
         try:
+            return self._hear_over_two(text)
+        except AlreadyHeard:
+            return None
+
+    def _hear_over_two(self, text: Text) -> Event:
+        try:
             return self._hear(text)
         except DBAPIError as error:
             if not was_cut_off(error):
                 raise
-            return self._hear(text)  # once more, over a new connection
-        except AlreadyHeard:
-            return None
+        return self._hear(text)  # over a new connection; if only the commit's answer was lost, this finds it heard
 
     def _hear(self, text: Text) -> Event:
         generated: Generated | None = None

@@ -1,5 +1,6 @@
 """What the bot needs of the world, handed in by whoever builds it: a clock, dice, gateways."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,7 +63,14 @@ class Receipt:
 
 def as_ref(written: str) -> int | None:
     """A text's own id, as a provider hands it back; None for anything that can't be one."""
-    return int(written) if written.isascii() and written.isdigit() and len(written) < 19 else None
+    return int(written) if re.fullmatch("[0-9]{1,9}", written) else None
+
+
+def as_name(written: str) -> str:
+    """A provider's id of a text; Malformed for what can't be one: empty, longer than 64, not printable ASCII."""
+    if not re.fullmatch("[!-~]{1,64}", written):
+        raise Malformed("an id of 1 to 64 printable ASCII characters is needed")
+    return written
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,14 @@ class Gateway(Protocol):
     """A provider, both ways: authenticity, inbound form, receipts, send."""
 
     name: str
-    heard: Answer
-    noted: Answer
+
+    @property
+    def heard(self) -> Answer:
+        """What it wants to read when a text was taken."""
+
+    @property
+    def noted(self) -> Answer:
+        """What it wants to read when a receipt was taken."""
 
     def is_authentic(self, call: Call) -> bool:
         """Whether the provider made this call. Never raises."""

@@ -70,9 +70,7 @@ def make_bot(store: Store, clock: StoppedClock, dice: LoadedDice, carrier: Carri
     """A bot on a fresh database. Settings by their names in the environment; `gateways` in place of the one carrier."""
 
     def make(chosen: Settings | None = None, gateways: list[Any] | None = None, **changes: str) -> Bot:
-        return build(
-            chosen or settings(**changes), clock=clock, dice=dice, gateways=gateways or [carrier], store=store
-        )
+        return build(chosen or settings(**changes), clock=clock, dice=dice, gateways=gateways or [carrier], store=store)
 
     return make
 

@@ -1,9 +1,10 @@
-"""What takes the place of the world in tests: a clock that stands still, dice that are loaded, a carrier that remembers."""
+"""What takes the world's place in tests: a clock that stands still, loaded dice, a carrier that remembers."""
 
 import base64
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import ClassVar
 
 from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed
 from bot.settings import Settings, read
@@ -54,8 +55,8 @@ class Carrier:
     name: str = "simulated"
     sent: list[Outbound] = field(default_factory=list)
     failures: list[SendFailed] = field(default_factory=list)
-    heard: Answer = Answer(200)
-    noted: Answer = Answer(204)
+    heard: ClassVar[Answer] = Answer(200)
+    noted: ClassVar[Answer] = Answer(204)
 
     def is_authentic(self, call: Call) -> bool:
         return call.headers.get("X-Test") == "yes"

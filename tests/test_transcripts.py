@@ -1,6 +1,7 @@
 """The dialog as its users see it, on both databases: every file in transcripts/ is played."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.transcript import Player
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
 
-def scenes() -> list[object]:
+def scenes() -> list[Any]:
     """Every scene of every file: `== title` begins one, `== title | SETTING=value …` with other settings."""
     found = []
     for file in FILES:

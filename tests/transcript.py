@@ -119,9 +119,7 @@ def _no_season(player: Player) -> None:
 def _unlock(player: Player, who: str) -> None:
     account = table(Account)
     with player.bot.store.writing() as connection:
-        connection.execute(
-            update(account).where(account.c.mobile == PHONES[who]).values(locked_at=None, failures=0)
-        )
+        connection.execute(update(account).where(account.c.mobile == PHONES[who]).values(locked_at=None, failures=0))
 
 
 def _sweep(player: Player) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from flask import Blueprint, Response, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from bot.build import Bot
@@ -55,7 +55,7 @@ def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer]) -> Respo
         return _response(work(call))
     except Malformed as error:
         return _response(Answer(400, str(error)))
-    except (OperationalError, NoConnectionFree) as error:
+    except (DBAPIError, NoConnectionFree) as error:
         LOG.error("database_out_of_reach", error_seen=error)
         response = _response(OUT_OF_REACH)
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS

@@ -12,7 +12,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from bot.keys import Keys
-from bot.ports import Answer, Call, Clock, Dice, Inbound, Malformed, Outbound, Receipt
+from bot.ports import Answer, Call, Clock, Dice, Inbound, Malformed, Outbound, Receipt, as_name, as_ref
 from store import handset
 from store.engine import Store
 from store.tables import Rank
@@ -54,16 +54,14 @@ class Simulated:
 
     def read_text(self, call: Call) -> Inbound:
         """Fields `from`, `id` and `text`."""
-        sender, name = call.form.get("from", ""), call.form.get("id", "")
-        if not sender or not 0 < len(name) <= 64:
-            raise Malformed("from and id are needed")
+        sender, name = call.form.get("from", ""), as_name(call.form.get("id", ""))
+        if not sender:
+            raise Malformed("from is needed")
         return Inbound(self.name, name, sender, call.form.get("text", ""))
 
     def read_receipt(self, call: Call) -> Receipt | None:
         """Fields `id` and `status`."""
-        name = call.form.get("id", "")
-        if not 0 < len(name) <= 64:
-            raise Malformed("id is needed")
+        name = as_name(call.form.get("id", ""))
         rank = RANKS.get(call.form.get("status", ""))
         if rank is None:
             return None

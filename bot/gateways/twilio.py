@@ -1,6 +1,7 @@
 """Twilio: signed webhooks in, its REST API out, status callbacks (https://www.twilio.com/docs/messaging)."""
 
 import logging
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed, as_ref
+from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed, as_name, as_ref
 from bot.settings import Settings
 from store.tables import Rank
 
@@ -88,20 +89,19 @@ class Twilio:
 
     def read_text(self, call: Call) -> Inbound:
         """From, Body and MessageSid."""
-        sender, name = call.form.get("From", ""), call.form.get("MessageSid", "")
-        if not sender or not 0 < len(name) <= 64:
-            raise Malformed("From and MessageSid are needed")
+        sender, name = call.form.get("From", ""), as_name(call.form.get("MessageSid", ""))
+        if not sender:
+            raise Malformed("From is needed")
         return Inbound(self.name, name, sender, call.form.get("Body", ""))
 
     def read_receipt(self, call: Call) -> Receipt | None:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""
-        name = call.form.get("MessageSid", "") or call.form.get("SmsSid", "")
-        if not 0 < len(name) <= 64:
-            raise Malformed("MessageSid is needed")
+        name = as_name(call.form.get("MessageSid", "") or call.form.get("SmsSid", ""))
         rank = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
         if rank is None:
             return None
-        error = call.form.get("ErrorCode", "")[:20] or None
+        code = call.form.get("ErrorCode", "")
+        error = code if re.fullmatch("[0-9]{1,9}", code) else None
         return Receipt(self.name, name, rank, error, as_ref(call.query.get("ref", "")))
 
     def send(self, text: Outbound) -> str:

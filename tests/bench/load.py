@@ -1,4 +1,4 @@
-"""A load of signed webhooks: as many at once as there are threads, each over a connection of its own, as providers call."""
+"""A load of signed webhooks, each over a connection of its own, as providers call."""
 
 import base64
 import hashlib
