@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from bot import codes, passwords
 from bot.courier import LEASE, Courier
 from bot.effects import LOCKING_FAILURES, carry_out
-from bot.facts import current_state, gather, season_on, within_hour
+from bot.facts import current_state, gather, season_on, shrugs, within_hour
 from bot.keys import Keys
 from bot.passwords import Generated
 from bot.phones import Phones
@@ -167,6 +167,7 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
     view, now = turn.view, turn.now
     counted = within_hour(view, now)
     heard = turn.text.heard
+    shrugged = any(isinstance(effect, Shrug) for effect in effects)
     return {
         "state": state,
         "table_version": VERSION,
@@ -177,7 +178,8 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
         "hour_began_at": view.hour_began_at if counted else now,
         "asked": (view.asked if counted else 0) + (is_request(heard) and heard.naming is Naming.ONE),
         "hinted": (view.hinted if counted else 0) + sum(isinstance(effect, Hint) for effect in effects),
-        "shrugged": (view.shrugged if counted else 0) + sum(isinstance(effect, Shrug) for effect in effects),
+        "shrugged": shrugs(view, now) + shrugged,
+        "shrugged_at": now if shrugged else view.shrugged_at,
     }
 
 

@@ -39,6 +39,11 @@ def within_hour(view: View, now: datetime) -> bool:
     return view.hour_began_at is not None and now - view.hour_began_at < HOUR
 
 
+def shrugs(view: View, now: datetime) -> int:
+    """How many replies to what was not understood count still: all, until an hour has passed since the last."""
+    return view.shrugged if view.shrugged_at is not None and now - view.shrugged_at < HOUR else 0
+
+
 def gather(turn: Turn, flooded: bool) -> Facts:
     """All that the dialog knows besides the text."""
     view, counted = turn.view, within_hour(turn.view, turn.now)
@@ -50,7 +55,7 @@ def gather(turn: Turn, flooded: bool) -> Facts:
         in_dialog=turn.state is not State.IDLE or view.phone_has_live_code,
         guess=turn.attempt.guess if turn.attempt else None,
         opted_out=view.opted_out_at is not None,
-        shrugged_this_hour=view.shrugged if counted else 0,
+        shrugged_this_hour=shrugs(view, turn.now),
         hinted_this_hour=view.hinted if counted else 0,
     )
 

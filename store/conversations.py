@@ -32,6 +32,7 @@ class View:
     asked: int
     hinted: int
     shrugged: int
+    shrugged_at: datetime | None
     opens: date | None
     closes: date | None
     account_id: int | None
@@ -90,6 +91,7 @@ def _view() -> Any:
             func.coalesce(CONVERSATION.c.asked, 0).label("asked"),
             func.coalesce(CONVERSATION.c.hinted, 0).label("hinted"),
             func.coalesce(CONVERSATION.c.shrugged, 0).label("shrugged"),
+            CONVERSATION.c.shrugged_at,
             SEASON.c.opens,
             SEASON.c.closes,
             ACCOUNT.c.id.label("account_id"),
@@ -174,6 +176,7 @@ def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_
         "asked": 0,
         "hinted": 0,
         "shrugged": 0,
+        "shrugged_at": None,
     }
     connection.execute(insert_or_skip(CONVERSATION), values)
     connection.execute(

@@ -16,7 +16,7 @@ OutOfReach = OperationalError
 """Raised when the database cannot be reached, or its lock not be had in time."""
 
 # In seconds. A provider waits 15 s; a writer that has not had its turn by then had better say so.
-BUSY_TIMEOUT = 5
+BUSY_TIMEOUT = 3
 CONNECT_TIMEOUT = 2
 GLANCE = 0.0005
 

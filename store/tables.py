@@ -134,10 +134,11 @@ class Conversation(SQLModel, table=True):
     ends_at: datetime | None = moment(default=None)
     heard_at: datetime = moment()
     opted_out_at: datetime | None = moment(default=None)
-    hour_began_at: datetime = moment()  # the hour that the three counts are of
+    hour_began_at: datetime = moment()  # the hour that the next two counts are of
     asked: int = Field(default=0)
     hinted: int = Field(default=0)
-    shrugged: int = Field(default=0)
+    shrugged: int = Field(default=0)  # with no hour between them
+    shrugged_at: datetime | None = moment(default=None)
 
 
 class Code(SQLModel, table=True):

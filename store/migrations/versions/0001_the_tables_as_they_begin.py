@@ -49,6 +49,7 @@ def upgrade() -> None:
     sa.Column('asked', sa.Integer(), nullable=False),
     sa.Column('hinted', sa.Integer(), nullable=False),
     sa.Column('shrugged', sa.Integer(), nullable=False),
+    sa.Column('shrugged_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('phone', name=op.f('conversation_pkey')),
     sqlite_with_rowid=False
     )
