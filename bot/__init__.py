@@ -4,16 +4,20 @@ settings.py      the one reader of the environment
 ports.py         clock, dice and gateway, as the rest sees them
 build.py         the one place where the real parts are chosen
 conversation.py  hears one text: one transaction, all its effects
+turn.py          one text on its way through that transaction
+facts.py         what the dialog is told
+effects.py       what is done: effects become rows, and texts to be sent
 courier.py       sends what the outbox holds
 jobs.py          what is done again and again (APScheduler)
 codes.py         one-time passwords: made, sealed, compared
 passwords.py     generated passwords and their hashes (argon2)
+dice.py          chance
 keys.py          what is derived from SECRET_KEYS, and the sealing of unsent texts
 phones.py        telephone numbers (phonenumbers)
 calendars.py     Tehran's day, and its dates in three calendars
 accounts.py      the import of accounts
 gateways/        one module per provider, each owning it both ways
 log.py           JSON lines without anyone's particulars
-cli.py, chat.py  the commands
+cli.py           the operator's commands
 demo.py          the people of `make run`
 """

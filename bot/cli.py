@@ -45,9 +45,19 @@ def settings_for_trial() -> Settings:
     return settings_at_hand(GATEWAYS="simulated", PUBLIC_URL=address, **given)
 
 
+def database(found: Settings) -> Store:
+    """The database of one command, closed when it ends; or an end that says why not."""
+    try:
+        store = Store(found.database_url)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+    click.get_current_context().call_on_close(store.close)
+    return store
+
+
 def opened(found: Settings) -> Store:
     """The database, or an end that says how to bring it up to date."""
-    store = Store(found.database_url)
+    store = database(found)
     try:
         current = migrate.is_current(store)
     except SQLAlchemyError as error:
@@ -57,17 +67,23 @@ def opened(found: Settings) -> Store:
     return store
 
 
+def upgraded(found: Settings) -> Store:
+    """The database, brought to the newest schema."""
+    store = database(found)
+    try:
+        migrate.upgrade(store)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
+    return store
+
+
 db = AppGroup("db", help="The database's schema.")
 
 
 @db.command("upgrade")
 def upgrade() -> None:
     """Bring the schema to the newest migration."""
-    store = Store(settings_at_hand().database_url)
-    try:
-        migrate.upgrade(store)
-    except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be migrated ({type(error).__name__})", 1)
+    upgraded(settings_at_hand())
     click.echo(f"The schema is at {migrate.newest()}.")
 
 
@@ -75,7 +91,7 @@ def upgrade() -> None:
 @click.argument("message")
 def revise(message: str) -> None:
     """Write a migration from what store/tables.py says more than the database has. For developers."""
-    migrate.revise(Store(settings_at_hand().database_url), message)
+    migrate.revise(database(settings_at_hand()), message)
 
 
 accounts = AppGroup("accounts", help="The holders of accounts.")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import VerificationError
 
 from bot.keys import Keys
 from bot.ports import Dice
@@ -54,5 +54,5 @@ def verify(keys: Keys, kept: Hashed, password: str) -> bool:
         return False
     try:
         return HASHER.verify(kept.hash, peppered)
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, ValueError):
         return False

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,6 +117,8 @@ class Settings(BaseModel):
     def _code_fits_one_text(self) -> Self:
         longest = LONGEST | {"code": "9" * self.code_length, "domain": self.fakher_domain}
         over = max(_excess(say("code_with_domain", language, longest)) for language in languages())
+        if re.search(rf"(?<![0-9])[0-9]{{{self.code_length}}}(?![0-9])", self.fakher_domain):
+            raise ValueError("FAKHER_DOMAIN: has digits that could be taken for a code")
         if self.fakher_domain and over > 0:
             raise ValueError(f"FAKHER_DOMAIN: {over} characters too long for a code to fit one text")
         return self

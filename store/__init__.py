@@ -10,5 +10,7 @@ outbox.py         the texts to be sent, from queued to delivered
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
 heartbeats.py     when each job last ran
+dialect.py        what the two databases spell apart, and statements prepared for the hot path
+migrate.py        brings a database to the newest schema
 migrations/       how the tables came to be (Alembic)
 """

@@ -6,16 +6,13 @@ from contextlib import suppress
 from types import FrameType
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.serving import make_server
 
 from bot import log, settings
 from bot.build import build
-from bot.cli import fail, opened, settings_for_trial
+from bot.cli import fail, opened, settings_for_trial, upgraded
 from bot.demo import PEOPLE, seed
 from bot.settings import BadSettings, Settings
-from store import migrate
-from store.engine import Store
 from webhooks import create_app
 from webhooks.chat import chat
 from webhooks.server import Server
@@ -28,27 +25,16 @@ def serve() -> None:
         found = settings.read_for_service(os.environ)
     except BadSettings as bad:
         fail("\n".join(bad.faults))
-    _upgrade(found)
+    upgraded(found).close()
     Server(found).run()
-
-
-def _upgrade(found: Settings) -> None:
-    store = Store(found.database_url)
-    try:
-        migrate.upgrade(store)
-    except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
-    finally:
-        store.close()
 
 
 @click.command("trial")
 def trial() -> None:
     """Serve made-up people on the simulated carrier. No text leaves this machine."""
     found = _simulated_only()
-    _upgrade(found)
     log.set_up()
-    bot = build(found)
+    bot = build(found, store=upgraded(found))
     seed(bot.store)
     try:
         server = make_server(found.host, found.port, create_app(bot), threaded=True)
@@ -102,14 +88,12 @@ The phone page: http://127.0.0.1:{port}/phone
 def chat_command(mobile: str) -> None:
     """Text the bot from this terminal, and see every text that the number receives."""
     found = _simulated_only()
-    opened(found).close()
     log.set_up()
-    bot = build(found)
+    bot = build(found, store=opened(found))
     number = bot.phones.mobile(mobile)
     if number is None:
         fail(f"--from: not a mobile number of {', '.join(found.allowed_countries)}")
     chat(bot, number)
-    bot.store.close()
 
 
 COMMANDS: tuple[click.Command, ...] = (serve, trial, chat_command)

@@ -132,9 +132,10 @@ class Twilio:
             **({"messaging_service_sid": self.sender} if service else {"from_": self.sender}),
             **retention,
         )
-        if not re.fullmatch("[!-~]{1,64}", str(message.sid)):
+        name = str(message.sid or "")[:64]
+        if not re.fullmatch("[!-~]+", name):
             raise SendFailed("no_sense", permanent=False)
-        return str(message.sid)
+        return name
 
 
 def _failure(error: TwilioRestException) -> SendFailed:
