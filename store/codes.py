@@ -83,7 +83,7 @@ def spend(connection: Connection, phone: str, now: datetime) -> list[Tried]:
 
 def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bool:
     """Close a code that is still open, with its unsent text; whether this call was the one."""
-    done = CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1
+    done = bool(CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1)
     if done:
         connection.execute(DROP_TEXTS, {"code": code_id, "why": fate, "now": now})
     return done

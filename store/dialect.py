@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect, Table, bindparam
+from sqlalchemy import Connection, Dialect, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.dml import Insert
 
@@ -41,21 +42,37 @@ class Prepared:
         self.statement = statement
         self._forms: dict[str, _Form] = {}
 
-    def __call__(self, connection: Connection, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-        """Execute it; the rows come as the driver gives them."""
+    def __call__(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
+        """Execute it; the driver's cursor, with its row count, and rows as the driver gives them."""
         form = self._form(connection.dialect)
-        return connection.exec_driver_sql(form.sql, form.bound(parameters))
+        cursor = connection.connection.cursor()
+        try:
+            return cursor.execute(form.sql, form.bound(parameters))
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _translated(connection, form.sql, error) from error
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Execute it; the rows come as the columns' types say."""
         form = self._form(connection.dialect)
-        return [form.read(row) for row in connection.exec_driver_sql(form.sql, form.bound(parameters))]
+        return [form.read(row) for row in self(connection, parameters).fetchall()]
 
     def _form(self, dialect: Dialect) -> "_Form":
         form = self._forms.get(dialect.name)
         if form is None:
             form = self._forms[dialect.name] = _Form(self.statement, dialect)
         return form
+
+
+def _translated(connection: Connection, sql: str, error: Any) -> BaseException:
+    """The driver's error as SQLAlchemy's, so that nobody need know which driver it was."""
+    dialect = connection.dialect
+    cut_off = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
+    found = DBAPIError.instance(
+        sql, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=cut_off
+    )
+    if cut_off:
+        connection.invalidate(error)
+    return found
 
 
 class _Form:

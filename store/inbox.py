@@ -13,4 +13,4 @@ REMEMBER = Prepared(insert_or_skip(table(Inbox)))
 def remember(connection: Connection, gateway: str, provider_id: str, event: str, now: datetime) -> bool:
     """Note that a text was heard; False where it had been before."""
     row = {"gateway": gateway, "provider_id": provider_id, "event": event, "heard_at": now}
-    return REMEMBER(connection, row).rowcount == 1
+    return bool(REMEMBER(connection, row).rowcount == 1)

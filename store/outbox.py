@@ -100,7 +100,7 @@ def queue(connection: Connection, row: dict[str, Any], now: datetime, lease: tim
     """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
     attempts, due_at = (1, now + lease) if lease else (0, now)
     whole = row | {"attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
-    number = QUEUE(connection, whole).scalar_one()
+    (number,) = QUEUE(connection, whole).fetchone()
     return Claimed(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
 
 

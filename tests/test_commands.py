@@ -50,7 +50,9 @@ def around(folder: Path, environment: dict[str, str]) -> dict[str, object]:
 def flask(*words: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end, in a process of its own."""
     surroundings = around(folder, environment)
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS, **surroundings)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS, **surroundings
+    )  # type: ignore[call-overload,no-any-return]
 
 
 @contextmanager

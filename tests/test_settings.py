@@ -67,6 +67,9 @@ BAD = [
     ("DATABASE_URL", "mysql://host/ramz"),
     ("DATABASE_URL", "sqlite://"),
     ("DATABASE_URL", "postgresql://host/ramz"),
+    ("DATABASE_URL", "postgresql+psycopg://host:port/ramz"),
+    ("DATABASE_URL", "sqlite:///"),  # would be a database in memory, another one for every connection
+    ("DATABASE_URL", "sqlite:///:memory:"),
     ("PUBLIC_URL", "ramz.example.ir"),
     ("PUBLIC_URL", "https://ramz.example.ir/?a=b"),
     ("PUBLIC_URL", "https://ramz example"),
