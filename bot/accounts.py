@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from bot import passwords
 from bot.keys import Keys
@@ -22,10 +22,17 @@ LONGEST = {"username": 80, "full_name": 120, "province": 60, "broker": 60, "pass
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 # Rows a transaction: few enough that a text never waits long for its turn.
 BATCH = 500
-UNREADABLE = "\0"  # no column can be called so
+# A row is a line: a quote that is never closed, or a file without line ends, costs no more than its own line.
+LONGEST_LINE = 64 * 1024
 
-Numbered = tuple[int, dict[Any, Any]]
-"""A row with its line in the file."""
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the file: its number, and its cells by column, or why it can't be read."""
+
+    number: int
+    cells: dict[str, str]
+    fault: str | None = None
 
 
 class BadFile(Exception):
@@ -46,10 +53,9 @@ class Tally:
 
 @dataclass(frozen=True)
 class Row:
-    """A row, its line in the file, and what is to be stored of it."""
+    """A good row: its line, and what is to be stored of it."""
 
-    line: int
-    cells: dict[str, str]
+    line: Line
     account: dict[str, Any]
 
 
@@ -67,22 +73,21 @@ class Import:
         """
         tally = Tally()
         with source.open("rb") as raw:
-            lines = _decoded(raw, progress)
-            reader = csv.DictReader(lines)
-            columns = _columns(reader)
+            columns = _columns(_text(raw.readline(LONGEST_LINE), "utf-8-sig"))
+            lines = _lines(raw, columns, progress)
             with _Rejects(rejects, columns) as aside:
-                rows = _numbered(reader)
-                while batch := list(islice(rows, BATCH)):
+                while batch := list(islice(lines, BATCH)):
                     self._take(batch, aside, tally)
+            progress(raw.tell())
         return tally
 
-    def _take(self, rows: list[Numbered], aside: "_Rejects", tally: Tally) -> None:
+    def _take(self, lines: list[Line], aside: "_Rejects", tally: Tally) -> None:
         good: list[Row] = []
-        for line, cells in rows:
+        for line in lines:
             try:
-                good.append(self._read(line, cells))
+                good.append(self._read(line))
             except BadRow as reason:
-                aside.put(line, cells, str(reason))
+                aside.put(line, str(reason))
         holders = self._holders(good)
         chosen: dict[str, Row] = {}
         for row in good:
@@ -91,22 +96,18 @@ class Import:
                 chosen[person] = row  # of two rows for one person the later holds
                 tally.taken += 1
             else:
-                aside.put(row.line, row.cells, "username belongs to another account")
+                aside.put(row.line, "username belongs to another account")
         tally.rejected = aside.count
         self._store(list(chosen.values()))
 
-    def _read(self, line: int, cells: dict[Any, Any]) -> Row:
-        if UNREADABLE in cells:
-            raise BadRow(cells[UNREADABLE])
-        if None in cells or None in cells.values():
-            raise BadRow("not as many cells as the header has columns")
-        if any(_is_torn(value) for value in cells.values()):
-            raise BadRow("not UTF-8")
-        given = {name: value.strip() for name, value in cells.items() if value.strip()}
+    def _read(self, line: Line) -> Row:
+        if line.fault:
+            raise BadRow(line.fault)
+        given = {name: value.strip() for name, value in line.cells.items() if value.strip()}
         for name, longest in LONGEST.items():
             if len(given.get(name, "")) > longest:
                 raise BadRow(f"{name} is longer than {longest} characters")
-        return Row(line, cells, _account(given, self.phones, self._password(given.get("password"))))
+        return Row(line, _account(given, self.phones, self._password(given.get("password"))))
 
     def _password(self, password: str | None) -> dict[str, Any]:
         if password is None:
@@ -166,43 +167,54 @@ def _truth(written: str) -> bool:
     return TRUTH[written.lower()]
 
 
-def _decoded(raw: Any, progress: Callable[[int], None]) -> Iterator[str]:
-    read = 0
-    for number, line in enumerate(raw, start=1):
-        read += len(line)
-        if number % BATCH == 0:
-            progress(read)
-        # A byte that is not UTF-8 costs its row, not the file.
-        yield line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
-    progress(read)
+def _text(line: bytes, encoding: str = "utf-8") -> str:
+    # A byte that is not UTF-8 costs its row, not the file.
+    return line.decode(encoding, "surrogateescape")
 
 
-def _columns(reader: "csv.DictReader[str]") -> list[str]:
-    try:
-        found = [name.strip().lower() for name in reader.fieldnames or ()]
-    except csv.Error as error:
-        raise BadFile(f"the header can't be read: {error}") from None
+def _columns(header: str) -> list[str]:
+    if len(header) >= LONGEST_LINE:
+        raise BadFile("the header is no line of columns")
+    found = [name.strip().lower() for name in next(csv.reader([header]), [])]
     missing = [name for name in NEEDED if name not in found]
     unknown = [name for name in found if name not in NEEDED + OPTIONAL]
     if missing or unknown or len(set(found)) < len(found):
         faults = [f"missing {name}" for name in missing] + [f"unknown {name!r}" for name in unknown]
         raise BadFile("columns: " + (", ".join(faults) or "one stands twice"))
-    reader.fieldnames = found
     return found
 
 
-def _numbered(reader: "csv.DictReader[str]") -> Iterator[Numbered]:
-    while True:
-        try:
-            yield next((reader.line_num, cells) for cells in reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, {UNREADABLE: f"can't be read: {error}"}
+def _lines(raw: BinaryIO, columns: list[str], progress: Callable[[int], None]) -> Iterator[Line]:
+    number = 1
+    while line := raw.readline(LONGEST_LINE):
+        number += 1
+        if number % BATCH == 0:
+            progress(raw.tell())
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            _skip_line(raw)
+            yield Line(number, {}, f"longer than {LONGEST_LINE} bytes")
+        elif line.strip():
+            yield _line(number, _text(line), columns)
 
 
-def _is_torn(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
+def _skip_line(raw: BinaryIO) -> None:
+    while (rest := raw.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _line(number: int, text: str, columns: list[str]) -> Line:
+    try:
+        cells = next(csv.reader([text], strict=True))
+    except csv.Error:
+        return Line(number, {}, "a quote is not closed, or stands in the wrong place")
+    if len(cells) != len(columns):
+        return Line(number, {}, "not as many cells as the header has columns")
+    named = dict(zip(columns, cells, strict=True))
+    if "\0" in text:
+        return Line(number, named, "has a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return Line(number, named, "not UTF-8")
+    return Line(number, named)
 
 
 class _Rejects:
@@ -220,11 +232,12 @@ class _Rejects:
         if self._file:
             self._file.close()
 
-    def put(self, line: int, cells: dict[Any, Any], reason: str) -> None:
+    def put(self, line: Line, reason: str) -> None:
         if self._writer is None:
             self._file = self.path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
             self._writer = csv.writer(self._file)
             self._writer.writerow(["line", "reason", *self.columns])
-        shown = ["" if name == "password" else cells.get(name) or "" for name in self.columns]
-        self._writer.writerow([line, reason, *shown])
+        # Where the cells could not be told apart, none is shown: one of them may be the password.
+        shown = ["" if name == "password" else line.cells.get(name, "") for name in self.columns]
+        self._writer.writerow([line.number, reason, *shown])
         self.count += 1

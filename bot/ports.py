@@ -29,10 +29,10 @@ class Dice(Protocol):
 class Call:
     """An HTTP request as a gateway sees it. `url` is the public one, which signatures are made over."""
 
-    url: str
-    headers: Mapping[str, str]
-    form: Mapping[str, str]
-    query: Mapping[str, str]
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    form: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from dialogs.phrases import LONGEST, languages, say
 from dialogs.segments import size
@@ -81,6 +83,12 @@ class Settings(BaseModel):
     def _known_database(cls, url: str) -> str:
         if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        try:
+            found = make_url(url)
+        except (ArgumentError, ValueError):
+            raise ValueError("is not a database's address") from None
+        if found.database in {None, "", ":memory:"}:
+            raise ValueError("names no file or database that processes can share")
         return url
 
     @field_validator("secret_keys")

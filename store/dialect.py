@@ -67,7 +67,7 @@ def _translated(connection: Connection, sql: str, error: Any) -> BaseException:
     """The driver's error as SQLAlchemy's, so that nobody need know which driver it was."""
     dialect = connection.dialect
     cut_off = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
-    found = DBAPIError.instance(
+    found: BaseException = DBAPIError.instance(
         sql, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=cut_off
     )
     if cut_off:

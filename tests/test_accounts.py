@@ -27,6 +27,7 @@ from store.engine import Store
 from store.tables import Account, table
 from tests.parts import KEYS, NOON, StoppedClock
 from tests.people import ZAHRA, settled
+from tests.test_commands import flask
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = table(Account)
@@ -434,14 +435,6 @@ def test_a_text_is_heard_while_an_import_runs(bot: Bot, database_url: str, tmp_p
 
 
 # The command
-
-
-def flask(*words: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "flask", "--app", str(ROOT / "wsgi.py"), *words]
-    known = {name: os.environ[name] for name in ("PATH", "LANG", "HOME") if name in os.environ}
-    return subprocess.run(
-        command, cwd=folder, env=known | environment, capture_output=True, text=True, check=False, timeout=60
-    )
 
 
 def test_the_command_says_by_its_exit_what_came_of_the_file(sqlite_url: str, tmp_path: Path) -> None:

@@ -41,18 +41,23 @@ PATIENCE_SECONDS = 30
 COMMAND = [sys.executable, "-m", "flask", "--app", str(ROOT / "wsgi.py")]
 
 
-def around(folder: Path, environment: dict[str, str]) -> dict[str, object]:
-    """A process's surroundings: a folder of its own, and no setting but those given."""
+def around(environment: dict[str, str]) -> dict[str, str]:
+    """A process's environment: no setting but those given."""
     known = {name: os.environ[name] for name in ("PATH", "LANG", "HOME") if name in os.environ}
-    return {"cwd": folder, "env": known | {"PYTHONUTF8": "1"} | environment}
+    return known | {"PYTHONUTF8": "1"} | environment
 
 
 def flask(*words: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end, in a process of its own."""
-    surroundings = around(folder, environment)
     return subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS, **surroundings
-    )  # type: ignore[call-overload,no-any-return]
+        [*COMMAND, *words],
+        cwd=folder,
+        env=around(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
 
 
 @contextmanager
@@ -60,8 +65,10 @@ def running(*words: str, folder: Path, **environment: str) -> "Iterator[subproce
     """A command that runs until it is told to stop; killed where it doesn't."""
     # A shell's background job ignores SIGINT, and so would its children.
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen([*COMMAND, *words], text=True, **pipes, **around(folder, environment))  # type: ignore[call-overload]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [*COMMAND, *words], text=True, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=around(environment)
+    )
     signal.signal(signal.SIGINT, former)
     patience = Timer(PATIENCE_SECONDS, process.kill)
     patience.start()
@@ -145,9 +152,9 @@ def test_upgrade_makes_the_folder_that_the_database_lies_in(tmp_path: Path) -> N
 
 def test_hosts_that_start_at_once_upgrade_one_after_the_other(database_url: str, tmp_path: Path) -> None:
     url = emptied(database_url)
-    surroundings = around(tmp_path, {"DATABASE_URL": url})
+    environment = around({"DATABASE_URL": url})
     hosts = [
-        subprocess.Popen([*COMMAND, "db", "upgrade"], text=True, stderr=subprocess.PIPE, **surroundings)  # type: ignore[call-overload]
+        subprocess.Popen([*COMMAND, "db", "upgrade"], text=True, stderr=subprocess.PIPE, cwd=tmp_path, env=environment)
         for _ in range(3)
     ]
     told = [host.communicate(timeout=PATIENCE_SECONDS)[1] for host in hosts]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.build import Bot, build
-from bot.courier import LEASE, ROOM, SENDERS
+from bot.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from bot.ports import Inbound, Outbound, SendFailed
 from dialogs.vocabulary import Event
 from store import outbox
@@ -210,7 +210,8 @@ class TestTrying:
         sealed = bot.keys.seal("123456")
         for kind, phrase in ((Kind.NOTICE, "help"), (Kind.REPLY, "help"), (Kind.PASSWORD, "new_password")):
             secret = sealed if kind is Kind.PASSWORD else None
-            queue(bot.store, 2 * SENDERS, kind=int(kind), phrase=phrase, secret=secret)
+            earlier = NOON - timedelta(minutes=int(kind))  # they have waited the longer
+            queue(bot.store, 2 * SENDERS, kind=int(kind), phrase=phrase, secret=secret, now=earlier)
         queue(bot.store, 2, kind=int(Kind.CODE), phrase="code", parameters={"minutes": "10"}, secret=sealed)
         bot.courier.deliver_due()
         kinds = [sent.kind for sent in carrier.sent]
@@ -701,6 +702,16 @@ class TestStartingAndStopping:
         assert len(slow.sent) == 1
         assert rows(store)[0].rank == Rank.ACCEPTED
         assert not bot.courier.is_alive()
+
+    def test_a_stop_waits_as_long_as_a_provider_may_take(self, sqlite_url: str, clock: StoppedClock) -> None:
+        slow = Slow(seconds=LAST_WORDS + 0.7)
+        bot = settled(build(settings(), clock=clock, gateways=[slow], store=Store(sqlite_url)))
+        bot.courier.start()
+        text(bot, REQUEST)
+        assert eventually(lambda: slow.begun)
+        bot.courier.stop()
+        assert rows(bot.store)[0].rank == Rank.ACCEPTED
+        bot.store.close()
 
     def test_a_stop_sends_what_is_due(self, make_bot: MakeBot, store: Store) -> None:
         slow = Slow(seconds=0.02)

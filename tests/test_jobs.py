@@ -93,15 +93,15 @@ def test_there_is_a_job_for_everything_that_must_be_swept(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("later", [timedelta(0), timedelta(minutes=11), timedelta(days=500)])
-def test_a_job_run_twice_does_no_more_than_once(talk: Talk, clock: StoppedClock, name: str, later: timedelta) -> None:
+def test_a_job_run_twice_does_no_more_than_once(talk: Talk, clock: StoppedClock, name: str) -> None:
     busy(talk)
-    clock.now += later
     job = next(job for job in talk.bot.jobs.all() if job.name == name)
-    job.run()
-    once = everything(talk.bot.store)
-    job.run()
-    assert everything(talk.bot.store) == once
+    for later in (timedelta(0), timedelta(minutes=11), timedelta(days=500)):
+        clock.now += later
+        job.run()
+        once = everything(talk.bot.store)
+        job.run()
+        assert everything(talk.bot.store) == once
 
 
 def test_jobs_find_nothing_to_do_in_an_empty_store(bot: Bot) -> None:
