@@ -69,6 +69,7 @@ class Jobs:
         """End after what runs now."""
         if self._scheduler:
             self._scheduler.shutdown(wait=True)
+            self._scheduler = None
 
     def safely(self, job: Job) -> None:
         """Run a job. Whatever it raises is logged and stays here: an escaped error would end the scheduler's thread."""

@@ -192,6 +192,5 @@ def count_by_rank(connection: Connection, since: datetime) -> dict[Rank, int]:
 
 def forget_old(connection: Connection, now: datetime) -> int:
     """Drop texts that no season's report needs any more."""
-    return connection.execute(
-        delete(OUTBOX).where(OUTBOX.c.created_at < now - KEPT, OUTBOX.c.rank != Rank.QUEUED)
-    ).rowcount
+    old = delete(OUTBOX).where(OUTBOX.c.created_at < now - KEPT, OUTBOX.c.rank != Rank.QUEUED)
+    return connection.execute(old).rowcount

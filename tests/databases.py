@@ -46,14 +46,14 @@ def postgresql() -> Iterator[Fresh]:
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         server = get_server(folder, cleanup_mode="stop")
         try:
-            with _on(server.get_uri()) as fresh:
+            with _on(server.get_uri(), tidy=False) as fresh:
                 yield fresh
         finally:
             server.cleanup()
 
 
 @contextmanager
-def _on(server: str) -> Iterator[Fresh]:
+def _on(server: str, *, tidy: bool = True) -> Iterator[Fresh]:
     admin = server.replace("postgresql+psycopg://", "postgresql://")
     prefix, numbers = f"ramz_{os.getpid()}", count()
     _run(admin, f"CREATE DATABASE {prefix}")
@@ -71,7 +71,7 @@ def _on(server: str) -> Iterator[Fresh]:
     try:
         yield fresh
     finally:
-        for name in reversed(made):
+        for name in reversed(made) if tidy else ():
             _run(admin, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 

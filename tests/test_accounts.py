@@ -303,9 +303,12 @@ def test_it_costs_a_huge_cell_its_row_alone(reader: Desk) -> None:
 
 
 def test_it_counts_lines_as_an_editor_does(reader: Desk) -> None:
-    content = 'national_id,username,mobile,full_name\n0012345679,zahra,09121234567,"two\nlines"\n\n1,x,y,z\n'
-    assert reader.refused(content)[0] == 5
-    assert reader.accounts()["0012345679"].full_name == "two\nlines"
+    assert reader.refused(HEADER + ROW + "\n\n1,x,09121234567\n")[0] == 5
+
+
+def test_a_row_is_a_line(reader: Desk) -> None:
+    reader.take('national_id,username,mobile,full_name\n0012345679,zahra,09121234567,"two\nlines"\n')
+    assert [line for line, _ in reader.put_aside()] == [2, 3]
 
 
 def test_it_says_where_a_quote_was_opened_that_is_never_closed(reader: Desk) -> None:

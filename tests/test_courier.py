@@ -97,9 +97,11 @@ class Slow(Carrier):
 def started(*bots: Bot) -> Iterator[None]:
     for bot in bots:
         bot.courier.start()
-    yield
-    for bot in bots:
-        bot.courier.stop()
+    try:
+        yield
+    finally:
+        for bot in bots:
+            bot.courier.stop()
 
 
 class TestTrying:

@@ -106,12 +106,14 @@ def running(standin: TwilioStandIn, store: Store, clock: StoppedClock, dice: Loa
     found = chosen(standin)
     gateway = Twilio(found)
     bot = build(found, clock=clock, dice=dice, gateways=[gateway], store=store)
-    yield Twilios(bot, standin)
-    standin.mend()
-    if bot.courier.is_alive():
-        bot.stop()
-    store.close()
-    gateway.client.http_client.session.close()
+    try:
+        yield Twilios(bot, standin)
+    finally:
+        standin.mend()
+        if bot.courier.is_alive():
+            bot.stop()
+        store.close()
+        gateway.client.http_client.session.close()
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from webhooks import create_app
 
 # Longer than a text's send can take, so that a stop waits for what is in hand.
 GRACEFUL_SECONDS = 20
+# A worker that answers nothing for so long is replaced.
+STUCK_SECONDS = 20
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -28,6 +30,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": f"{self.settings.host}:{self.settings.port}",
             "workers": self.settings.workers,
             "graceful_timeout": GRACEFUL_SECONDS,
+            # Workers of a master that was killed hold the port until they notice: half of `timeout`.
+            "reuse_port": True,
+            "timeout": STUCK_SECONDS,
             "worker_exit": _stop,
             "loglevel": "warning",
             "control_socket_disable": True,

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from requests.exceptions import ConnectionError as NotConnected
 from requests.exceptions import RequestException, Timeout
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
@@ -21,6 +21,7 @@ API = "https://api.twilio.com"
 # Seconds to connect, and to wait for an answer; the SDK itself would wait for ever.
 TIMEOUT = (3.0, 8.0)
 OPTED_OUT = 21610
+NO_RETENTION = 30029  # the account may not choose ContentRetention
 # Answers that say something of our account or of Twilio, not of the text: it may go by another way, or later.
 NOT_THE_TEXT = {401, 403, 404, 408, 429}
 
@@ -108,8 +109,8 @@ class Twilio:
         """Create a message. Not idempotent at Twilio: after a timeout a second copy may go out."""
         try:
             return self._create(text)
-        except TwilioRestException as error:
-            if self.discreet and error.status == 400 and "retention" in str(error.msg).lower():
+        except (TwilioRestException, TwilioServiceException) as error:
+            if self.discreet and _is_of_retention(error):
                 self.discreet = False
                 return self.send(text)
             raise _failure(error) from None
@@ -138,6 +139,11 @@ class Twilio:
         return name
 
 
-def _failure(error: TwilioRestException) -> SendFailed:
+def _is_of_retention(error: TwilioException) -> bool:
+    said = str(getattr(error, "msg", "") or getattr(error, "detail", "")).lower()
+    return error.code == NO_RETENTION or (error.status == 400 and "retention" in said)
+
+
+def _failure(error: TwilioException) -> SendFailed:
     permanent = 400 <= error.status < 500 and error.status not in NOT_THE_TEXT
     return SendFailed(str(error.code or error.status), permanent=permanent, opted_out=error.code == OPTED_OUT)
