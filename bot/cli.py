@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -29,20 +30,12 @@ def fail(message: str, status: int = USAGE) -> NoReturn:
     sys.exit(status)
 
 
-def settings_at_hand(**defaults: str) -> Settings:
-    """The settings, or an end that names every fault."""
+def chosen(read: Callable[[Mapping[str, str]], Settings]) -> Settings:
+    """The settings, read from the environment, or an end that names every fault."""
     try:
-        return settings.read(os.environ, **defaults)
+        return read(os.environ)
     except BadSettings as bad:
         fail("\n".join(bad.faults))
-
-
-def settings_for_trial() -> Settings:
-    """The settings of a trial on this machine: keys of its own, kept in instance/, and the simulated carrier."""
-    keys = os.environ.get("SECRET_KEYS") or os.environ.get("SECRET_KEYS_FILE")
-    given = {} if keys else {"SECRET_KEYS": settings.kept_keys()}
-    address = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
-    return settings_at_hand(GATEWAYS="simulated", PUBLIC_URL=address, **given)
 
 
 def database(found: Settings) -> Store:
@@ -83,7 +76,7 @@ db = AppGroup("db", help="The database's schema.")
 @db.command("upgrade")
 def upgrade() -> None:
     """Bring the schema to the newest migration."""
-    upgraded(settings_at_hand())
+    upgraded(chosen(settings.read))
     click.echo(f"The schema is at {migrate.newest()}.")
 
 
@@ -91,7 +84,7 @@ def upgrade() -> None:
 @click.argument("message")
 def revise(message: str) -> None:
     """Write a migration from what store/tables.py says more than the database has. For developers."""
-    migrate.revise(database(settings_at_hand()), message)
+    migrate.revise(database(chosen(settings.read)), message)
 
 
 accounts = AppGroup("accounts", help="The holders of accounts.")
@@ -110,7 +103,7 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
     Columns: national_id, username, mobile; and if you like full_name, province, broker, language (fa, en, ar),
     password, active (true or false). Exits with 0 if every row went in, with 3 if some were rejected.
     """
-    found = settings_at_hand()
+    found = chosen(settings.read)
     aside = rejects or file.with_suffix(".rejects.csv")
     if aside.resolve() == file.resolve():
         fail("--rejects: would overwrite the file that is being read")
@@ -139,7 +132,7 @@ season = AppGroup("season", help="The Umrah operation: outside it the bot answer
 @season.command("show")
 def show_season() -> None:
     """Show the season, and when the next one usually opens."""
-    store = opened(settings_at_hand())
+    store = opened(chosen(settings.read))
     with store.reading() as connection:
         days = seasons.find(connection)
     today = calendars.today_in_tehran(calendars.system_clock())
@@ -160,7 +153,7 @@ def set_season(opens: datetime, closes: datetime) -> None:
     """Set the season's first and last day; it holds at once."""
     if closes < opens:
         fail("--closes: is before --opens")
-    store = opened(settings_at_hand())
+    store = opened(chosen(settings.read))
     with store.writing() as connection:
         seasons.put(connection, opens.date(), closes.date())
     click.echo(f"The bot is open from {_both(opens.date())} to {_both(closes.date())}.")
@@ -169,7 +162,7 @@ def set_season(opens: datetime, closes: datetime) -> None:
 @season.command("clear")
 def clear_season() -> None:
     """Set no season: the bot is always open."""
-    store = opened(settings_at_hand())
+    store = opened(chosen(settings.read))
     with store.writing() as connection:
         seasons.clear(connection)
     click.echo("No season is set: the bot is always open.")

@@ -195,6 +195,14 @@ def _fault(detail: Any) -> str:
     return f"{str(detail['loc'][0]).upper()}: {message}" if detail["loc"] else message
 
 
+def read_for_trial(environment: Mapping[str, str]) -> Settings:
+    """The settings of a trial on this machine: the simulated carrier, and keys of its own. BadSettings as ever."""
+    keys = environment.get("SECRET_KEYS") or environment.get("SECRET_KEYS_FILE")
+    kept = {} if keys else {"SECRET_KEYS": kept_keys()}
+    address = f"http://127.0.0.1:{environment.get('PORT') or 8000}"
+    return read(environment, GATEWAYS="simulated", PUBLIC_URL=address, **kept)
+
+
 REQUIRED = ("secret_keys", "gateways")
 REQUIRED_BY: dict[str, tuple[str, ...]] = {
     "twilio": ("twilio_account_sid", "twilio_auth_token", "twilio_sender"),

@@ -119,6 +119,19 @@ def test_every_migration_can_be_undone_and_done_again(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
 
+def test_a_host_waits_while_another_migrates(store: Store) -> None:
+    """Or else two that start at once would make the same table."""
+    with store.writing() as connection:
+        if not store.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.ADVISORY_LOCK})
+        second = Thread(target=migrate.upgrade, args=(Store(store.url.render_as_string(hide_password=False)),))
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+    second.join(5)
+    assert not second.is_alive()
+
+
 def test_a_database_without_tables_is_not_current(tmp_path: Any) -> None:
     store = Store(f"sqlite:///{tmp_path}/new.db")
     assert not migrate.is_current(store)

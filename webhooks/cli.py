@@ -1,6 +1,5 @@
 """The commands that need the web application: `flask serve`, `flask trial`, `flask chat`."""
 
-import os
 import signal
 from contextlib import suppress
 from types import FrameType
@@ -10,9 +9,9 @@ from werkzeug.serving import make_server
 
 from bot import log, settings
 from bot.build import build
-from bot.cli import fail, opened, settings_for_trial, upgraded
+from bot.cli import chosen, fail, opened, upgraded
 from bot.demo import PEOPLE, seed
-from bot.settings import BadSettings, Settings
+from bot.settings import Settings
 from webhooks import create_app
 from webhooks.chat import chat
 from webhooks.server import Server
@@ -21,10 +20,7 @@ from webhooks.server import Server
 @click.command("serve")
 def serve() -> None:
     """Serve real people, with settings from the environment. Exits with 2 if any is missing or bad."""
-    try:
-        found = settings.read_for_service(os.environ)
-    except BadSettings as bad:
-        fail("\n".join(bad.faults))
+    found = chosen(settings.read_for_service)
     upgraded(found).close()
     Server(found).run()
 
@@ -56,7 +52,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _simulated_only() -> Settings:
-    found = settings_for_trial()
+    found = chosen(settings.read_for_trial)
     if found.gateways != ("simulated",):
         fail("GATEWAYS: a real gateway is set; this command is for the simulated carrier only")
     return found
