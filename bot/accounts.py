@@ -104,6 +104,8 @@ class Import:
         if line.fault:
             raise BadRow(line.fault)
         given = {name: value.strip() for name, value in line.cells.items() if value.strip()}
+        if "password" in given:
+            given["password"] = line.cells["password"]  # its spaces are its own
         for name, longest in LONGEST.items():
             if len(given.get(name, "")) > longest:
                 raise BadRow(f"{name} is longer than {longest} characters")
@@ -226,6 +228,7 @@ class _Rejects:
         self._writer: Any = None
 
     def __enter__(self) -> "_Rejects":
+        self.path.unlink(missing_ok=True)  # an earlier import's
         return self
 
     def __exit__(self, *_error: object) -> None:

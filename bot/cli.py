@@ -114,6 +114,8 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
             tally = job.run(file, aside, lambda read: bar.update(read - bar.pos))
     except BadFile as bad:
         fail(f"{file.name}: {bad}")
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the import stopped ({type(error).__name__}); what went in stays, so run it again", 1)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", 1)
     click.echo(f"{tally.taken} accounts added or updated.")

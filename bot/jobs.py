@@ -113,7 +113,7 @@ class Jobs:
         now = self.clock()
         with self.store.writing() as connection:
             dropped = conversations.forget_old(connection, now) + handset.forget_old(connection, now)
-            return dropped + outbox.forget_old(connection, now)
+            return dropped + outbox.forget_old(connection, now) + codes.forget_old(connection, now)
 
     def beat(self) -> None:
         """Write down when each job last ran to its end."""

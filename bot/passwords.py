@@ -1,5 +1,6 @@
 """Generated passwords, and argon2id hashes over a keyed pepper (NIST SP 800-63B-4, 3.1.1; OWASP password storage)."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -35,8 +36,13 @@ class Generated:
 
 
 def generate(dice: Dice, keys: Keys) -> Generated:
-    """Draw a temporary password, hash it, and seal it for the text that brings it."""
+    """Draw a temporary password, hash it, and seal it for the text that brings it.
+
+    One with a run of digits that a phone, or a person, could take for a code is drawn again.
+    """
     password = dice.password(LENGTH, ALPHABET)
+    while re.search("[0-9]{6}", password):
+        password = dice.password(LENGTH, ALPHABET)
     return Generated(keys.seal(password), hashed(keys, password))
 
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.conversations import Overtaken
 from store.dialect import Prepared, named
+from store.outbox import KEPT
 from store.tables import Account, Code, Fate, Outbox, Rank, table
 
 CODE, ACCOUNT, OUTBOX = table(Code), table(Account), table(Outbox)
@@ -116,3 +117,8 @@ def close_expired(connection: Connection, now: datetime, most: int = 500) -> int
     late = late.where((CODE.c.expires_at <= now) | (CODE.c.tries_left <= 0)).limit(most)
     found = connection.execute(late).all()
     return sum(close(connection, row.id, Fate.EXPIRED if row.tries_left else Fate.BURNED, now) for row in found)
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop codes that no season's report needs any more."""
+    return connection.execute(delete(CODE).where(CODE.c.closed_at < now - KEPT)).rowcount

@@ -28,7 +28,7 @@ class Store:
         """Prepare the engine for a database URL; nothing is opened before the first use."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._turn: AbstractContextManager[object] = Lock() if self.is_sqlite else nullcontext()
+        self._turn: AbstractContextManager[object] = _Turn() if self.is_sqlite else nullcontext()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
         self._writer = self.engine.execution_options(writing=True)
 
@@ -64,6 +64,20 @@ class Store:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+
+
+class _Turn:
+    """A lock that is not waited for beyond the time that SQLite's own would be."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT):
+            raise OutOfReach("waiting for a turn to write", None, TimeoutError())
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
 
 
 def _make_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ def upgrade(store: Store, revision: str = "head") -> None:
     config = _config()
     with store.writing() as connection:
         if not store.is_sqlite:
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another host may take its time
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -385,3 +385,19 @@ def test_a_log_may_show_four_digits() -> None:
 def test_a_bot_never_talks_to_itself(make_bot: MakeBot) -> None:
     bot = make_bot(settings(TWILIO_SENDER="+989121234567"))
     assert settled(bot).hear(Inbound("simulated", "M1", "+989121234567", "راهنما")) is None
+
+
+class StubbornDice(LoadedDice):
+    """Dice that throw a password like a code first."""
+
+    def __init__(self, *words: str) -> None:
+        super().__init__()
+        self.waiting = list(words)
+
+    def password(self, length: int, alphabet: str) -> str:
+        return self.waiting.pop(0)
+
+
+def test_a_generated_password_holds_nothing_like_a_code() -> None:
+    made = passwords.generate(StubbornDice("ab234567cdef", "a2b3c4d5e6f7"), BEFORE)
+    assert BEFORE.open(made.sealed) == "a2b3c4d5e6f7"

@@ -43,7 +43,9 @@ def test_its_make_targets_are_those_of_the_makefile() -> None:
 
 
 def test_make_help_lists_every_target() -> None:
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[0] for line in listed.splitlines()} == {
         row[0].removeprefix("make ") for row in rows("Commands") if row[0].startswith("make ")
     }

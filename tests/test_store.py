@@ -121,14 +121,16 @@ def test_every_migration_can_be_undone_and_done_again(store: Store) -> None:
 
 def test_a_host_waits_while_another_migrates(store: Store) -> None:
     """Or else two that start at once would make the same table."""
+    other = Store(store.url.render_as_string(hide_password=False))
     with store.writing() as connection:
         if not store.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.ADVISORY_LOCK})
-        second = Thread(target=migrate.upgrade, args=(Store(store.url.render_as_string(hide_password=False)),))
+        second = Thread(target=migrate.upgrade, args=(other,))
         second.start()
         second.join(0.5)
         assert second.is_alive()
     second.join(5)
+    other.close()
     assert not second.is_alive()
 
 

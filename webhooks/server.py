@@ -12,8 +12,9 @@ from webhooks import create_app
 
 # Longer than a text's send can take, so that a stop waits for what is in hand.
 GRACEFUL_SECONDS = 20
-# A worker that answers nothing for so long is replaced.
-STUCK_SECONDS = 20
+# A worker that answers nothing for so long is replaced; the store gives up waiting well before. Workers of a
+# master that was killed notice in half this time, while a new one tries for five seconds to have their port.
+STUCK_SECONDS = 9
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -30,8 +31,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": f"{self.settings.host}:{self.settings.port}",
             "workers": self.settings.workers,
             "graceful_timeout": GRACEFUL_SECONDS,
-            # Workers of a master that was killed hold the port until they notice: half of `timeout`.
-            "reuse_port": True,
             "timeout": STUCK_SECONDS,
             "worker_exit": _stop,
             "loglevel": "warning",
