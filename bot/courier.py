@@ -42,9 +42,9 @@ TRIES_BEFORE_NEXT_GATEWAY = 2
 # What became of texts is written down so often, and what others left is looked for so often, in seconds.
 BOOKS, SWEEP = 0.05, 1.0
 LAST_WORDS = 5.0
-# While texts come in, sending stands back for so long at most: what is not heard may be lost, what is
-# heard will be sent. In seconds; the first is how long after a text more are expected.
-EXPECTED, POLITE = 0.02, 0.3
+# While one text after another comes in, a text to be sent stands back until it is so old: what is not heard
+# may be lost, what is heard will be sent. "After another" is within so many seconds.
+POLITE, EXPECTED = timedelta(seconds=3), 0.003
 SECRETS = {Kind.CODE: "code", Kind.PASSWORD: "password"}
 
 
@@ -124,16 +124,15 @@ class Courier:
             _, _, text = self._texts.get()
             if text is None:
                 return
-            self._stand_back()
+            self._stand_back(text)
             if self.clock() + SEND_SECONDS <= text.due_at:
                 self._outcomes.put(self._send(text))
             else:  # it lay too long: its lease may end while it is sent
                 with self._hand:
                     self._in_hand -= 1
 
-    def _stand_back(self) -> None:
-        began = time.monotonic()
-        while began + POLITE > time.monotonic() < self._quiet_until:
+    def _stand_back(self, text: Claimed) -> None:
+        while time.monotonic() < self._quiet_until and self.clock() - text.created_at < POLITE:
             time.sleep(0.02)
 
     def _keep_books(self) -> None:

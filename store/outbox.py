@@ -43,6 +43,7 @@ class Claimed:
     secret: bytes | None
     origin: str
     attempts: int
+    created_at: datetime
     expires_at: datetime
     due_at: datetime  # the end of the lease
 

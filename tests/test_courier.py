@@ -749,3 +749,36 @@ class TestStartingAndStopping:
     def test_it_can_be_stopped_without_a_start(self, bot: Bot) -> None:
         bot.courier.stop()
         assert not bot.courier.is_alive()
+
+
+class TestStandingBack:
+    def test_a_text_waits_while_others_come_in_but_not_for_long(
+        self, bot: Bot, carrier: Carrier, clock: StoppedClock
+    ) -> None:
+        settled(bot)
+        over = Flag()
+
+        def keep_coming() -> None:
+            while not over.wait(0.0005):
+                bot.courier.hush()
+
+        rush = Thread(target=keep_coming)
+        rush.start()
+        try:
+            with started(bot):
+                assert eventually(bot.courier.has_room)
+                text(bot, REQUEST)
+                assert not eventually(lambda: carrier.sent, 0.3)
+                clock.forward(seconds=2.9)
+                assert not eventually(lambda: carrier.sent, 0.3)
+                clock.forward(seconds=0.1)
+                assert eventually(lambda: carrier.sent)
+        finally:
+            over.set()
+            rush.join()
+
+    def test_a_text_goes_at_once_when_no_other_comes_in(self, bot: Bot, carrier: Carrier) -> None:
+        settled(bot)
+        with started(bot):
+            text(bot, REQUEST)
+            assert eventually(lambda: carrier.sent, 0.5)

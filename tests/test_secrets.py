@@ -338,7 +338,9 @@ def shown() -> list[object]:
     heard = Heard(Intent.CODE, Naming.ONE, ZAHRA["national_id"], "739151", "fa")
     inbound = Inbound("simulated", "M1", ZAHRA["mobile"], words)
     fresh = codes.make(dice, keys, 6)
-    claimed = Claimed(1, 0, ZAHRA["mobile"], "fa", "code", {"code": "739151"}, b"739151", "simulated", 1, NOON, NOON)
+    claimed = Claimed(
+        1, 0, ZAHRA["mobile"], "fa", "code", {"code": "739151"}, b"739151", "simulated", 1, NOON, NOON, NOON
+    )
     return [
         heard,
         inbound,
