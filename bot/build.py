@@ -99,6 +99,6 @@ def build(
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
     courier = Courier(store, chosen, keys, clock)
     conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
-    jobs = Jobs(store, clock, courier, conversation)
+    jobs = Jobs(store, clock, conversation)
     named = {gateway.name: gateway for gateway in chosen}
     return Bot(settings, store, keys, clock, dice, phones, named, conversation, courier, jobs)

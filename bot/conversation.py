@@ -32,7 +32,7 @@ from store.conversations import Overtaken, View
 from store.engine import Store, was_cut_off
 from store.outbox import Claimed
 
-# More phones than one don't share a conversation, so a text is overtaken only by its own phone's others.
+# A text is overtaken only by others of its own phone, or by another request for the same account.
 TURNS = 5
 
 

@@ -71,7 +71,7 @@ class Courier:
         self._unnoted: list[Outcome] = []
         self._in_hand, self._hand = 0, Lock()
         self._quiet_until = 0.0
-        self._stopping, self._asked = Flag(), Flag()
+        self._stopping = Flag()
         self._clerk: Thread | None = None
         self._senders: list[Thread] = []
 
@@ -107,10 +107,6 @@ class Courier:
         """Say that a text is coming in."""
         self._quiet_until = time.monotonic() + EXPECTED
 
-    def wake(self) -> None:
-        """Look for unclaimed texts soon."""
-        self._asked.set()
-
     def deliver_due(self) -> int:
         """Send all that is due, here and now, in this thread; how many attempts there were."""
         attempts = 0
@@ -136,25 +132,20 @@ class Courier:
             time.sleep(0.02)
 
     def _keep_books(self) -> None:
-        swept = 0.0
+        next_sweep = time.monotonic()
         while not self._stopping.is_set():
             self._gather(BOOKS)
-            sweeping = self._asked.is_set() or time.monotonic() - swept >= SWEEP
-            if sweeping:
-                self._asked.clear()
-                swept = time.monotonic()
+            sweeping = time.monotonic() >= next_sweep
             found = self._exchange_safely(ROOM - self._in_hand if sweeping else 0)
-            if found:  # there may be more
-                self._asked.set()
+            if sweeping and not found:  # where there was one there may be more
+                next_sweep = time.monotonic() + SWEEP
         self._finish()
 
     def _finish(self) -> None:
         """Send what is due, for a few seconds at most; then wait for what is on its way."""
         deadline = time.monotonic() + LAST_WORDS
-        while self._exchange_safely(ROOM - self._in_hand) or (self._in_hand and time.monotonic() < deadline):
+        while time.monotonic() < deadline and (self._exchange_safely(ROOM - self._in_hand) or self._in_hand):
             self._gather(BOOKS)
-            if time.monotonic() >= deadline:
-                break
         for _ in self._senders:
             self._texts.put((-1, next(self._numbers), None))
         for thread in self._senders:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.conversation import Conversation
-from bot.courier import Courier
 from bot.log import logger
 from bot.ports import Clock
 from dialogs.vocabulary import State
@@ -38,10 +37,9 @@ class Job:
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(self, store: Store, clock: Clock, courier: Courier, conversation: Conversation) -> None:
+    def __init__(self, store: Store, clock: Clock, conversation: Conversation) -> None:
         """Take what the jobs work on."""
-        self.store, self.clock = store, clock
-        self.courier, self.conversation = courier, conversation
+        self.store, self.clock, self.conversation = store, clock, conversation
         self._scheduler: BackgroundScheduler | None = None
         self._ended: dict[str, datetime] = {}
 
@@ -63,7 +61,7 @@ class Jobs:
         for job in self.all():
             self._scheduler.add_job(self.safely, "interval", (job,), seconds=job.seconds, id=job.name)
         self._scheduler.start()
-        self.beat()
+        self.safely(Job("heartbeat", 0, self.beat))  # at once; a database out of reach must not stop the start
 
     def stop(self) -> None:
         """End after what runs now."""
@@ -90,7 +88,7 @@ class Jobs:
             return conversations.end_overdue(connection, self.clock(), State.IDLE)
 
     def sweep_outbox(self) -> int:
-        """Drop texts that are out of time; have the rest sent."""
+        """Drop texts that are out of time, with their secrets."""
         with self.store.reading() as connection:
             if outbox.oldest_queued(connection) is None:
                 return 0

@@ -43,8 +43,3 @@ def _mobile(written: str, region: str, countries: Collection[str]) -> str | None
     if number_type(number) not in _MOBILE or region_code_for_number(number) not in countries:
         return None
     return format_number(number, PhoneNumberFormat.E164)
-
-
-def last_digits(phone: str) -> str:
-    """A number as a log may show it: its last four digits."""
-    return f"…{phone[-4:]}"

@@ -36,7 +36,6 @@ def _switch(value: Any) -> Any:
     return words[value.lower()] if isinstance(value, str) else value
 
 
-Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 GatewayName = Literal["twilio", "simulated"]
 Gateways = Annotated[tuple[GatewayName, ...], BeforeValidator(_listed)]

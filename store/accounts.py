@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, select, update
 
 from store.dialect import upsert
 from store.tables import Account, table
@@ -53,8 +53,3 @@ def put(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> No
         statement.on_conflict_do_update(index_elements=["national_id"], set_=changes).inline(),
         [defaults | row for row in rows],
     )
-
-
-def count(connection: Connection) -> int:
-    """How many accounts there are."""
-    return connection.execute(select(func.count()).select_from(ACCOUNT)).scalar_one()

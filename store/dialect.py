@@ -45,9 +45,8 @@ class Prepared:
     def __call__(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
         """Execute it; the driver's cursor, with its row count, and rows as the driver gives them."""
         form = self._form(connection.dialect)
-        cursor = connection.connection.cursor()
         try:
-            return cursor.execute(form.sql, form.bound(parameters))
+            return connection.connection.cursor().execute(form.sql, form.bound(parameters))
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translated(connection, form.sql, error) from error
 

@@ -1,6 +1,8 @@
 """What takes the world's place in tests: a clock that stands still, loaded dice, a carrier that remembers."""
 
 import base64
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -79,3 +81,13 @@ class Carrier:
 def settings(**changes: str) -> Settings:
     """Settings of a test, as the environment would give them."""
     return read({"SECRET_KEYS": KEYS, "GATEWAYS": "simulated", "SUPPORT_PHONE": "02112345678", **changes})
+
+
+def eventually(holds: Callable[[], object], seconds: float = 5.0) -> bool:
+    """Whether something comes to hold within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

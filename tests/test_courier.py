@@ -24,7 +24,7 @@ from store import outbox
 from store.engine import Store
 from store.tables import Code, Conversation, Fate, Kind, Outbox, Rank, table
 from tests.conftest import MakeBot
-from tests.parts import KEYS, NOON, Carrier, LoadedDice, StoppedClock, settings
+from tests.parts import KEYS, NOON, Carrier, LoadedDice, StoppedClock, eventually, settings
 from tests.people import FATIMA, OMID, STRANGER, ZAHRA, settle, settled
 
 OUTBOX, CODE, CONVERSATION = table(Outbox), table(Code), table(Conversation)
@@ -68,15 +68,6 @@ def queue(store: Store, number: int = 1, *, lease: timedelta | None = None, **ch
     }
     with store.writing() as connection:
         return [outbox.queue(connection, row, now, lease).id for _ in range(number)]
-
-
-def eventually(holds: Callable[[], object], seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @dataclass
@@ -503,7 +494,6 @@ class TestLeases:
         bot = make_bot(gateways=[slow])
         with started(bot):
             ids = queue(store, ROOM)
-            bot.courier.wake()
             assert eventually(lambda: len(slow.begun) == SENDERS)
             clock.forward(seconds=10)  # an attempt begun now could outlast the lease
             slow.let_go.set()
@@ -533,8 +523,6 @@ class TestLeases:
             ]
             for hearer in hearers:
                 hearer.start()
-            for bot in bots:
-                bot.courier.wake()
             for hearer in hearers:
                 hearer.join()
             assert eventually(lambda: len(sent) == 180, 15)

@@ -320,6 +320,14 @@ def test_the_heart_beats_as_soon_as_the_jobs_begin(bot: Bot) -> None:
 # Forgetting
 
 
+def test_the_jobs_begin_though_the_database_is_out_of_reach(bot: Bot, printed: StringIO) -> None:
+    with bot.store.writing() as connection:
+        connection.execute(text("DROP TABLE heartbeat"))
+    bot.jobs.start()
+    bot.jobs.stop()
+    assert "job_failed" in printed.getvalue()
+
+
 def test_it_forgets_what_no_longer_matters_but_never_an_opt_out(talk: Talk, clock: StoppedClock) -> None:
     talk(STRANGER, "راهنما")
     talk(ZAHRA["mobile"], "لغو11")

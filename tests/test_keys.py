@@ -15,7 +15,7 @@ from bot.calendars import jalali, next_rabi_al_awwal, shown, system_clock, today
 from bot.dice import SystemDice
 from bot.keys import Keys, Unreadable
 from bot.passwords import ALPHABET, LENGTH, Hashed
-from bot.phones import Phones, last_digits
+from bot.phones import Phones
 from bot.ports import Inbound
 from dialogs.text import national_id
 from dialogs.vocabulary import Event
@@ -376,10 +376,6 @@ def test_other_countries_are_texted_where_they_are_allowed() -> None:
 def test_any_text_is_a_mobile_of_iran_or_none(written: str) -> None:
     found = Phones("IR", ("IR",)).mobile(written)
     assert found is None or re.fullmatch(r"\+989[0-9]{9}", found)
-
-
-def test_a_log_may_show_four_digits() -> None:
-    assert last_digits("+989121234567") == "…4567"
 
 
 def test_a_bot_never_talks_to_itself(make_bot: MakeBot) -> None:

@@ -27,7 +27,7 @@ from store.engine import Store
 from store.tables import Account, Code, Fate, Outbox, Rank, table
 from tests import twilio_standin
 from tests.databases import Fresh
-from tests.parts import KEYS, NOON
+from tests.parts import KEYS, NOON, eventually
 from tests.people import UNKNOWN_ID
 from tests.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn, new_sid, post_text, receipt_form
 
@@ -186,15 +186,6 @@ class Service:
             found = list(connection.execute(statement).all())
         store.close()
         return found
-
-
-def eventually(holds: Callable[[], object], seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @contextmanager

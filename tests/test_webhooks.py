@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +26,7 @@ from store.engine import Store
 from store.tables import Inbox, Outbox, Rank, table
 from tests import twilio_standin
 from tests.databases import Fresh
-from tests.parts import LoadedDice, StoppedClock, settings
+from tests.parts import LoadedDice, StoppedClock, eventually, settings
 from tests.people import STRANGER, ZAHRA, settled
 from tests.twilio_standin import ACCOUNT, SENDER, SIGNATURE, TOKEN, TwilioStandIn, receipt_form, sign, text_form
 from webhooks import create_app
@@ -736,13 +736,4 @@ class TestHealth:
 
 def later(clock: StoppedClock) -> bool:
     clock.forward(seconds=0.5)
-    return True
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
     return True
