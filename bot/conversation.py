@@ -11,26 +11,34 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot import codes, passwords
+from bot import codes, passwords, policy
+from bot.attempts import Attempt, attempt
 from bot.courier import LEASE, Courier
-from bot.effects import LOCKING_FAILURES, carry_out
+from bot.effects import carry_out
 from bot.facts import current_state, gather, season_on, shrugs, within_hour
 from bot.keys import Keys
-from bot.passwords import Generated
 from bot.phones import Phones
 from bot.ports import Clock, Dice, Inbound
 from bot.settings import Settings
-from bot.turn import Attempt, Text, Turn
-from dialogs.listen import is_guess, is_request, listen
+from bot.turn import Choice, Prepared, Text, Turn
+from dialogs.listen import brings_password, is_guess, is_password, is_request, listen
 from dialogs.machine import lasts, step
+from dialogs.offers import offered, trimmed
 from dialogs.recovery import VERSION
 from dialogs.understanding import understand
-from dialogs.vocabulary import Effect, Event, Guess, Hint, Naming, OptIn, OptOut, SendCode, Shrug, State
+from dialogs.vocabulary import Effect, Event, Hint, Naming, Offer, OptIn, OptOut, SendCode, Shrug, State
+from store import accounts, conversations, inbox, outbox, tickets
 from store import codes as kept
-from store import conversations, inbox, outbox
+from store.accounts import Holder
 from store.conversations import Overtaken, View
 from store.engine import Store, was_cut_off
 from store.outbox import Claimed
+
+OFFERS = {
+    policy.Weakness.TOO_SHORT: Offer.SHORT,
+    policy.Weakness.TOO_COMMON: Offer.COMMON,
+    policy.Weakness.TOO_PERSONAL: Offer.PERSONAL,
+}
 
 # A text is overtaken only by others of its own phone, or by another request for the same account.
 TURNS = 5
@@ -72,7 +80,8 @@ class Conversation:
             return None
         heard = understand(inbound.text, self.settings.code_length)
         fresh = codes.make(self.dice, self.keys, self.settings.code_length) if is_request(heard) else None
-        text = Text(inbound, phone, heard, fresh)
+        found = offered(inbound.text, self.settings.code_length) if heard.code or heard.password_follows else None
+        text = Text(inbound, phone, heard, fresh, found)
         try:
             return self._hear_over_two(text)
         except AlreadyHeard:
@@ -87,33 +96,61 @@ class Conversation:
         return self._hear(text)  # over a new connection; if only the commit's answer was lost, this finds it heard
 
     def _hear(self, text: Text) -> Event:
-        generated: Generated | None = None
+        prepared = Prepared()
         for turn in range(TURNS):
             now = self.clock()
             with self.store.reading() as connection:
                 view = self._view(connection, text, now)
-            guessing = is_guess(text.heard, view.phone_has_live_code)
-            if guessing and view.phone_has_live_code and generated is None:
-                generated = passwords.generate(self.dice, self.keys)
+                state = current_state(view, now)
+                password = self._password(connection, text, state, now)
+            guessing = self._is_guess(text, view, state)
+            drawing = guessing and view.phone_has_live_code and password is None
+            if prepared.password != password or (drawing and prepared.generated is None):
+                prepared = self._prepare(password)
             try:
                 # A guess is made under the lock from the start: the try is spent before it is compared.
-                seen = None if guessing or turn else view
-                event, claimed = self._answer(text, seen, now, generated)
+                seen = None if guessing or password or turn else view
+                event, claimed = self._answer(text, seen, now, prepared)
             except Overtaken:
                 continue
             self.courier.take(claimed)
             return event
         raise Overtaken
 
-    def _answer(
-        self, text: Text, seen: View | None, now: datetime, generated: Generated | None
-    ) -> tuple[Event, list[Claimed]]:
+    def _is_guess(self, text: Text, view: View, state: State) -> bool:
+        allowed = self.settings.own_password_by_sms
+        return is_guess(text.heard, state, has_live_code=view.phone_has_live_code, own_password_allowed=allowed)
+
+    def _password(self, connection: Connection, text: Text, state: State, now: datetime) -> str | None:
+        """The password of their own that the text brings, where such are taken."""
+        if not self.settings.own_password_by_sms:
+            return None
+        if brings_password(text.heard, state):
+            return text.offered.password if text.offered else None
+        if not is_password(text.heard, state):
+            return None
+        if text.offered and self._has_just_served(connection, text, text.offered.code, now):
+            return text.offered.password
+        return trimmed(text.inbound.text) or None
+
+    def _has_just_served(self, connection: Connection, text: Text, digits: str, now: datetime) -> bool:
+        """Whether it is the code that the right to choose a password came by: some send it along again."""
+        ticket = tickets.find_at(connection, text.phone, now)
+        code = kept.find(connection, ticket.code_id) if ticket else None
+        return code is not None and codes.is_right(self.keys, code, digits)
+
+    def _prepare(self, password: str | None) -> Prepared:
+        if password is None:
+            return Prepared(passwords.generate(self.dice, self.keys))
+        return Prepared(password=password, own=passwords.hashed(self.keys, password))
+
+    def _answer(self, text: Text, seen: View | None, now: datetime, prepared: Prepared) -> tuple[Event, list[Claimed]]:
         with self.store.writing() as connection:
             if seen is None:
                 conversations.lock(connection, text.phone)
                 seen = self._view(connection, text, now)
             state, season = current_state(seen, now), season_on(seen, now)
-            turn = Turn(text, seen, now, state, season, self.settings, generated)
+            turn = Turn(text, seen, now, state, season, self.settings, prepared)
             event = self._decide(connection, turn)
             return event, self._queue(connection, turn)
 
@@ -131,13 +168,14 @@ class Conversation:
         return found
 
     def _decide(self, connection: Connection, turn: Turn) -> Event:
-        if is_guess(turn.text.heard, turn.view.phone_has_live_code):
+        if self._is_guess(turn.text, turn.view, turn.state):
             turn.attempt = self._attempt(connection, turn)
+        turn.choice = self._choice(connection, turn)
         event = listen(turn.text.heard, gather(turn, self.flooded))
         state, effects = step(turn.state, event)
         conversations.move(connection, turn.text.phone, turn.view.version, _moved(turn, state, effects))
         for effect in effects:
-            carry_out(connection, turn, effect, self.keys)
+            carry_out(connection, turn, effect, self.keys, self.dice)
         inbound = turn.text.inbound
         if not inbox.remember(connection, inbound.gateway, inbound.provider_id, event, turn.now):
             raise AlreadyHeard
@@ -149,18 +187,34 @@ class Conversation:
         return texts if lease else []
 
     def _attempt(self, connection: Connection, turn: Turn) -> Attempt:
-        tried = tuple(kept.spend(connection, turn.text.phone, turn.now))
-        if not tried:
-            return Attempt(Guess.NO_LIVE_CODE)
-        if turn.generated is None:
+        text = turn.text
+        tried = kept.spend(connection, text.phone, turn.now)
+        if tried and turn.prepared == Prepared():
             raise Overtaken  # the code was sent just now: come back with a password at hand
-        right = [code for code in tried if codes.is_right(self.keys, code, turn.text.heard.code or "")]
-        if right:
-            return Attempt(Guess.RIGHT, tried, right[0])
-        failures = kept.count_failure(connection, [code.account_id for code in tried])
-        if failures >= LOCKING_FAILURES:
-            return Attempt(Guess.LOCKING, tried)
-        return Attempt(Guess.WRONG if any(code.tries_left for code in tried) else Guess.LAST, tried)
+        with_password = text.offered is not None and brings_password(text.heard, turn.state)
+        digits = text.offered.code if text.offered and with_password else text.heard.code
+        made = attempt(connection, self.keys, tried, digits or "")
+        if made.right is not None:
+            turn.holder = accounts.holder(connection, made.right.account_id)
+        return made
+
+    def _choice(self, connection: Connection, turn: Turn) -> Choice | None:
+        password = self._password(connection, turn.text, turn.state, turn.now)
+        if password != turn.prepared.password:
+            raise Overtaken  # the conversation has moved on meanwhile: come back with this one hashed
+        if password is None:
+            return None
+        if turn.attempt is not None:
+            return Choice(self._worth(password, turn.holder)) if turn.holder else None
+        ticket = tickets.find_at(connection, turn.text.phone, turn.now)
+        if ticket is None:
+            return Choice(Offer.TOO_LATE)
+        turn.holder = accounts.holder(connection, ticket.account_id)
+        return Choice(self._worth(password, turn.holder), ticket)
+
+    def _worth(self, password: str, holder: Holder) -> Offer:
+        weak = policy.weaknesses(password, holder)
+        return OFFERS[weak[0]] if weak else Offer.GOOD
 
 
 def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, Any]:
@@ -171,7 +225,7 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
     return {
         "state": state,
         "table_version": VERSION,
-        "language": heard.language or view.language,
+        "language": turn.heard_language or view.language,
         "ends_at": _ends_at(turn, state, effects),
         "heard_at": now,
         "opted_out_at": _opted_out_at(view, now, effects),
@@ -184,7 +238,8 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
 
 
 def _ends_at(turn: Turn, state: State, effects: tuple[Effect, ...]) -> datetime | None:
-    if state is turn.state and turn.view.ends_at is not None and SendCode() not in effects:
+    sent = any(isinstance(effect, SendCode) for effect in effects)
+    if state is turn.state and turn.view.ends_at is not None and not sent:
         return turn.view.ends_at if state is not State.IDLE else None
     span = lasts(state)
     return turn.now + span if span is not None else None

@@ -5,17 +5,20 @@ from typing import assert_never
 
 from sqlalchemy import Connection
 
-from bot import codes, passwords
+from bot import attempts, changes, codes
 from bot.calendars import shown
 from bot.facts import DAY, HOUR
 from bot.keys import Keys
-from bot.settings import Settings
+from bot.letters import variant
+from bot.ports import Dice
 from bot.turn import Turn
 from dialogs.phrases import languages
 from dialogs.vocabulary import (
     BurnCode,
     DropCode,
     Effect,
+    FakherEvent,
+    GrantTicket,
     Hint,
     LockAccount,
     Notify,
@@ -24,30 +27,41 @@ from dialogs.vocabulary import (
     Say,
     SendCode,
     SetNewPassword,
+    SetOwnPassword,
     Shrug,
+    TellFakher,
 )
-from store import accounts, outbox
+from store import accounts, outbox, tickets
 from store import codes as kept
+from store.conversations import Overtaken
 from store.tables import Fate, Kind
 
-# Wrong codes in a row, over all codes, that end recovery until staff unlock it. NIST SP 800-63B-4, 3.2.2.
-LOCKING_FAILURES = 100
+# How long a right code lets its holder choose a password.
+TICKET = timedelta(minutes=10)
 
 
-def carry_out(connection: Connection, turn: Turn, effect: Effect, keys: Keys) -> None:
+def carry_out(  # noqa: C901, PLR0912  # one case an effect, and nothing else
+    connection: Connection, turn: Turn, effect: Effect, keys: Keys, dice: Dice
+) -> None:
     """Do one effect within the text's transaction."""
     match effect:
-        case SendCode():
-            _send_code(connection, turn, keys)
+        case SendCode(phrase):
+            _send_code(connection, turn, phrase, keys)
         case SetNewPassword():
             _set_new_password(connection, turn)
+        case GrantTicket():
+            _grant_ticket(connection, turn, dice)
+        case SetOwnPassword():
+            _set_own_password(connection, turn)
         case DropCode():
             kept.close_at(connection, turn.text.phone, turn.now)
+            tickets.close_at(connection, turn.text.phone, turn.now)
         case BurnCode():
-            _burn_code(connection, turn)
+            assert turn.attempt is not None
+            attempts.burn(connection, turn.attempt, turn.now)
         case LockAccount():
             assert turn.attempt is not None
-            kept.lock_accounts(connection, turn.attempt.account_ids, LOCKING_FAILURES, turn.now)
+            turn.locked = attempts.lock(connection, turn.attempt, turn.now)
         case OptOut():
             outbox.drop_to(connection, turn.text.phone, turn.now)
         case OptIn():
@@ -55,21 +69,14 @@ def carry_out(connection: Connection, turn: Turn, effect: Effect, keys: Keys) ->
         case Say(phrase) | Hint(phrase) | Shrug(phrase):
             turn.say(phrase, parameters=_parameters(connection, turn, phrase))
         case Notify(phrase):
-            turn.say(variant(phrase, turn.settings), Kind.NOTICE, parameters=_parameters(connection, turn, phrase))
+            _notify(connection, turn, phrase)
+        case TellFakher(event):
+            _tell_fakher(connection, turn, event, dice)
         case _:
             assert_never(effect)
 
 
-def variant(phrase: str, settings: Settings) -> str:
-    """The form of a phrase that the settings ask for."""
-    if phrase == "code" and settings.fakher_domain:
-        return "code_with_domain"
-    if phrase == "password_changed" and not settings.support_phone:
-        return "password_changed_no_phone"
-    return phrase
-
-
-def _send_code(connection: Connection, turn: Turn, keys: Keys) -> None:
+def _send_code(connection: Connection, turn: Turn, phrase: str, keys: Keys) -> None:
     view, settings, fresh = turn.view, turn.settings, turn.text.fresh
     assert fresh is not None and view.account_id is not None and view.account_mobile is not None
     if view.open_code_id is not None:
@@ -91,7 +98,7 @@ def _send_code(connection: Connection, turn: Turn, keys: Keys) -> None:
         },
     )
     turn.say(
-        variant("code", settings),
+        variant(phrase, settings),
         Kind.CODE,
         to=view.account_mobile,
         language=turn.language if by_owner else view.account_language or settings.default_language,
@@ -104,18 +111,57 @@ def _send_code(connection: Connection, turn: Turn, keys: Keys) -> None:
 
 
 def _set_new_password(connection: Connection, turn: Turn) -> None:
-    assert turn.attempt is not None and turn.attempt.right is not None and turn.generated is not None
-    right, new = turn.attempt.right, turn.generated
-    kept.close(connection, right.id, Fate.USED, turn.now)
-    dies_at = turn.now + passwords.TEMPORARY
-    accounts.set_password(connection, right.account_id, new.kept.hash, new.kept.key_id, turn.now, dies_at)
-    turn.say("new_password", Kind.PASSWORD, secret=new.sealed, account_id=right.account_id)
+    assert turn.holder is not None and turn.prepared.generated is not None
+    new = turn.prepared.generated
+    _use_code(connection, turn)
+    changes.set_password(connection, turn.holder.id, new.kept, turn.now, temporary=True)
+    turn.say("new_password", Kind.PASSWORD, secret=new.sealed, account_id=turn.holder.id)
 
 
-def _burn_code(connection: Connection, turn: Turn) -> None:
-    assert turn.attempt is not None
-    for code in turn.attempt.tried:
-        kept.close(connection, code.id, Fate.BURNED, turn.now)
+def _set_own_password(connection: Connection, turn: Turn) -> None:
+    assert turn.holder is not None and turn.choice is not None and turn.prepared.own is not None
+    if turn.choice.ticket is None:
+        _use_code(connection, turn)
+    elif not tickets.spend(connection, turn.choice.ticket.id, turn.now):
+        raise Overtaken
+    changes.set_password(connection, turn.holder.id, turn.prepared.own, turn.now, temporary=False)
+
+
+def _grant_ticket(connection: Connection, turn: Turn, dice: Dice) -> None:
+    code = _use_code(connection, turn)
+    tickets.issue(
+        connection,
+        {
+            "id": dice.token(),
+            "account_id": code.account_id,
+            "code_id": code.id,
+            "phone": turn.text.phone,
+            "digest": None,
+            "created_at": turn.now,
+            "expires_at": turn.now + TICKET,
+        },
+    )
+    accounts.end_failures(connection, code.account_id)
+
+
+def _use_code(connection: Connection, turn: Turn) -> kept.Tried:
+    assert turn.attempt is not None and turn.attempt.right is not None
+    kept.close(connection, turn.attempt.right.id, Fate.USED, turn.now)
+    return turn.attempt.right
+
+
+def _notify(connection: Connection, turn: Turn, phrase: str) -> None:
+    assert turn.holder is not None
+    origin = turn.text.inbound.gateway
+    turn.texts += changes.notices(
+        connection, turn.settings, turn.holder, phrase, turn.now, language=turn.language, origin=origin
+    )
+
+
+def _tell_fakher(connection: Connection, turn: Turn, event: FakherEvent, dice: Dice) -> None:
+    about = turn.locked if event is FakherEvent.RECOVERY_LOCKED else [turn.holder.id] if turn.holder else []
+    for account_id in about:
+        changes.announce(connection, turn.settings, dice, event, account_id, turn.now)
 
 
 def _parameters(connection: Connection, turn: Turn, phrase: str) -> dict[str, str]:

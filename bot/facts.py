@@ -49,11 +49,14 @@ def gather(turn: Turn, flooded: bool) -> Facts:
     view, counted = turn.view, within_hour(turn.view, turn.now)
     asker = _asker(view, turn.text.phone)
     return Facts(
+        state=turn.state,
         season=turn.season,
         asker=asker,
         allowance=_allowance(turn, asker, flooded),
         in_dialog=turn.state is not State.IDLE or view.phone_has_live_code,
         guess=turn.attempt.guess if turn.attempt else None,
+        offer=turn.choice.offer if turn.choice else None,
+        own_password_allowed=turn.settings.own_password_by_sms,
         opted_out=view.opted_out_at is not None,
         shrugged_this_hour=shrugs(view, turn.now),
         hinted_this_hour=view.hinted if counted else 0,

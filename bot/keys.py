@@ -26,6 +26,7 @@ class Keys:
     _codes: dict[str, bytes] = field(repr=False)
     _peppers: dict[str, bytes] = field(repr=False)
     _seals: MultiFernet = field(repr=False)
+    _aliases: bytes = field(repr=False)
     webhook: bytes = field(repr=False)  # signs what the simulated carrier calls
 
     @classmethod
@@ -37,6 +38,7 @@ class Keys:
             _codes={name: _derive(key, "code") for name, key in keys.items()},
             _peppers={name: _derive(key, "password") for name, key in keys.items()},
             _seals=MultiFernet(seals),
+            _aliases=_derive(next(iter(keys.values())), "alias"),
             webhook=_derive(next(iter(keys.values())), "webhook"),
         )
 
@@ -48,7 +50,13 @@ class Keys:
     def pepper(self, key_id: str, password: str) -> str | None:
         """A password under a key that the database does not hold; None where the key is gone."""
         key = self._peppers.get(key_id)
-        return hmac.new(key, password.encode(), hashlib.sha256).hexdigest() if key else None
+        # A broken character counts as any other: whoever can type it can log in by it.
+        written = password.encode("utf-8", "surrogatepass")
+        return hmac.new(key, written, hashlib.sha256).hexdigest() if key else None
+
+    def alias(self, name: str) -> str:
+        """A name that stands for an unknown ID or user name, so that what was mistyped is kept nowhere."""
+        return hmac.new(self._aliases, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def seal(self, secret: str) -> bytes:
         """Encrypt what must wait in the database."""

@@ -1,6 +1,7 @@
-"""Generated passwords, and argon2id hashes over a keyed pepper (NIST SP 800-63B-4, 3.1.1; OWASP password storage)."""
+"""Passwords, kept as argon2id over a keyed pepper (NIST SP 800-63B-4, 3.1.1; OWASP password storage)."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -48,17 +49,39 @@ def generate(dice: Dice, keys: Keys) -> Generated:
 
 def hashed(keys: Keys, password: str) -> Hashed:
     """Hash a password under the newest key."""
-    peppered = keys.pepper(keys.newest, password)
+    peppered = _peppered(keys, keys.newest, password)
     assert peppered is not None  # the newest key is always there
     return Hashed(HASHER.hash(peppered), keys.newest)
 
 
-def verify(keys: Keys, kept: Hashed, password: str) -> bool:
-    """Whether this is the password. False, too, where the key or the hash can't be used any more."""
-    peppered = keys.pepper(kept.key_id, password)
-    if peppered is None:
+def verify(keys: Keys, kept: Hashed | None, password: str) -> bool:
+    """Whether this is the password. False, too, where there is none, or its key or hash can't be used any more.
+
+    It takes as long in any case, so that its time tells nothing of whether there is an account.
+    """
+    peppered = _peppered(keys, kept.key_id, password) if kept else None
+    if kept is None or peppered is None:
+        _check(_DECOY, "another")
         return False
+    return _check(kept.hash, peppered)
+
+
+def is_outdated(keys: Keys, kept: Hashed) -> bool:
+    """Whether parameters or keys have moved on since it was hashed."""
+    return kept.key_id != keys.newest or HASHER.check_needs_rehash(kept.hash)
+
+
+def _peppered(keys: Keys, key_id: str, password: str) -> str | None:
+    # One spelling for what looks the same: phones differ in how they write an accent (SP 800-63B-4, 3.1.1.2).
+    return keys.pepper(key_id, unicodedata.normalize("NFC", password))
+
+
+def _check(kept: str, peppered: str) -> bool:
     try:
-        return HASHER.verify(kept.hash, peppered)
+        return HASHER.verify(kept, peppered)
     except (VerificationError, ValueError):
         return False
+
+
+# Checked in vain: what is compared with it is never believed.
+_DECOY = HASHER.hash("")

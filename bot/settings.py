@@ -75,6 +75,9 @@ class Settings(BaseModel):
     codes_per_day: int = Field(default=10, ge=1, le=10000)
     other_phones: Switch = True
     fakher_domain: str = Field(default="", pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9-]+)+)?$")
+    own_password_by_sms: Switch = False
+    fakher_events_url: str = Field(default="", pattern=r"^(https?://[^\s#]+)?$")
+    fakher_events_secret: str = Field(default="", repr=False)
     support_phone: str = Field(default="", pattern=r"^(\+?[0-9]{3,12})?$")
 
     @field_validator("database_url")
@@ -96,6 +99,13 @@ class Settings(BaseModel):
         if keys:
             read_keys(keys)
         return keys
+
+    @field_validator("fakher_events_secret")
+    @classmethod
+    def _standard_secret(cls, secret: str) -> str:
+        if secret and not 24 <= len(_unbased(secret.removeprefix("whsec_"))) <= 64:
+            raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
+        return secret
 
     @field_validator("default_language")
     @classmethod
@@ -121,14 +131,28 @@ class Settings(BaseModel):
         return gateways
 
     @model_validator(mode="after")
+    def _events_are_signed(self) -> Self:
+        if bool(self.fakher_events_url) != bool(self.fakher_events_secret):
+            raise ValueError("FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other")
+        return self
+
+    @model_validator(mode="after")
     def _code_fits_one_text(self) -> Self:
         longest = LONGEST | {"code": "9" * self.code_length, "domain": self.fakher_domain}
-        over = max(_excess(say("code_with_domain", language, longest)) for language in languages())
+        phrases = [f"{name}_with_domain" for name in ("code", "code_for_fakher")]
+        over = max(_excess(say(phrase, language, longest)) for language in languages() for phrase in phrases)
         if re.search(rf"(?<![0-9])[0-9]{{{self.code_length}}}(?![0-9])", self.fakher_domain):
             raise ValueError("FAKHER_DOMAIN: has digits that could be taken for a code")
         if self.fakher_domain and over > 0:
             raise ValueError(f"FAKHER_DOMAIN: {over} characters too long for a code to fit one text")
         return self
+
+
+def _unbased(text: str) -> bytes:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _excess(text: str) -> int:

@@ -1,27 +1,22 @@
 """One text on its way through the bot: what came in, what is known, what is to be said."""
 
-import string
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import datetime
 from typing import Any
 
+from bot import letters
+from bot.attempts import Attempt
 from bot.codes import Fresh
-from bot.passwords import Generated
+from bot.passwords import Generated, Hashed
 from bot.ports import Inbound
 from bot.settings import Settings
+from dialogs.offers import Offered
 from dialogs.phrases import languages
-from dialogs.vocabulary import Guess, Heard, Season, State
-from store.codes import Tried
+from dialogs.vocabulary import Heard, Offer, Season, State
+from store.accounts import Holder
 from store.conversations import View
 from store.tables import Kind
-
-# How long a text is worth delivering. A code's text lives as long as the code.
-WORTH = {
-    Kind.PASSWORD: timedelta(seconds=36_000),  # the longest that Twilio keeps a text
-    Kind.REPLY: timedelta(minutes=10),
-    Kind.NOTICE: timedelta(seconds=36_000),
-}
+from store.tickets import Granted
 
 
 @dataclass(frozen=True)
@@ -32,25 +27,24 @@ class Text:
     phone: str
     heard: Heard
     fresh: Fresh | None
+    offered: Offered | None = None
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What came of a code that was texted back: the codes that a try was spent of, and the right one."""
+class Prepared:
+    """What takes too long for a transaction: a password drawn, or the one that the text brings, hashed."""
 
-    guess: Guess
-    tried: tuple[Tried, ...] = ()
-    right: Tried | None = None
+    generated: Generated | None = None
+    password: str | None = field(default=None, repr=False)
+    own: Hashed | None = None
 
-    @property
-    def tries_left(self) -> int:
-        """How many tries are left."""
-        return max((code.tries_left for code in self.tried), default=0)
 
-    @property
-    def account_ids(self) -> list[int]:
-        """The accounts that the codes were for."""
-        return [code.account_id for code in self.tried]
+@dataclass(frozen=True)
+class Choice:
+    """A password of one's own: what it is worth, and the ticket, if it comes by one."""
+
+    offer: Offer
+    ticket: Granted | None = None
 
 
 @dataclass
@@ -63,14 +57,23 @@ class Turn:
     state: State
     season: Season
     settings: Settings
-    generated: Generated | None = None
+    prepared: Prepared = field(default_factory=Prepared)
     attempt: Attempt | None = None
+    choice: Choice | None = None
+    holder: Holder | None = None  # whom the right code, or the ticket, is of
+    locked: list[int] = field(default_factory=list)  # accounts whose recovery this text has closed
     texts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def heard_language(self) -> str | None:
+        """The language of the text, where that can be told. A password is in none."""
+        is_words = self.prepared.password is None
+        return self.text.heard.language if is_words else None
 
     @property
     def language(self) -> str:
         """The language of the text where that can be told, else of the account, else of the texts before it."""
-        told = (self.text.heard.language, self.view.phone_language, self.view.language)
+        told = (self.heard_language, self.view.phone_language, self.view.language)
         return next((name for name in told if name and name in languages()), self.settings.default_language)
 
     def say(
@@ -87,26 +90,18 @@ class Turn:
         expires_at: datetime | None = None,
     ) -> None:
         """Have a phrase sent, to the phone that texted unless another is named. `secret` is sealed."""
-        wanted = parameters_of(phrase)
         self.texts.append(
-            {
-                "kind": int(kind),
-                "phone": to or self.text.phone,
-                "language": language or self.language,
-                "phrase": phrase,
-                "parameters": {name: value for name, value in (parameters or {}).items() if name in wanted},
-                "secret": secret,
-                "code_id": code_id,
-                "account_id": account_id,
-                "origin": self.text.inbound.gateway,
-                "heard_at": self.now,
-                "expires_at": expires_at or self.now + WORTH[kind],
-            }
+            letters.letter(
+                phrase,
+                kind,
+                to=to or self.text.phone,
+                language=language or self.language,
+                now=self.now,
+                origin=self.text.inbound.gateway,
+                parameters=parameters,
+                secret=secret,
+                code_id=code_id,
+                account_id=account_id,
+                expires_at=expires_at,
+            )
         )
-
-
-@cache
-def parameters_of(phrase: str) -> frozenset[str]:
-    """The parameters that a phrase has, in any language."""
-    templates = (book["phrases"][phrase] for book in languages().values())
-    return frozenset(name for each in templates for _, name, _, _ in string.Formatter().parse(each) if name)

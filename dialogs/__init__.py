@@ -7,6 +7,7 @@ understanding.py  what a text asks for, by itself
 reading.py        a text taken apart: words, numbers, language
 words.py          the vocabulary, from the language files
 slips.py          slips of the finger, and words run together
+offers.py         a password of one's own, and the code before it
 numbers.py        which run of digits is an ID, which a code
 listen.py         a text's meaning and the facts make exactly one event
 text.py           folding of what people type, and the national ID

@@ -1,6 +1,6 @@
 """What a text means, given what is known: a text and the facts make exactly one event."""
 
-from dialogs.vocabulary import Allowance, Asker, Event, Facts, Guess, Heard, Intent, Naming, Season
+from dialogs.vocabulary import Allowance, Asker, Event, Facts, Guess, Heard, Intent, Naming, Offer, Season, State
 
 # Replies an hour to one phone. What is not understood may be another bot's chatter, and two bots
 # must not talk for ever; a clerk who helps several pilgrims from one phone needs more.
@@ -16,10 +16,16 @@ _NAMED_WRONGLY = {
     Naming.SEVERAL: Event.ASKED_WITH_SEVERAL_IDS,
     Naming.FOREIGN: Event.ASKED_WITH_FOREIGN_ID,
 }
+_NAMED_WRONGLY_TO_CHANGE = _NAMED_WRONGLY | {Naming.NOBODY: Event.ASKED_TO_CHANGE_WITHOUT_ID}
 _OUT_OF_SEASON = {Season.OPENS_LATER: Event.ASKED_BEFORE_SEASON, Season.CLOSED: Event.ASKED_OUT_OF_SEASON}
 _FROM_OWNER = {
     Allowance.YES: Event.ASKED,
     Allowance.TOO_SOON: Event.ASKED_TOO_SOON,
+    Allowance.TOO_OFTEN: Event.ASKED_TOO_OFTEN,
+}
+_FROM_OWNER_TO_CHANGE = {
+    Allowance.YES: Event.ASKED_TO_CHANGE,
+    Allowance.TOO_SOON: Event.ASKED_TO_CHANGE_TOO_SOON,
     Allowance.TOO_OFTEN: Event.ASKED_TOO_OFTEN,
 }
 _GUESSED = {
@@ -29,6 +35,20 @@ _GUESSED = {
     Guess.LOCKING: Event.LOCKING_WRONG_CODE,
     Guess.NO_LIVE_CODE: Event.NO_LIVE_CODE,
 }
+_WITH_RIGHT_CODE = {
+    Offer.GOOD: Event.RIGHT_CODE_AND_PASSWORD,
+    Offer.SHORT: Event.RIGHT_CODE_AND_SHORT_PASSWORD,
+    Offer.COMMON: Event.RIGHT_CODE_AND_COMMON_PASSWORD,
+    Offer.PERSONAL: Event.RIGHT_CODE_AND_PERSONAL_PASSWORD,
+}
+_OFFERED = {
+    Offer.GOOD: Event.NEW_PASSWORD,
+    Offer.SHORT: Event.SHORT_PASSWORD,
+    Offer.COMMON: Event.COMMON_PASSWORD,
+    Offer.PERSONAL: Event.PERSONAL_PASSWORD,
+    Offer.TOO_LATE: Event.PASSWORD_TOO_LATE,
+}
+_GLOBAL = {Intent.HELP, Intent.CANCEL, Intent.OPT_OUT, Intent.OPT_IN}
 _SAID = {Intent.HELP: Event.HELP, Intent.OPT_OUT: Event.STOP, Intent.OPT_IN: Event.START}
 
 # What is left of an event for a phone that has had its replies for the hour.
@@ -43,6 +63,12 @@ _HINTED = {
     Event.ASKED_WITH_FOREIGN_ID: Event.UNANSWERED,
     Event.ASKED_BEFORE_SEASON: Event.UNANSWERED,
     Event.ASKED_OUT_OF_SEASON: Event.UNANSWERED,
+    Event.ASKED_TO_CHANGE_TOO_SOON: Event.UNANSWERED,
+    Event.ASKED_TO_CHANGE_WITHOUT_ID: Event.UNANSWERED,
+    Event.SHORT_PASSWORD: Event.UNANSWERED,
+    Event.COMMON_PASSWORD: Event.UNANSWERED,
+    Event.PERSONAL_PASSWORD: Event.UNANSWERED,
+    Event.PASSWORD_TOO_LATE: Event.UNANSWERED,
     Event.OFFERED_OWN_PASSWORD: Event.UNANSWERED,
     Event.NO_LIVE_CODE: Event.UNANSWERED,
     Event.HELP: Event.UNANSWERED,
@@ -53,27 +79,39 @@ _HINTED = {
 
 def is_request(heard: Heard) -> bool:
     """Whether the text asks for a code."""
-    return heard.intent in _REQUESTS and not is_offer(heard)
+    return heard.intent in _REQUESTS and not heard.own_password
 
 
-def is_guess(heard: Heard, has_live_code: bool) -> bool:
+def is_guess(heard: Heard, state: State, *, has_live_code: bool, own_password_allowed: bool) -> bool:
     """Whether the text hands back a code.
 
     A keyword with a run as long as a code is a guess only where a code is awaited; else
-    the run is taken for a mistyped national ID.
+    the run is taken for a mistyped national ID. A code with a password of one's own is
+    a guess only where such passwords are taken: else it would be spent in vain.
     """
-    if heard.code is None or is_offer(heard):
+    if brings_password(heard, state):
+        return own_password_allowed
+    if heard.code is None or heard.own_password:
+        return False
+    if state is State.AWAITING_NEW_PASSWORD and not has_live_code:
         return False
     return heard.intent is Intent.CODE or (has_live_code and is_request(heard) and heard.naming is not Naming.ONE)
 
 
-def is_offer(heard: Heard) -> bool:
-    """Whether the text brings a password of the sender's own."""
-    return heard.own_password
+def brings_password(heard: Heard, state: State) -> bool:
+    """Whether the text brings a code and a password of the sender's own at once."""
+    return heard.own_password or (heard.password_follows and state is State.AWAITING_CODE_TO_CHANGE)
+
+
+def is_password(heard: Heard, state: State) -> bool:
+    """Whether the text, as it is, is the password that is awaited. Words that hold everywhere are not."""
+    if state is not State.AWAITING_NEW_PASSWORD or heard.own_password:
+        return False
+    return heard.intent not in _GLOBAL and heard.naming is not Naming.ONE
 
 
 def listen(heard: Heard, facts: Facts) -> Event:
-    """The one event that the text is. `facts.guess` is there just when `is_guess` holds."""
+    """The one event that the text is. `guess` and `offer` are there just when the text makes them."""
     if facts.opted_out and not (is_request(heard) or heard.intent is Intent.OPT_IN):
         return Event.UNANSWERED
     event = _meaning(heard, facts)
@@ -86,9 +124,11 @@ def listen(heard: Heard, facts: Facts) -> Event:
 
 def _meaning(heard: Heard, facts: Facts) -> Event:
     if facts.guess is not None:
-        return _GUESSED[facts.guess]
-    if is_offer(heard):
-        return Event.OFFERED_OWN_PASSWORD
+        return _guess(facts.guess, heard, facts)
+    if facts.offer is not None:
+        return _OFFERED[facts.offer]
+    if brings_password(heard, facts.state) or is_password(heard, facts.state):
+        return Event.OFFERED_OWN_PASSWORD if not facts.own_password_allowed else Event.NOT_UNDERSTOOD
     if is_request(heard):
         return _request(heard, facts)
     if heard.intent is Intent.CANCEL:
@@ -96,13 +136,29 @@ def _meaning(heard: Heard, facts: Facts) -> Event:
     return _SAID.get(heard.intent, Event.NOT_UNDERSTOOD)
 
 
+def _guess(guess: Guess, heard: Heard, facts: Facts) -> Event:
+    if guess is not Guess.RIGHT or not facts.own_password_allowed:
+        return _GUESSED[guess]
+    if facts.offer is not None:
+        return _WITH_RIGHT_CODE[facts.offer]
+    changing = heard.own_password or facts.state is State.AWAITING_CODE_TO_CHANGE
+    return Event.RIGHT_CODE_TO_CHANGE if changing else Event.RIGHT_CODE
+
+
 def _request(heard: Heard, facts: Facts) -> Event:
+    changing = heard.intent is Intent.CHANGE
     if facts.season is not Season.OPEN:
         return _OUT_OF_SEASON[facts.season]
     if heard.naming is not Naming.ONE:
-        return _NAMED_WRONGLY[heard.naming]
+        return _NAMED_WRONGLY_TO_CHANGE[heard.naming] if changing else _NAMED_WRONGLY[heard.naming]
     if facts.asker is Asker.OWNER:
-        return _FROM_OWNER[facts.allowance]
+        return _to_change(facts) if changing else _FROM_OWNER[facts.allowance]
     if facts.asker is Asker.OTHER_PHONE and facts.allowance is Allowance.YES:
         return Event.ASKED_FROM_OTHER_PHONE
     return Event.ASKED_IN_VAIN
+
+
+def _to_change(facts: Facts) -> Event:
+    if facts.allowance is Allowance.YES and not facts.own_password_allowed:
+        return Event.ASKED_TO_CHANGE_AT_FAKHER
+    return _FROM_OWNER_TO_CHANGE[facts.allowance]

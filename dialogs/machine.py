@@ -57,5 +57,4 @@ def _label(event: Event, arrow: Arrow) -> str:
 
 
 def _caption(effect: Effect) -> str:
-    phrase = getattr(effect, "phrase", "")
-    return f"{type(effect).__name__} {phrase}".rstrip()
+    return " ".join((type(effect).__name__, *vars(effect).values()))

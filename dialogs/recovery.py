@@ -11,6 +11,8 @@ from dialogs.vocabulary import (
     DropCode,
     Effect,
     Event,
+    FakherEvent,
+    GrantTicket,
     Hint,
     LockAccount,
     Notify,
@@ -19,8 +21,10 @@ from dialogs.vocabulary import (
     Say,
     SendCode,
     SetNewPassword,
+    SetOwnPassword,
     Shrug,
     State,
+    TellFakher,
 )
 
 STAY = None
@@ -35,6 +39,7 @@ class Arrow(NamedTuple):
 
 TABLE: dict[State, dict[Event, Arrow]] = {
     State.IDLE: {
+        Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("ask_national_id_to_change"))),
         Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("ask_national_id"))),
         Event.ASKED_WITH_INVALID_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("invalid_national_id"))),
         Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("help"),)),
@@ -47,7 +52,15 @@ TABLE: dict[State, dict[Event, Arrow]] = {
     State.AWAITING_CODE: {
         Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_code"),)),
     },
+    State.AWAITING_CODE_TO_CHANGE: {
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_code"),)),
+    },
+    State.AWAITING_NEW_PASSWORD: {
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_new_password"),)),
+    },
 }
+
+_CHANGED = (SetOwnPassword(), Notify("password_changed"), TellFakher(FakherEvent.PASSWORD_CHANGED))
 
 ANYWHERE: dict[Event, Arrow] = {
     Event.ASKED: Arrow(State.AWAITING_CODE, (OptIn(), SendCode())),
@@ -62,11 +75,34 @@ ANYWHERE: dict[Event, Arrow] = {
     Event.ASKED_WITH_FOREIGN_ID: Arrow(STAY, (OptIn(), Hint("refer_office"))),
     Event.ASKED_BEFORE_SEASON: Arrow(STAY, (OptIn(), Hint("season_opens"))),
     Event.ASKED_OUT_OF_SEASON: Arrow(STAY, (OptIn(), Hint("season_closed"))),
+    Event.ASKED_TO_CHANGE: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), SendCode())),
+    Event.ASKED_TO_CHANGE_AT_FAKHER: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), SendCode("code_for_fakher"))),
+    Event.ASKED_TO_CHANGE_TOO_SOON: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), Hint("code_already_sent"))),
+    Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(STAY, (OptIn(), Hint("ask_national_id_to_change"))),
+    Event.RIGHT_CODE: Arrow(
+        State.IDLE, (SetNewPassword(), Notify("password_changed"), TellFakher(FakherEvent.PASSWORD_RECOVERED))
+    ),
+    Event.RIGHT_CODE_TO_CHANGE: Arrow(State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("ask_new_password"))),
+    Event.RIGHT_CODE_AND_PASSWORD: Arrow(State.IDLE, _CHANGED),
+    Event.RIGHT_CODE_AND_SHORT_PASSWORD: Arrow(State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("password_too_short"))),
+    Event.RIGHT_CODE_AND_COMMON_PASSWORD: Arrow(
+        State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("password_too_common"))
+    ),
+    Event.RIGHT_CODE_AND_PERSONAL_PASSWORD: Arrow(
+        State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("password_too_personal"))
+    ),
+    Event.NEW_PASSWORD: Arrow(State.IDLE, _CHANGED),
+    Event.SHORT_PASSWORD: Arrow(STAY, (Hint("password_too_short"),)),
+    Event.COMMON_PASSWORD: Arrow(STAY, (Hint("password_too_common"),)),
+    Event.PERSONAL_PASSWORD: Arrow(STAY, (Hint("password_too_personal"),)),
+    Event.PASSWORD_TOO_LATE: Arrow(State.IDLE, (Hint("no_live_code"),)),
     Event.OFFERED_OWN_PASSWORD: Arrow(STAY, (Hint("own_password_at_fakher"),)),
-    Event.RIGHT_CODE: Arrow(State.IDLE, (SetNewPassword(), Notify("password_changed"))),
     Event.WRONG_CODE: Arrow(STAY, (Say("wrong_code"),)),
     Event.LAST_WRONG_CODE: Arrow(State.IDLE, (BurnCode(), Say("code_burned"))),
-    Event.LOCKING_WRONG_CODE: Arrow(State.IDLE, (BurnCode(), LockAccount(), Say("recovery_locked"))),
+    Event.LOCKING_WRONG_CODE: Arrow(
+        State.IDLE,
+        (BurnCode(), LockAccount(), Say("recovery_locked"), TellFakher(FakherEvent.RECOVERY_LOCKED)),
+    ),
     Event.NO_LIVE_CODE: Arrow(State.IDLE, (Hint("no_live_code"),)),
     Event.HELP: Arrow(STAY, (Hint("help"),)),
     Event.CANCEL: Arrow(State.IDLE, (DropCode(), Say("cancelled"))),
@@ -77,9 +113,15 @@ ANYWHERE: dict[Event, Arrow] = {
     Event.TIMED_OUT: Arrow(State.IDLE),
 }
 
-# How long a state holds. An open code conversation lasts as long as its code can.
-LASTS: dict[State, timedelta] = {State.AWAITING_ID: timedelta(minutes=10), State.AWAITING_CODE: timedelta(minutes=10)}
+# How long a state holds. One that awaits a code lasts as long as a code can, one that awaits a password as long as
+# the right to choose it.
+LASTS: dict[State, timedelta] = {
+    State.AWAITING_ID: timedelta(minutes=10),
+    State.AWAITING_CODE: timedelta(minutes=10),
+    State.AWAITING_CODE_TO_CHANGE: timedelta(minutes=10),
+    State.AWAITING_NEW_PASSWORD: timedelta(minutes=10),
+}
 
 # Raised when a state is renamed or dropped; RENAMED then says what an older row's state is called now.
-VERSION = 1
+VERSION = 2
 RENAMED: dict[str, State] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from dialogs.numbers import Number
+from dialogs.offers import offered
 from dialogs.reading import Reading, read
 from dialogs.vocabulary import Heard, Intent, Naming
 from dialogs.words import ORDERS, OTHER_BUSINESS, REQUESTS, Meaning
@@ -30,6 +31,7 @@ def understand(text: str, code_length: int = 6) -> Heard:
         code=said.code if intent in _WITH_CODE else None,
         language=said.language,
         own_password=intent is Intent.CHANGE and _brings_password(said),
+        password_follows=naming is not Naming.ONE and offered(text, code_length) is not None,
     )
 
 

@@ -10,6 +10,8 @@ class State(StrEnum):
     IDLE = auto()
     AWAITING_ID = auto()
     AWAITING_CODE = auto()
+    AWAITING_CODE_TO_CHANGE = auto()  # the code was asked for to change a password
+    AWAITING_NEW_PASSWORD = auto()  # that code was right: the next text is the password
 
 
 class Event(StrEnum):
@@ -28,7 +30,10 @@ class Event(StrEnum):
     ASKED_WITH_FOREIGN_ID = auto()  # twelve digits: a foreign national's identifier
     ASKED_BEFORE_SEASON = auto()  # the opening date is known
     ASKED_OUT_OF_SEASON = auto()  # it is not
-    OFFERED_OWN_PASSWORD = auto()  # a password of their own, where the operator does not allow it by text
+    ASKED_TO_CHANGE = auto()  # as ASKED, to change a password by text
+    ASKED_TO_CHANGE_AT_FAKHER = auto()  # the same, where the operator does not allow passwords by text
+    ASKED_TO_CHANGE_TOO_SOON = auto()
+    ASKED_TO_CHANGE_WITHOUT_ID = auto()
 
     # A code, texted back.
     RIGHT_CODE = auto()
@@ -36,6 +41,19 @@ class Event(StrEnum):
     LAST_WRONG_CODE = auto()  # the code's last try
     LOCKING_WRONG_CODE = auto()  # the account's last failure in a row
     NO_LIVE_CODE = auto()  # expired, used, voided, or never sent to this phone
+    RIGHT_CODE_TO_CHANGE = auto()  # the new password is to follow
+    RIGHT_CODE_AND_PASSWORD = auto()  # it stands in the same text
+    RIGHT_CODE_AND_SHORT_PASSWORD = auto()
+    RIGHT_CODE_AND_COMMON_PASSWORD = auto()
+    RIGHT_CODE_AND_PERSONAL_PASSWORD = auto()  # it holds the user name, national ID or mobile
+
+    # A password of their own.
+    NEW_PASSWORD = auto()
+    SHORT_PASSWORD = auto()
+    COMMON_PASSWORD = auto()
+    PERSONAL_PASSWORD = auto()
+    PASSWORD_TOO_LATE = auto()  # the right to choose one has ended
+    OFFERED_OWN_PASSWORD = auto()  # where the operator does not allow it by text
 
     # Words that hold in every state.
     HELP = auto()
@@ -49,9 +67,19 @@ class Event(StrEnum):
     TIMED_OUT = auto()  # the state's time has passed
 
 
+class FakherEvent(StrEnum):
+    """What Fakher is told, so that it ends open sessions: the types of its webhook messages."""
+
+    PASSWORD_RECOVERED = "password.recovered"  # noqa: S105
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105
+    RECOVERY_LOCKED = "recovery.locked"
+
+
 @dataclass(frozen=True)
 class SendCode:
-    """A new one-time password to the registered mobile; it voids the older one."""
+    """A new one-time password to the registered mobile, in a phrase; it voids the older one."""
+
+    phrase: str = "code"
 
 
 @dataclass(frozen=True)
@@ -60,8 +88,18 @@ class SetNewPassword:
 
 
 @dataclass(frozen=True)
+class GrantTicket:
+    """The code is used: this phone may choose a password, once, for ten minutes."""
+
+
+@dataclass(frozen=True)
+class SetOwnPassword:
+    """The password that the text brought, set."""
+
+
+@dataclass(frozen=True)
 class DropCode:
-    """The codes that were sent to this phone are no longer good."""
+    """The codes that were sent to this phone, and what they gave a right to, are no longer good."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +145,34 @@ class Shrug:
 
 @dataclass(frozen=True)
 class Notify:
-    """A notice to the registered mobile of the account."""
+    """A notice to the registered mobile, and to the one before it where it has changed of late."""
 
     phrase: str
 
 
-Effect = SendCode | SetNewPassword | DropCode | BurnCode | LockAccount | OptOut | OptIn | Say | Hint | Shrug | Notify
+@dataclass(frozen=True)
+class TellFakher:
+    """An event for Fakher, about the account."""
+
+    event: FakherEvent
+
+
+Effect = (
+    SendCode
+    | SetNewPassword
+    | GrantTicket
+    | SetOwnPassword
+    | DropCode
+    | BurnCode
+    | LockAccount
+    | OptOut
+    | OptIn
+    | Say
+    | Hint
+    | Shrug
+    | Notify
+    | TellFakher
+)
 
 
 class Intent(StrEnum):
@@ -149,7 +209,8 @@ class Heard:
     `national_id` is ten ASCII digits with a right check digit, present just when `naming` is ONE.
     `code` is a lone run of as many digits as a code has, in ASCII. `language` is a language
     file's name where the text tells, else None. `own_password` says that a password of the
-    sender's own follows a code.
+    sender's own stands beside a code; `password_follows` that what follows a code can be one,
+    if one is awaited.
     """
 
     intent: Intent
@@ -158,6 +219,7 @@ class Heard:
     code: str | None = None
     language: str | None = None
     own_password: bool = False
+    password_follows: bool = False
 
     def __repr__(self) -> str:
         return f"Heard({self.intent}, {self.naming}, code={self.code is not None}, language={self.language})"
@@ -197,15 +259,28 @@ class Guess(StrEnum):
     NO_LIVE_CODE = auto()
 
 
+class Offer(StrEnum):
+    """What a password of one's own is worth."""
+
+    GOOD = auto()
+    SHORT = auto()
+    COMMON = auto()
+    PERSONAL = auto()
+    TOO_LATE = auto()
+
+
 @dataclass(frozen=True)
 class Facts:
     """All that the dialog knows besides the text. `*_this_hour` count replies to this phone."""
 
+    state: State = State.IDLE
     season: Season = Season.OPEN
     asker: Asker = Asker.STRANGER
     allowance: Allowance = Allowance.YES
     in_dialog: bool = False  # a conversation is open, or a code sent to this phone is live
     guess: Guess | None = None
+    offer: Offer | None = None
+    own_password_allowed: bool = False
     opted_out: bool = False
     shrugged_this_hour: int = 0
     hinted_this_hour: int = 0

@@ -2,10 +2,14 @@
 
 engine.py         one engine, two databases: SQLite and PostgreSQL
 tables.py         the tables, as SQLModel classes
-accounts.py       the holders of accounts, and their import
+accounts.py       the holders of accounts
 codes.py          one-time passwords: issue, try, close
+tickets.py        the right to choose a password, that a right code gives
+tokens.py         Fakher's bearer tokens
+rates.py          how many calls in a minute
 conversations.py  where each phone's dialog stands, and what the dialog must know
 inbox.py          the texts already heard, by their provider's id
+announcements.py  what Fakher is told, until it has taken it
 outbox.py         the texts to be sent, from queued to delivered
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered

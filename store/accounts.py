@@ -1,21 +1,73 @@
-"""The holders of accounts. Most is asked of them in conversations.view; here are the writes, and the import."""
+"""The holders of accounts. What the dialog must know of them is in conversations.view."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, bindparam, case, select, update
 
-from store.dialect import upsert
+from store.dialect import Prepared, upsert
 from store.tables import Account, table
 
 ACCOUNT = table(Account)
 
 
+@dataclass(frozen=True)
+class Holder:
+    """An account, as far as a password has to do with it."""
+
+    id: int
+    national_id: str = field(repr=False)
+    username: str = field(repr=False)
+    mobile: str = field(repr=False)
+    language: str | None
+    active: bool
+    locked_at: datetime | None
+    former_mobile: str | None = field(repr=False)
+    mobile_changed_at: datetime | None
+    password_hash: str | None = field(repr=False)
+    password_key: str | None
+    password_expires_at: datetime | None
+
+
+_HOLDER = select(*(ACCOUNT.c[name] for name in Holder.__dataclass_fields__))
+BY_ID = Prepared(_HOLDER.where(ACCOUNT.c.id == bindparam("key")))
+BY_NATIONAL_ID = Prepared(_HOLDER.where(ACCOUNT.c.national_id == bindparam("key")))
+BY_USERNAME = Prepared(_HOLDER.where(ACCOUNT.c.username == bindparam("key")))
+
+
+def holder(connection: Connection, account_id: int) -> Holder:
+    """The account with this id."""
+    (row,) = BY_ID.rows(connection, {"key": account_id})
+    return Holder(*row)
+
+
+def find(connection: Connection, *, national_id: str | None = None, username: str | None = None) -> Holder | None:
+    """The account of a national ID, or of a user name as it is spelt; None where there is none."""
+    rows = (
+        BY_NATIONAL_ID.rows(connection, {"key": national_id})
+        if national_id is not None
+        else BY_USERNAME.rows(connection, {"key": username})
+    )
+    return Holder(*rows[0]) if rows else None
+
+
+def rehash(connection: Connection, account_id: int, old: str, password_hash: str, key_id: str) -> bool:
+    """Put another hash of the same password in place of the old one; False where it has been changed meanwhile."""
+    same = update(ACCOUNT).where(ACCOUNT.c.id == account_id, ACCOUNT.c.password_hash == old)
+    return connection.execute(same.values(password_hash=password_hash, password_key=key_id)).rowcount == 1
+
+
+def end_failures(connection: Connection, account_id: int) -> None:
+    """End the run of wrong codes."""
+    connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(failures=0))
+
+
 def set_password(
     connection: Connection, account_id: int, password_hash: str, key_id: str, now: datetime, expires_at: datetime | None
-) -> str:
-    """Put a password in place of any older, and end the run of failures; the registered mobile.
+) -> None:
+    """Put a password in place of any older, and end the run of failures.
 
     `expires_at` marks a temporary one, which must be changed at the first login.
     """
@@ -26,9 +78,7 @@ def set_password(
         "password_expires_at": expires_at,
         "failures": 0,
     }
-    changed = update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(changes).returning(ACCOUNT.c.mobile)
-    mobile: str = connection.execute(changed).scalar_one()
-    return mobile
+    connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(changes))
 
 
 def holders_of(connection: Connection, usernames: Iterable[str]) -> dict[str, str]:

@@ -33,19 +33,25 @@ _HOLDER = exists().where(
     ACCOUNT.c.active.is_(True),
     ACCOUNT.c.locked_at.is_(None),
 )
-SPEND = Prepared(
-    update(CODE)
-    .where(
-        CODE.c.account_id.in_(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("sent_to"))),
-        CODE.c.phone == bindparam("sent_to"),
+_TRIED = tuple(CODE.c[name] for name in Tried.__dataclass_fields__)
+
+
+def _spend(*conditions: Any) -> Prepared:
+    live = update(CODE).where(
+        *conditions,
         CODE.c.expires_at > bindparam("now", type_=CODE.c.expires_at.type),
         CODE.c.closed_at.is_(None),
         CODE.c.tries_left > 0,
         _HOLDER,
     )
-    .values(tries_left=CODE.c.tries_left - 1)
-    .returning(CODE.c.id, CODE.c.account_id, CODE.c.key_id, CODE.c.digest, CODE.c.tries_left)
+    return Prepared(live.values(tries_left=CODE.c.tries_left - 1).returning(*_TRIED))
+
+
+SPEND = _spend(
+    CODE.c.account_id.in_(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("sent_to"))),
+    CODE.c.phone == bindparam("sent_to"),
 )
+SPEND_OF = _spend(CODE.c.account_id == bindparam("account"))
 CLOSE = Prepared(
     update(CODE)
     .where(CODE.c.id == bindparam("code"), CODE.c.closed_at.is_(None))
@@ -82,6 +88,17 @@ def spend(connection: Connection, phone: str, now: datetime) -> list[Tried]:
     return [Tried(*row) for row in SPEND.rows(connection, {"sent_to": phone, "now": now})]
 
 
+def spend_of(connection: Connection, account_id: int, now: datetime) -> list[Tried]:
+    """Spend one try of the account's live code, if there is one, before it is compared."""
+    return [Tried(*row) for row in SPEND_OF.rows(connection, {"account": account_id, "now": now})]
+
+
+def find(connection: Connection, code_id: str) -> Tried | None:
+    """A code, whatever has become of it; None where it is forgotten. No try is spent."""
+    row = connection.execute(select(*_TRIED).where(CODE.c.id == code_id)).first()
+    return Tried(*row) if row else None
+
+
 def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bool:
     """Close a code that is still open, with its unsent text; whether this call was the one."""
     done = bool(CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1)
@@ -105,10 +122,10 @@ def count_failure(connection: Connection, account_ids: list[int]) -> int:
     return max(failures)
 
 
-def lock_accounts(connection: Connection, account_ids: list[int], failures: int, now: datetime) -> None:
-    """Disable recovery for those of the accounts that have failed so often in a row."""
+def lock_accounts(connection: Connection, account_ids: list[int], failures: int, now: datetime) -> list[int]:
+    """Disable recovery for those of the accounts that have failed so often in a row; which they are."""
     failing = update(ACCOUNT).where(ACCOUNT.c.id.in_(account_ids), ACCOUNT.c.failures >= failures)
-    connection.execute(failing.values(locked_at=now))
+    return list(connection.execute(failing.values(locked_at=now).returning(ACCOUNT.c.id)).scalars())
 
 
 def close_expired(connection: Connection, now: datetime, most: int = 500) -> int:

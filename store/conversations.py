@@ -186,6 +186,12 @@ def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_
     )
 
 
+def has_opted_out(connection: Connection, phone: str) -> bool:
+    """Whether a phone wants no texts."""
+    found = select(CONVERSATION.c.phone).where(CONVERSATION.c.phone == phone, CONVERSATION.c.opted_out_at.is_not(None))
+    return connection.execute(found).first() is not None
+
+
 def end_overdue(connection: Connection, now: datetime, idle: str) -> int:
     """Bring conversations whose time has passed to rest; how many there were."""
     overdue = update(CONVERSATION).where(CONVERSATION.c.ends_at <= now)

@@ -170,6 +170,78 @@ class Code(SQLModel, table=True):
     fate: str | None = Field(default=None, max_length=10)
 
 
+class Ticket(SQLModel, table=True):
+    """What a right code gives: the right to choose a password, once. To a phone, or to whoever holds the ticket."""
+
+    __tablename__: ClassVar[str] = "ticket"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("ticket_account", "account_id"),
+        Index(
+            "ticket_phone", "phone", sqlite_where=text("phone IS NOT NULL"), postgresql_where=text("phone IS NOT NULL")
+        ),
+        CLUSTERED,
+    )
+
+    id: str = Field(max_length=22, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    code_id: str = Field(max_length=22)  # the code that it was given for
+    phone: str | None = Field(default=None, max_length=16)
+    digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    closed_at: datetime | None = moment(default=None)
+
+
+class Token(SQLModel, table=True):
+    """A bearer token of Fakher's, as its SHA-256: it is 128 random bits, which no key need protect."""
+
+    __tablename__: ClassVar[str] = "token"
+
+    id: str = Field(max_length=22, primary_key=True)
+    name: str = Field(max_length=60)
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    revoked_at: datetime | None = moment(default=None)
+    last_used_at: datetime | None = moment(default=None)  # to the minute
+
+
+class Rate(SQLModel, table=True):
+    """How many calls a token has made, or were made about an account, since a minute began."""
+
+    __tablename__: ClassVar[str] = "rate"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    name: str = Field(max_length=80, primary_key=True)
+    began_at: datetime = moment()
+    calls: int
+
+
+class Announcement(SQLModel, table=True):
+    """Something that Fakher is told, until it has taken it or a day has passed."""
+
+    __tablename__: ClassVar[str] = "announcement"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "announcement_due",
+            "due_at",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        CLUSTERED,
+    )
+
+    id: str = Field(max_length=22, primary_key=True)
+    event: str = Field(max_length=40)
+    account_id: int = Field(foreign_key="account.id")
+    happened_at: datetime = moment()
+    due_at: datetime = moment()  # while it is being posted: when another process may take it over
+    attempts: int = Field(default=0)
+    taken_at: datetime | None = moment(default=None)
+    ended_at: datetime | None = moment(default=None)  # taken, or given up
+    error: str | None = Field(default=None, max_length=80)
+
+
 class Inbox(SQLModel, table=True):
     """A text that was heard: its id and what it meant, never its words."""
 
@@ -268,6 +340,7 @@ __all__ = [
     "FINAL",
     "METADATA",
     "Account",
+    "Announcement",
     "Code",
     "Conversation",
     "Fate",
@@ -277,7 +350,10 @@ __all__ = [
     "Kind",
     "Outbox",
     "Rank",
+    "Rate",
     "Season",
+    "Ticket",
+    "Token",
     "Utc",
     "table",
 ]

@@ -25,7 +25,7 @@ MAY_KNOW = {
 # A library and the only places that it may come in by; a folder ends in a stroke.
 DOORS = {
     "twilio": ("bot/gateways/twilio.py",),
-    "requests": ("bot/gateways/twilio.py",),
+    "requests": ("bot/gateways/twilio.py", "bot/fakher_events.py"),
     "apscheduler": ("bot/jobs.py",),
     "argon2": ("bot/passwords.py",),
     "phonenumbers": ("bot/phones.py",),
@@ -34,7 +34,10 @@ DOORS = {
     "persiantools": ("bot/calendars.py",),
     "hijridate": ("bot/calendars.py",),
     "zoneinfo": ("bot/calendars.py",),
-    "pydantic": ("bot/settings.py",),
+    "pydantic": ("bot/settings.py", "webhooks/models.py"),
+    "openapi_pydantic": ("webhooks/openapi.py",),
+    "standardwebhooks": ("bot/fakher_events.py",),
+    "zxcvbn": ("bot/policy.py",),
     "alembic": ("store/migrate.py", "store/migrations/"),
     "prometheus_client": ("webhooks/health.py",),
     "gunicorn": ("webhooks/server.py",),

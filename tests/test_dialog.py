@@ -16,9 +16,9 @@ from sqlalchemy import update
 
 from bot.build import Bot
 from bot.cli import with_diagram
-from bot.effects import variant
+from bot.letters import variant
 from bot.ports import Inbound
-from dialogs.listen import HINTS_PER_HOUR, SHRUGS_PER_HOUR, is_guess, is_request, listen
+from dialogs.listen import HINTS_PER_HOUR, SHRUGS_PER_HOUR, is_guess, is_password, is_request, listen
 from dialogs.machine import lasts, mermaid, revive, step
 from dialogs.phrases import languages
 from dialogs.recovery import ANYWHERE, LASTS, RENAMED, STAY, TABLE
@@ -28,20 +28,26 @@ from dialogs.vocabulary import (
     Effect,
     Event,
     Facts,
+    FakherEvent,
+    GrantTicket,
     Guess,
     Heard,
     Hint,
     Intent,
+    LockAccount,
     Naming,
     Notify,
+    Offer,
     OptIn,
     OptOut,
     Say,
     Season,
     SendCode,
     SetNewPassword,
+    SetOwnPassword,
     Shrug,
     State,
+    TellFakher,
 )
 from store.tables import Conversation, table
 from tests.parts import Carrier, settings
@@ -51,15 +57,24 @@ README = Path(__file__).parent.parent / "README.md"
 ID = "0012345679"
 CODE = "314159"
 
-REPLIES = (Say, Hint, Shrug, SendCode, SetNewPassword)
+REPLIES = (Say, Hint, Shrug, SendCode, SetNewPassword, Notify)
 SILENT = {Event.UNANSWERED, Event.TIMED_OUT}
 
 HEARD = [
-    Heard(intent, naming, ID if naming is Naming.ONE else None, code, None, own)
-    for intent, naming, code, own in product(Intent, Naming, (None, CODE), (False, True))
+    Heard(intent, naming, ID if naming is Naming.ONE else None, code, None, own, follows)
+    for intent, naming, code, own, follows in product(Intent, Naming, (None, CODE), (False, True), (False, True))
 ]
 FACTS = [
-    Facts(season, asker, allowance, in_dialog, guess, opted_out, shrugged, hinted)
+    Facts(
+        season=season,
+        asker=asker,
+        allowance=allowance,
+        in_dialog=in_dialog,
+        guess=guess,
+        opted_out=opted_out,
+        shrugged_this_hour=shrugged,
+        hinted_this_hour=hinted,
+    )
     for season, asker, allowance, in_dialog, guess, opted_out, shrugged, hinted in product(
         Season,
         Asker,
@@ -71,6 +86,23 @@ FACTS = [
         (HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
     )
 ]
+# What matters where a password is changed. One that comes with its code is not too late.
+FACTS_OF_A_CHANGE = [
+    Facts(
+        state=state,
+        asker=Asker.OWNER,
+        allowance=allowance,
+        in_dialog=True,
+        guess=guess,
+        offer=offer,
+        own_password_allowed=allowed,
+        hinted_this_hour=hinted,
+    )
+    for state, allowance, guess, offer, allowed, hinted in product(
+        State, Allowance, (None, *Guess), (None, *Offer), (False, True), (HINTS_PER_HOUR - 1, HINTS_PER_HOUR)
+    )
+    if guess is None or offer is not Offer.TOO_LATE
+]
 
 
 def effects_of(event: Event) -> list[tuple[Effect, ...]]:
@@ -79,7 +111,7 @@ def effects_of(event: Event) -> list[tuple[Effect, ...]]:
 
 
 def phrases_of(effects: tuple[Effect, ...]) -> set[str]:
-    return {effect.phrase for effect in effects if isinstance(effect, Say | Hint | Shrug | Notify)}
+    return {effect.phrase for effect in effects if isinstance(effect, SendCode | Say | Hint | Shrug | Notify)}
 
 
 # The table
@@ -145,9 +177,24 @@ def test_it_says_the_same_to_a_stranger_whether_a_code_goes_out_or_not() -> None
         assert [effect for effect in sent[1] if effect != SendCode()] == list(vain[1])
 
 
-def test_it_sets_a_password_only_for_a_right_code() -> None:
+def test_it_sets_a_password_only_for_a_right_code_or_by_the_right_that_one_gave() -> None:
     setting = {event for event in Event for effects in effects_of(event) if SetNewPassword() in effects}
     assert setting == {Event.RIGHT_CODE}
+    choosing = {event for event in Event for effects in effects_of(event) if SetOwnPassword() in effects}
+    assert choosing == {Event.RIGHT_CODE_AND_PASSWORD, Event.NEW_PASSWORD}
+    granting = {event for event in Event for effects in effects_of(event) if GrantTicket() in effects}
+    assert {event.name.partition("_AND_")[0] for event in granting} == {"RIGHT_CODE", "RIGHT_CODE_TO_CHANGE"}
+
+
+def test_it_gives_notice_and_tells_fakher_of_every_password() -> None:
+    for event in Event:
+        for effects in effects_of(event):
+            new, own = SetNewPassword() in effects, SetOwnPassword() in effects
+            assert (Notify("password_changed") in effects) == (new or own)
+            told = [effect.event for effect in effects if isinstance(effect, TellFakher)]
+            assert (FakherEvent.PASSWORD_RECOVERED in told) == new
+            assert (FakherEvent.PASSWORD_CHANGED in told) == own
+            assert (FakherEvent.RECOVERY_LOCKED in told) == (LockAccount() in effects)
 
 
 def test_it_takes_only_a_persons_own_request_or_start_as_consent() -> None:
@@ -203,7 +250,7 @@ def test_it_hears_a_phone_whose_stored_state_no_release_knows(bot: Bot, carrier:
 
 
 def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
-    said = {"code", "new_password"}.union(*(phrases_of(effects) for event in Event for effects in effects_of(event)))
+    said = {"new_password"}.union(*(phrases_of(effects) for event in Event for effects in effects_of(event)))
     chosen = [settings(), settings(FAKHER_DOMAIN="fakher.haj.ir", SUPPORT_PHONE="")]
     said |= {variant(phrase, each) for phrase in said for each in chosen}
     for language, book in languages().items():
@@ -216,7 +263,7 @@ def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
 
 
 def test_it_makes_exactly_one_event_of_every_text_and_all_facts() -> None:
-    heard_of = {listen(heard, facts) for heard in HEARD for facts in FACTS}
+    heard_of = {listen(heard, facts) for heard in HEARD for facts in [*FACTS, *FACTS_OF_A_CHANGE]}
     assert heard_of == set(Event) - {Event.TIMED_OUT}
 
 
@@ -239,7 +286,8 @@ def test_it_answers_what_it_does_not_understand_three_times_an_hour() -> None:
 
 def test_it_hints_no_more_than_its_cap_allows() -> None:
     hints = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Hint)}
-    spent = [facts for facts in FACTS if facts.hinted_this_hour >= HINTS_PER_HOUR and not facts.opted_out]
+    every = [*FACTS, *FACTS_OF_A_CHANGE]
+    spent = [facts for facts in every if facts.hinted_this_hour >= HINTS_PER_HOUR and not facts.opted_out]
     assert not {listen(heard, facts) for heard in HEARD for facts in spent} & hints
 
 
@@ -288,17 +336,48 @@ def test_it_does_not_understand_staff_words_of_others(intent: Intent) -> None:
 
 def test_it_takes_a_staff_reset_of_others_for_a_recovery() -> None:
     for facts in FACTS:
-        heard = [Heard(intent, Naming.ONE, ID) for intent in (Intent.STAFF_RESET, Intent.RECOVER, Intent.CHANGE)]
+        heard = [Heard(intent, Naming.ONE, ID) for intent in (Intent.STAFF_RESET, Intent.RECOVER)]
         assert len({listen(each, facts) for each in heard}) == 1
+
+
+def guessed(heard: Heard, state: State = State.IDLE, *, live: bool = True, allowed: bool = False) -> bool:
+    return is_guess(heard, state, has_live_code=live, own_password_allowed=allowed)
 
 
 def test_it_takes_a_code_beside_a_keyword_for_a_guess_only_where_one_is_awaited() -> None:
     spoken = Heard(Intent.RECOVER, Naming.INVALID, code=CODE)
-    assert is_guess(spoken, has_live_code=True)
-    assert not is_guess(spoken, has_live_code=False)
-    assert is_guess(Heard(Intent.CODE, code=CODE), has_live_code=False)
-    assert not is_guess(Heard(Intent.RECOVER, Naming.ONE, ID, CODE), has_live_code=True)
-    assert not is_guess(Heard(Intent.CHANGE, code=CODE, own_password=True), has_live_code=True)
+    assert guessed(spoken)
+    assert not guessed(spoken, live=False)
+    assert guessed(Heard(Intent.CODE, code=CODE), live=False)
+    assert not guessed(Heard(Intent.RECOVER, Naming.ONE, ID, CODE))
+
+
+def test_it_spends_no_code_on_a_password_that_it_would_not_take() -> None:
+    named = Heard(Intent.CHANGE, code=CODE, own_password=True)
+    assert guessed(named, allowed=True)
+    assert not guessed(named)
+    follows = Heard(Intent.UNKNOWN, code=CODE, password_follows=True)
+    assert guessed(follows, State.AWAITING_CODE_TO_CHANGE, allowed=True)
+    assert not guessed(follows, State.AWAITING_CODE_TO_CHANGE)
+    assert not guessed(follows, State.AWAITING_CODE, allowed=True)
+
+
+def test_it_takes_any_text_but_a_global_word_or_an_id_for_the_awaited_password() -> None:
+    spoken = [heard for heard in HEARD if not heard.own_password]
+    taken = {heard.intent for heard in spoken if is_password(heard, State.AWAITING_NEW_PASSWORD)}
+    assert taken == set(Intent) - {Intent.HELP, Intent.CANCEL, Intent.OPT_OUT, Intent.OPT_IN}
+    assert not any(is_password(heard, State.AWAITING_NEW_PASSWORD) for heard in spoken if heard.naming is Naming.ONE)
+    assert not any(is_password(heard, state) for heard in HEARD for state in set(State) - {State.AWAITING_NEW_PASSWORD})
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_it_asks_for_a_password_only_where_such_are_taken(allowed: bool) -> None:
+    changing = Facts(state=State.AWAITING_CODE_TO_CHANGE, guess=Guess.RIGHT, own_password_allowed=allowed)
+    expected = Event.RIGHT_CODE_TO_CHANGE if allowed else Event.RIGHT_CODE
+    assert listen(Heard(Intent.CODE, code=CODE), changing) is expected
+    awaited = Facts(state=State.AWAITING_NEW_PASSWORD, own_password_allowed=allowed)
+    expected = Event.NOT_UNDERSTOOD if allowed else Event.OFFERED_OWN_PASSWORD
+    assert listen(Heard(Intent.UNKNOWN), awaited) is expected
 
 
 @given(st.lists(st.tuples(st.sampled_from(HEARD), st.sampled_from(Asker), st.sampled_from(Allowance)), max_size=60))
@@ -307,7 +386,15 @@ def test_it_keeps_its_caps_and_its_silence_on_every_walk(
 ) -> None:
     state, opted_out, hinted, shrugged = State.IDLE, False, 0, 0
     for heard, asker, allowance in texts:
-        facts = Facts(Season.OPEN, asker, allowance, state is not State.IDLE, None, opted_out, shrugged, hinted)
+        facts = Facts(
+            state=state,
+            asker=asker,
+            allowance=allowance,
+            in_dialog=state is not State.IDLE,
+            opted_out=opted_out,
+            shrugged_this_hour=shrugged,
+            hinted_this_hour=hinted,
+        )
         event = listen(heard, facts)
         state, effects = step(state, event)
         consents = is_request(heard) or heard.intent is Intent.OPT_IN
@@ -332,7 +419,7 @@ def test_it_shows_no_part_of_a_text(heard: Heard) -> None:
 
 def test_its_effects_can_hold_nothing_but_a_phrases_key() -> None:
     for kind in get_args(Effect):
-        assert [field.name for field in fields(kind)] in ([], ["phrase"])
+        assert [field.name for field in fields(kind)] in ([], ["phrase"], ["event"])
 
 
 # The drawing

@@ -3,6 +3,7 @@
 import csv
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dialogs import words
+from dialogs.offers import Offered, offered, trimmed
 from dialogs.phrases import languages
 from dialogs.text import fold, national_id
 from dialogs.understanding import understand
@@ -41,7 +43,7 @@ def test_it_understands_the_examples(row: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("row", rows("inbound_more.csv"), ids=lambda row: row["text"])
 def test_it_understands_more_examples(row: dict[str, str]) -> None:
-    assert understand(row["text"]) == Heard(
+    assert replace(understand(row["text"]), password_follows=False) == Heard(
         intent=Intent(row["intent"]),
         naming=Naming(row["naming"]),
         national_id=row["national_id"] or None,
@@ -158,3 +160,42 @@ def _seconds(text: str) -> float:
     began = time.perf_counter()
     understand(text)
     return time.perf_counter() - began
+
+
+OFFERS = [
+    ("482913 Mecca#1447", "Mecca#1447"),
+    ("۴۸۲۹۱۳  Mecca#1447 ", "Mecca#1447"),
+    ("482913\nMecca#1447", "Mecca#1447"),
+    ("482913: Mecca#1447", "Mecca#1447"),
+    ("482913 - Mecca#1447", "Mecca#1447"),
+    ("482913 -Mecca1-", "-Mecca1-"),
+    ("482913 زعفران۱۴۴۷", "زعفران۱۴۴۷"),
+    ("482913 \u200fMecca#1447\u200e", "Mecca#1447"),
+    ("کد من 482913 Mecca#1447", "Mecca#1447"),
+    ("تغییر رمز 482913 به Mecca#1447", "Mecca#1447"),
+    ("change 482913 saffron and old copper pots", "saffron and old copper pots"),
+    ("482913", None),
+    ("482913 482913", None),
+    ("482913 ممنون", None),
+    ("482913 cancel", None),
+    ("482913 این کد منه", None),
+    ("saffron 482913", None),
+    ("saffron 482913 Mecca#1447", None),
+    ("4829131 Mecca#1447", None),
+    ("48291 Mecca#1447", None),
+    ("482913-Mecca#1447", None),
+    ("Fakher code: 482913\nText it back here within 10 min to get a new password.", None),
+]
+
+
+@pytest.mark.parametrize(("text", "password"), OFFERS)
+def test_it_finds_the_password_that_follows_a_code(text: str, password: str | None) -> None:
+    assert offered(text, 6) == (password and Offered("482913", password))
+    assert understand(text).password_follows == (password is not None)
+
+
+@given(st.text(), st.integers(6, 10))
+def test_it_takes_a_password_as_it_was_written(text: str, code_length: int) -> None:
+    found = offered(text, code_length)
+    assert found is None or (found.password in text and found.password == trimmed(found.password) != "")
+    assert trimmed(text) in text
