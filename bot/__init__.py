@@ -11,6 +11,8 @@ letters.py       a text to be sent, as a row of the outbox
 facts.py         what the dialog is told
 effects.py       what is done: effects become rows, and texts to be sent
 courier.py       sends what the outbox holds
+fakher.py        what Fakher asks: codes and passwords
+fakher_events.py tells Fakher of changed passwords (Standard Webhooks)
 jobs.py          what is done again and again (APScheduler)
 codes.py         one-time passwords: made, sealed, compared
 passwords.py     passwords and their hashes (argon2)

@@ -38,8 +38,11 @@ class Bearer:
 
 
 def make(dice: Dice) -> Bearer:
-    """Draw a new one."""
-    return Bearer(dice.token(), dice.token())
+    """Draw a new one. Its id can be handed to a command, where a dash at the front would make an option of it."""
+    name = dice.token()
+    while name.startswith("-"):
+        name = dice.token()
+    return Bearer(name, dice.token())
 
 
 def read(text: str) -> Bearer | None:

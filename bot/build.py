@@ -7,6 +7,8 @@ from bot.calendars import system_clock
 from bot.conversation import Conversation
 from bot.courier import Courier
 from bot.dice import SystemDice
+from bot.fakher import Fakher
+from bot.fakher_events import Announcer
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
 from bot.jobs import Jobs
@@ -51,6 +53,8 @@ class Bot:
     conversation: Conversation
     courier: Courier
     jobs: Jobs
+    announcer: Announcer
+    fakher: Fakher
 
     def start(self) -> None:
         """Begin to send and to sweep, in threads of this process."""
@@ -99,6 +103,21 @@ def build(
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
     courier = Courier(store, chosen, keys, clock)
     conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
-    jobs = Jobs(store, clock, conversation)
+    announcer = Announcer(store, settings, clock)
+    jobs = Jobs(store, clock, conversation, announcer)
+    fakher = Fakher(store, settings, keys, clock, dice, courier)
     named = {gateway.name: gateway for gateway in chosen}
-    return Bot(settings, store, keys, clock, dice, phones, named, conversation, courier, jobs)
+    return Bot(
+        settings,
+        store,
+        keys,
+        clock,
+        dice,
+        phones,
+        named,
+        conversation,
+        courier,
+        jobs,
+        announcer=announcer,
+        fakher=fakher,
+    )

@@ -1,9 +1,9 @@
-"""The operator's commands: `flask db`, `flask accounts`, `flask season`, `flask diagram`."""
+"""The operator's commands: `flask db`, `flask accounts`, `flask season`, `flask tokens`, `flask diagram`."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,17 +11,20 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import calendars, settings
+from bot import bearer, calendars, settings
 from bot.accounts import BadFile, Import
+from bot.dice import SystemDice
 from bot.keys import Keys
 from bot.phones import Phones
 from bot.settings import BadSettings, Settings
 from dialogs.machine import mermaid
 from store import migrate, seasons
+from store import tokens as kept_tokens
 from store.engine import Store
 
 USAGE = 2
 SOME_REJECTED = 3
+LONGEST_NAME = 60
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
@@ -174,6 +177,58 @@ def _both(day: date) -> str:
     return f"{day.isoformat()} ({calendars.jalali(day)})"
 
 
+tokens = AppGroup("tokens", help="Fakher's API tokens.")
+
+
+@tokens.command("create")
+@click.option("--name", required=True, help="Whose it is, to find it again.")
+@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How long it is good.")
+def create_token(name: str, days: int) -> None:
+    """Make a token and show it: this once, alone on the last line."""
+    if not (name.isprintable() and 0 < len(name.strip()) <= LONGEST_NAME):
+        fail(f"--name: must be 1 to {LONGEST_NAME} printable characters")
+    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    new, expires_at = bearer.make(SystemDice()), now + timedelta(days=days)
+    with store.writing() as connection:
+        kept_tokens.issue(connection, new.id, name.strip(), new.digest, now, expires_at)
+    click.echo(f"Token {new.id} for {name.strip()}, good until {_minute(expires_at)}. It is not shown again:", err=True)
+    click.echo(new.text)
+
+
+@tokens.command("list")
+def list_tokens() -> None:
+    """List the tokens: id, name, state, when it ends, when it was last used."""
+    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    with store.reading() as connection:
+        found = kept_tokens.every(connection)
+    for it in found:
+        state = "revoked" if it.revoked_at else "expired" if it.expires_at <= now else "in force"
+        used = _minute(it.last_used_at) if it.last_used_at else "never"
+        click.echo(f"{it.id}  {it.name}  {state}  until {_minute(it.expires_at)}  last used {used}")
+    if not found:
+        click.echo("There are no tokens.")
+
+
+@tokens.command("revoke")
+@click.argument("token", required=False, metavar="NAME|ID")
+@click.option("--name", help="The name, in place of the argument.")
+def revoke_token(token: str | None, name: str | None) -> None:
+    """End the token with this id, or all of this name; it holds at once."""
+    which = token or name
+    if not which:
+        fail("Say which token: its name or its id")
+    store = opened(chosen(settings.read))
+    with store.writing() as connection:
+        ended = kept_tokens.revoke(connection, which, calendars.system_clock())
+    if not ended:
+        fail(f"No token in force has the name or id {which}", 1)
+    click.echo(f"{ended} revoked.")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M} Tehran"
+
+
 BEGIN, END = "<!-- diagram: drawn by make diagram -->", "<!-- end of diagram -->"
 
 
@@ -197,4 +252,4 @@ def with_diagram(text: str) -> str:
     return f"{before}{BEGIN}\n```mermaid\n{mermaid()}\n```\n{END}{after}"
 
 
-COMMANDS: tuple[click.Command, ...] = (db, accounts, season, diagram)
+COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, diagram)

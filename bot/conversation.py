@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot import codes, passwords, policy
 from bot.attempts import Attempt, attempt
-from bot.courier import LEASE, Courier
+from bot.courier import Courier
 from bot.effects import carry_out
 from bot.facts import current_state, gather, season_on, shrugs, within_hour
 from bot.keys import Keys
@@ -27,7 +27,7 @@ from dialogs.offers import offered, trimmed
 from dialogs.recovery import VERSION
 from dialogs.understanding import understand
 from dialogs.vocabulary import Effect, Event, Hint, Naming, Offer, OptIn, OptOut, SendCode, Shrug, State
-from store import accounts, conversations, inbox, outbox, tickets
+from store import accounts, conversations, inbox, tickets
 from store import codes as kept
 from store.accounts import Holder
 from store.conversations import Overtaken, View
@@ -152,7 +152,7 @@ class Conversation:
             state, season = current_state(seen, now), season_on(seen, now)
             turn = Turn(text, seen, now, state, season, self.settings, prepared)
             event = self._decide(connection, turn)
-            return event, self._queue(connection, turn)
+            return event, self.courier.write(connection, turn.texts, now)
 
     def _view(self, connection: Connection, text: Text, now: datetime) -> View:
         found = conversations.view(
@@ -180,11 +180,6 @@ class Conversation:
         if not inbox.remember(connection, inbound.gateway, inbound.provider_id, event, turn.now):
             raise AlreadyHeard
         return event
-
-    def _queue(self, connection: Connection, turn: Turn) -> list[Claimed]:
-        lease = LEASE if self.courier.has_room() else None
-        texts = [outbox.queue(connection, row, turn.now, lease) for row in turn.texts]
-        return texts if lease else []
 
     def _attempt(self, connection: Connection, turn: Turn) -> Attempt:
         text = turn.text

@@ -13,6 +13,7 @@ from itertools import count
 from queue import Empty, PriorityQueue, SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
@@ -95,6 +96,12 @@ class Courier:
     def has_room(self) -> bool:
         """Whether a text that is written now can be sent at once by this process."""
         return self._clerk is not None and not self._stopping.is_set() and self._in_hand < ROOM
+
+    def write(self, connection: Connection, rows: Iterable[dict[str, Any]], now: datetime) -> list[Claimed]:
+        """Write texts to be sent; those that this process is to `take` after the commit."""
+        lease = LEASE if self.has_room() else None
+        texts = [outbox.queue(connection, row, now, lease) for row in rows]
+        return texts if lease else []
 
     def take(self, texts: Iterable[Claimed]) -> None:
         """Send texts that this process has claimed."""

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.conversation import Conversation
+from bot.fakher_events import Announcer
 from bot.log import logger
 from bot.ports import Clock
 from dialogs.vocabulary import State
-from store import codes, conversations, handset, heartbeats, outbox
+from store import announcements, codes, conversations, handset, heartbeats, outbox, rates, tickets
 from store.engine import Store
 
 LOG = logger("jobs")
@@ -23,6 +24,10 @@ FLOOD_PER_MINUTE = 3_000
 # A job may be late by this before its run is left out; the scheduler's own default is a second.
 GRACE_SECONDS = 60
 STALE = timedelta(seconds=60)
+
+
+# What drops its old rows.
+FORGETFUL = (announcements, codes, conversations, handset, outbox, rates, tickets)
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,10 @@ class Job:
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(self, store: Store, clock: Clock, conversation: Conversation) -> None:
+    def __init__(self, store: Store, clock: Clock, conversation: Conversation, announcer: Announcer) -> None:
         """Take what the jobs work on."""
-        self.store, self.clock, self.conversation = store, clock, conversation
+        self.store, self.clock = store, clock
+        self.conversation, self.announcer = conversation, announcer
         self._scheduler: BackgroundScheduler | None = None
         self._ended: dict[str, datetime] = {}
 
@@ -49,6 +55,7 @@ class Jobs:
             Job("codes", 10, self.close_codes),
             Job("conversations", 300, self.end_conversations),
             Job("outbox", 2, self.sweep_outbox),
+            Job("events", 1, self.announcer.post_due),
             Job("flood", 10, self.watch_for_flood),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
@@ -65,6 +72,7 @@ class Jobs:
 
     def stop(self) -> None:
         """End after what runs now."""
+        self.announcer.stop()
         if self._scheduler:
             self._scheduler.shutdown(wait=True)
             self._scheduler = None
@@ -110,8 +118,7 @@ class Jobs:
         """Drop rows that no longer matter."""
         now = self.clock()
         with self.store.writing() as connection:
-            dropped = conversations.forget_old(connection, now) + handset.forget_old(connection, now)
-            return dropped + outbox.forget_old(connection, now) + codes.forget_old(connection, now)
+            return sum(noun.forget_old(connection, now) for noun in FORGETFUL)
 
     def beat(self) -> None:
         """Write down when each job last ran to its end."""

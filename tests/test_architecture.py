@@ -34,7 +34,7 @@ DOORS = {
     "persiantools": ("bot/calendars.py",),
     "hijridate": ("bot/calendars.py",),
     "zoneinfo": ("bot/calendars.py",),
-    "pydantic": ("bot/settings.py", "webhooks/models.py"),
+    "pydantic": ("bot/settings.py", "webhooks/models.py", "webhooks/api.py"),
     "openapi_pydantic": ("webhooks/openapi.py",),
     "standardwebhooks": ("bot/fakher_events.py",),
     "zxcvbn": ("bot/policy.py",),

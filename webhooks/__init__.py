@@ -1,6 +1,9 @@
 """Where the world knocks: HTTP in, HTTP out, no rules of the dialog.
 
 inbound.py  texts and receipts, from every gateway by one pair of routes
+api.py      Fakher's API
+models.py   what goes in and out of it
+openapi.py  its description
 health.py   alive, able to serve, figures
 phone.py    a phone in the browser, under the simulated carrier only
 handset.py  one mobile on the simulated carrier
@@ -9,12 +12,12 @@ server.py   gunicorn around it all
 cli.py      the commands that need the web application
 """
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
 from bot.log import logger
-from webhooks import health, inbound, phone
+from webhooks import api, health, inbound, phone
 
 LOG = logger("webhooks")
 
@@ -27,6 +30,7 @@ def create_app(bot: Bot) -> Flask:
     app = Flask("webhooks")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.register_blueprint(inbound.routes(bot))
+    app.register_blueprint(api.routes(bot))
     app.register_blueprint(health.routes(bot))
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
@@ -35,8 +39,11 @@ def create_app(bot: Bot) -> Flask:
 
 
 def _broken(error: Exception) -> HTTPException | Response:
+    of_api = request.path.startswith(api.AREA)
     if isinstance(error, HTTPException):
-        return error
+        return api.problem_of(error) if of_api else error
     # Flask would log the error's own words, and those may quote a text.
     LOG.error("request_broken", error_seen=error)
+    if of_api:
+        return api.broken()
     return Response("something is wrong here", 500, content_type="text/plain; charset=utf-8")

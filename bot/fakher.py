@@ -1,0 +1,231 @@
+"""What Fakher asks: whether a code is right, to set a password, whether a password is right. HTTP is elsewhere."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from bot import attempts, bearer, changes, passwords, policy
+from bot.attempts import Attempt, attempt
+from bot.bearer import Bearer
+from bot.courier import Courier
+from bot.effects import TICKET
+from bot.keys import Keys
+from bot.passwords import Hashed
+from bot.policy import Weakness
+from bot.ports import Clock, Dice
+from bot.settings import Settings
+from dialogs.text import fold, national_id
+from dialogs.vocabulary import FakherEvent, Guess
+from store import accounts, codes, rates, tickets, tokens
+from store.accounts import Holder
+from store.engine import Store
+from store.tables import Fate
+from store.tickets import Granted
+
+# A minute. A login page on the day when caravans are chosen makes many calls, a person few.
+CALLS_PER_TOKEN = 3_000
+CALLS_PER_ACCOUNT = 60
+
+# No account has this id: what is asked about nobody is asked of the store all the same.
+NOBODY = 0
+
+
+class NotAuthorised(Exception):
+    """The token is unknown, expired or revoked."""
+
+
+class TooManyCalls(Exception):
+    """The token, or calls about this account, are over the minute's limit."""
+
+    def __init__(self, wait: timedelta) -> None:
+        """Say how long it lasts."""
+        super().__init__(wait)
+        self.wait = wait
+
+
+class TicketGone(Exception):
+    """The ticket is used, expired, void or unknown."""
+
+
+class WeakPassword(Exception):
+    """The policy refuses the password; the ticket stays good."""
+
+    def __init__(self, reasons: list[Weakness]) -> None:
+        """Keep every reason."""
+        super().__init__(reasons)
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a code is right. `ticket` is the right to choose a password, for whoever holds it."""
+
+    ticket: Bearer | None = None
+    expires_at: datetime | None = None
+    reason: str = ""
+    tries_left: int = 0
+
+
+@dataclass(frozen=True)
+class Login:
+    """Whether a password is right, and whether it must be changed now."""
+
+    verified: bool
+    must_change: bool = False
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the id of a token in force."""
+
+    token: str = field(repr=False)
+
+
+class Fakher:
+    """The reservation system's side of recovery."""
+
+    def __init__(
+        self, store: Store, settings: Settings, keys: Keys, clock: Clock, dice: Dice, courier: Courier
+    ) -> None:
+        """Take what is needed to check codes and passwords, and the courier who sends notices."""
+        self.store, self.settings, self.keys = store, settings, keys
+        self.clock, self.dice, self.courier = clock, dice, courier
+
+    def authorise(self, token: str) -> Caller:
+        """Whose token this is; NotAuthorised for one that is not in force."""
+        held = bearer.read(token)
+        if held is None:
+            raise NotAuthorised
+        with self.store.reading() as connection:
+            issued = tokens.find(connection, held.id)
+        is_right = held.is_of(issued.digest if issued else None)
+        if not is_right or issued is None or issued.revoked_at is not None or issued.expires_at <= self.clock():
+            raise NotAuthorised
+        return Caller(issued.id)
+
+    def verify_code(self, caller: Caller, person: str, digits: str) -> Verdict:
+        """Try a code. A right one is used up, and gives a ticket. TooManyCalls beyond the limits.
+
+        `person` is a national ID, of 8 to 10 digits; `digits` may be of any script.
+        """
+        person, now = _national_id(person), self.clock()
+        with self.store.reading() as connection:
+            holder = accounts.find(connection, national_id=person)
+        ticket = bearer.make(self.dice)
+        with self.store.writing() as connection:
+            self._count(connection, caller, holder, person, now)
+            tried = codes.spend_of(connection, holder.id if holder else NOBODY, now)
+            made = attempt(connection, self.keys, tried, fold(digits))
+            return self._verdict(connection, made, holder, ticket, now)
+
+    def set_password(self, caller: Caller, ticket: str, password: str) -> None:
+        """Set the password that a ticket's holder has chosen. TicketGone, WeakPassword or TooManyCalls."""
+        held, now = bearer.read(ticket), self.clock()
+        with self.store.writing() as connection:
+            granted = self._granted(connection, held, now)
+            holder = accounts.holder(connection, granted.account_id) if granted else None
+            self._count(connection, caller, holder, held.id if held else "", now)
+        if granted is None or holder is None:
+            raise TicketGone
+        weak = policy.weaknesses(password, holder)
+        if weak:
+            raise WeakPassword(weak)
+        new = passwords.hashed(self.keys, password)
+        with self.store.writing() as connection:
+            if self._granted(connection, held, now) != granted or not tickets.spend(connection, granted.id, now):
+                raise TicketGone
+            holder = accounts.holder(connection, granted.account_id)
+            changes.set_password(connection, holder.id, new, now, temporary=False)
+            notices = changes.notices(connection, self.settings, holder, "password_changed", now)
+            claimed = self.courier.write(connection, notices, now)
+            self._announce(connection, FakherEvent.PASSWORD_CHANGED, holder.id, now)
+        self.courier.take(claimed)
+
+    def verify_password(
+        self, caller: Caller, password: str, *, person: str | None = None, username: str | None = None
+    ) -> Login:
+        """Whether an account's password is this one. TooManyCalls beyond the limits.
+
+        One that is right, but was hashed by parameters or a key that have moved on, is hashed anew.
+        """
+        now, person = self.clock(), _national_id(person) if person is not None else None
+        with self.store.writing() as connection:
+            holder = accounts.find(connection, national_id=person, username=username)
+            self._count(connection, caller, holder, person or username or "", now)
+        kept = _kept(holder)
+        if not passwords.verify(self.keys, kept, password) or holder is None or kept is None:
+            return Login(False)
+        if holder.password_expires_at is not None and holder.password_expires_at <= now:
+            return Login(False)
+        if passwords.is_outdated(self.keys, kept):
+            self._rehash(holder, kept, password)
+        return Login(True, must_change=holder.password_expires_at is not None)
+
+    def _verdict(
+        self, connection: Connection, made: Attempt, holder: Holder | None, ticket: Bearer, now: datetime
+    ) -> Verdict:
+        if made.right is not None:
+            expires_at = now + TICKET
+            codes.close(connection, made.right.id, Fate.USED, now)
+            accounts.end_failures(connection, made.right.account_id)
+            tickets.issue(connection, _ticket(ticket, made, now, expires_at))
+            return Verdict(ticket, expires_at)
+        if made.guess is Guess.NO_LIVE_CODE:
+            is_locked = holder is not None and holder.active and holder.locked_at is not None
+            return Verdict(reason="locked" if is_locked else "no_live_code")
+        if made.guess is Guess.WRONG:
+            return Verdict(reason="wrong_code", tries_left=made.tries_left)
+        attempts.burn(connection, made, now)
+        if made.guess is Guess.LOCKING:
+            for account_id in attempts.lock(connection, made, now):
+                self._announce(connection, FakherEvent.RECOVERY_LOCKED, account_id, now)
+        return Verdict(reason="locked")
+
+    def _granted(self, connection: Connection, held: Bearer | None, now: datetime) -> Granted | None:
+        granted = tickets.find(connection, held.id, now) if held else None
+        return granted if granted and held and held.is_of(granted.digest) else None
+
+    def _announce(self, connection: Connection, event: FakherEvent, account_id: int, now: datetime) -> None:
+        changes.announce(connection, self.settings, self.dice, event, account_id, now)
+
+    def _rehash(self, holder: Holder, old: Hashed, password: str) -> None:
+        new = passwords.hashed(self.keys, password)
+        with self.store.writing() as connection:
+            accounts.rehash(connection, holder.id, old.hash, new.hash, new.key_id)
+
+    def _count(self, connection: Connection, caller: Caller, holder: Holder | None, name: str, now: datetime) -> None:
+        """Count a call; beyond a limit the transaction is undone, and with it the count."""
+        by_token = rates.count(connection, f"token:{caller.token}", now)
+        if by_token.calls == 1:
+            tokens.note_use(connection, caller.token, now)
+        about = f"account:{holder.id}" if holder else f"name:{self.keys.alias(name)}"
+        by_account = rates.count(connection, about, now)
+        for counted, limit in ((by_token, CALLS_PER_TOKEN), (by_account, CALLS_PER_ACCOUNT)):
+            if counted.calls > limit:
+                raise TooManyCalls(counted.began_at + rates.MINUTE - now)
+
+
+def _ticket(ticket: Bearer, made: Attempt, now: datetime, expires_at: datetime) -> dict[str, object]:
+    assert made.right is not None
+    return {
+        "id": ticket.id,
+        "account_id": made.right.account_id,
+        "code_id": made.right.id,
+        "phone": None,
+        "digest": ticket.digest,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+
+
+def _kept(holder: Holder | None) -> Hashed | None:
+    if holder is None or not holder.active or holder.password_hash is None or holder.password_key is None:
+        return None
+    return Hashed(holder.password_hash, holder.password_key)
+
+
+def _national_id(written: str) -> str:
+    """An ID as it is stored: zeros that were lost are put back. One that can't be is nobody's."""
+    digits = fold(written)
+    return national_id(digits) or digits.zfill(10)
