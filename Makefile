@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run serve test setup lint diagram bench
+.PHONY: help run serve test setup lint diagram bench constraints
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -34,6 +34,10 @@ lint: .venv/.runs .venv/.tests ## ruff and mypy
 
 test: lint ## every check and test
 	$(BIN)/pytest
+
+constraints: setup ## rewrites constraints.txt from what is installed
+	@{ head -n 1 constraints.txt; $(BIN)/pip freeze | grep -ivE "^($$(sed -nE 's/^([A-Za-z0-9_.-]+).*/\1/p' requirements.txt tests/requirements.txt | sed 's/[-_.]/[-_.]/g' | paste -sd '|'))==" ; } > constraints.new
+	@mv constraints.new constraints.txt
 
 diagram: .venv/.runs ## redraw the dialog in README.md from its table
 	@$(BIN)/flask diagram

@@ -1,30 +1,30 @@
 """The doing: between what the world sends, what the dialog decides and what the store keeps.
 
-settings.py      the one reader of the environment
-ports.py         clock, dice and gateway, as the rest sees them
-build.py         the one place where the real parts are chosen
-conversation.py  hears one text: one transaction, all its effects
-turn.py          one text on its way through that transaction
-attempts.py      a code that is handed back, by text or to Fakher
-changes.py       what follows when a password becomes another
-letters.py       a text to be sent, as a row of the outbox
-facts.py         what the dialog is told
-effects.py       what is done: effects become rows, and texts to be sent
-courier.py       sends what the outbox holds
-fakher.py        what Fakher asks: codes and passwords
-fakher_events.py tells Fakher of changed passwords (Standard Webhooks)
-jobs.py          what is done again and again (APScheduler)
-codes.py         one-time passwords: made, sealed, compared
-passwords.py     passwords and their hashes (argon2)
-policy.py        what a password of one's own must be
-bearer.py        tickets and tokens: secrets that whoever holds them may use
-dice.py          chance
-keys.py          what is derived from SECRET_KEYS, and the sealing of unsent texts
-phones.py        telephone numbers (phonenumbers)
-calendars.py     Tehran's day, and its dates in three calendars
-accounts.py      the import of accounts
-gateways/        one module per provider, each owning it both ways
-log.py           JSON lines without anyone's particulars
-cli.py           the operator's commands
-demo.py          the people of `make run`
+settings.py       the one reader of the environment
+ports.py          clock, dice and gateway, as the rest sees them
+build.py          the one place where the real parts are chosen
+conversation.py   hears one text: one transaction, all its effects
+turn.py           one text on its way through that transaction
+attempts.py       a code that is handed back, by text or to Fakher
+changes.py        what follows when a password becomes another
+letters.py        a text to be sent, as a row of the outbox
+facts.py          what the dialog is told
+effects.py        what is done: effects become rows, and texts to be sent
+courier.py        sends what the outbox holds
+fakher.py         what Fakher asks: codes and passwords
+fakher_events.py  tells Fakher of changed passwords (Standard Webhooks)
+jobs.py           what is done again and again (APScheduler)
+codes.py          one-time passwords: made, sealed, compared
+passwords.py      passwords and their hashes (argon2)
+policy.py         what a password of one's own must be
+bearer.py         tickets and tokens: secrets that whoever holds them may use
+dice.py           chance
+keys.py           what is derived from SECRET_KEYS, and the sealing of unsent texts
+phones.py         telephone numbers (phonenumbers)
+calendars.py      Tehran's day, and its dates in three calendars
+accounts.py       the import of accounts
+gateways/         one module per provider, each owning it both ways
+log.py            JSON lines without anyone's particulars
+cli.py            the operator's commands
+demo.py           the people of `make run`
 """
