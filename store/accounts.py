@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, select, update
+from sqlalchemy import Connection, bindparam, case, literal_column, select, update
 
 from store.dialect import Prepared, upsert
 from store.tables import Account, table
@@ -36,6 +36,10 @@ BY_ID = Prepared(_HOLDER.where(ACCOUNT.c.id == bindparam("key")))
 BY_NATIONAL_ID = Prepared(_HOLDER.where(ACCOUNT.c.national_id == bindparam("key")))
 BY_USERNAME = Prepared(_HOLDER.where(ACCOUNT.c.username == bindparam("key")))
 
+END_FAILURES = Prepared(
+    update(ACCOUNT).where(ACCOUNT.c.id == bindparam("key"), ACCOUNT.c.failures > 0).values(failures=literal_column("0"))
+)
+
 
 def holder(connection: Connection, account_id: int) -> Holder:
     """The account with this id."""
@@ -61,7 +65,7 @@ def rehash(connection: Connection, account_id: int, old: str, password_hash: str
 
 def end_failures(connection: Connection, account_id: int) -> None:
     """End the run of wrong codes."""
-    connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(failures=0))
+    END_FAILURES(connection, {"key": account_id})
 
 
 def set_password(

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal_column, null, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.conversations import Overtaken
 from store.dialect import Prepared, named
 from store.outbox import KEPT
-from store.tables import Account, Code, Fate, Outbox, Rank, table
+from store.tables import Account, Code, Fate, Kind, Outbox, Rank, table
 
 CODE, ACCOUNT, OUTBOX = table(Code), table(Account), table(Outbox)
 
@@ -58,10 +58,19 @@ CLOSE = Prepared(
     .values(closed_at=bindparam("now", type_=CODE.c.closed_at.type), fate=bindparam("why"))
 )
 # A text that waits with a code in it dies with the code.
-DROP_TEXTS = (
+DROP_TEXTS = Prepared(
     update(OUTBOX)
-    .where(OUTBOX.c.code_id == bindparam("code"), OUTBOX.c.rank == Rank.QUEUED)
-    .values(rank=Rank.DROPPED, secret=None, ended_at=bindparam("now"), error=bindparam("why"))
+    .where(
+        OUTBOX.c.rank == literal_column(str(int(Rank.QUEUED))),
+        OUTBOX.c.kind == literal_column(str(int(Kind.CODE))),
+        OUTBOX.c.code_id == bindparam("code"),
+    )
+    .values(
+        rank=literal_column(str(int(Rank.DROPPED))),
+        secret=null(),
+        ended_at=bindparam("now", type_=OUTBOX.c.ended_at.type),
+        error=bindparam("why"),
+    )
 )
 
 
@@ -103,7 +112,7 @@ def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bo
     """Close a code that is still open, with its unsent text; whether this call was the one."""
     done = bool(CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1)
     if done:
-        connection.execute(DROP_TEXTS, {"code": code_id, "why": fate, "now": now})
+        DROP_TEXTS(connection, {"code": code_id, "why": fate, "now": now})
     return done
 
 

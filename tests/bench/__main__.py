@@ -1,4 +1,4 @@
-"""Run the benchmarks: requests a second of the inbound webhook, as a ratio to the floor."""
+"""Run the benchmarks: texts, verified codes and logins a second, each as a ratio to a floor of the same run."""
 
 import base64
 import os
@@ -11,44 +11,74 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from bot.calendars import system_clock
+from bot.keys import Keys
+from bot.settings import read_keys
 from dialogs.text import national_id
 from store import accounts, migrate
 from store.engine import Store
 from store.tables import Outbox, Rank, table
-from tests.bench import load
+from tests.bench import fakher, load
 from tests.bench.floor import METADATA
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 TEXTS = int(os.environ.get("BENCH_TEXTS", "3000"))
+LOGINS = int(os.environ.get("BENCH_LOGINS", "600"))
+BARE_SECONDS = 5.0
 WORKERS = "2"
+KEYS = "bench:" + base64.b64encode(secrets.token_bytes(32)).decode()
 DRAINED_WITHIN = 120
 
 
+@dataclass(frozen=True)
+class Round:
+    """One round's figures, each a rate a second; `drain` is in seconds."""
+
+    floor: float
+    bare: float
+    texts: float
+    verifies: float
+    logins: float
+    drain: float
+
+
 def main() -> None:
-    """Measure floor and bot in turn, and print the medians and their ratio."""
+    """Measure floors and bot in turn, and print the medians and their ratios."""
     people = list(_people(TEXTS * ROUNDS))
+    rounds = []
     with tempfile.TemporaryDirectory() as folder, _process([sys.executable, "-m", "tests.bench.sink"]) as sink:
         assert sink.stdout is not None
         provider = f"http://127.0.0.1:{int(sink.stdout.readline())}"
-        floors, rates, drains = [], [], []
         for number in range(ROUNDS):
-            floors.append(_floor(Path(folder) / f"floor{number}.db"))
             mine = people[number * TEXTS : (number + 1) * TEXTS]
-            rate, drain = _bot(Path(folder) / f"bot{number}.db", mine, provider)
-            rates.append(rate)
-            drains.append(drain)
-            print(f"round {number + 1}: floor {floors[-1]:.0f}/s, webhook {rate:.0f}/s, ratio {rate / floors[-1]:.2f}")
-    ratios = [rate / floor for rate, floor in zip(rates, floors, strict=True)]
+            rounds.append(_round(Path(folder), number, mine, provider))
+            print(f"round {number + 1}: {rounds[-1]}", flush=True)
+    drain = statistics.median(each.drain for each in rounds)
+    _tell("inbound webhook", [each.texts for each in rounds], "floor", [each.floor for each in rounds])
+    print(f"  Sending stands back meanwhile: the last of {TEXTS} codes was out {drain:.1f} s later.")
+    _tell("codes verified", [each.verifies for each in rounds], "floor", [each.floor for each in rounds])
+    _tell("logins", [each.logins for each in rounds], "bare argon2id", [each.bare for each in rounds])
+
+
+def _tell(what: str, rates: list[float], floor: str, floors: list[float]) -> None:
+    ratios = [rate / least for rate, least in zip(rates, floors, strict=True)]
     print(
-        f"inbound webhook: {statistics.median(rates):.0f} requests/s, floor {statistics.median(floors):.0f}/s, "
-        f"ratio {statistics.median(ratios):.2f} ({WORKERS} workers, SQLite). "
-        f"Sending stands back meanwhile: the last of {TEXTS} codes was out {statistics.median(drains):.1f} s later."
+        f"{what}: {statistics.median(rates):.0f}/s, {floor} {statistics.median(floors):.0f}/s, "
+        f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {WORKERS} workers, SQLite)"
     )
+
+
+def _round(folder: Path, number: int, people: list[tuple[str, str]], provider: str) -> Round:
+    floor = _floor(folder / f"floor{number}.db")
+    texts, drain = _bot(folder / f"bot{number}.db", people, provider)
+    verifies, logins = _fakher(folder / f"fakher{number}.db", people, provider)
+    bare = fakher.bare_rate(int(WORKERS), BARE_SECONDS)
+    return Round(floor, bare, texts, verifies, logins, drain)
 
 
 def _people(number: int) -> Iterator[tuple[str, str]]:
@@ -75,31 +105,48 @@ def _floor(path: Path) -> float:
 
 
 def _bot(path: Path, people: list[tuple[str, str]], provider: str) -> tuple[float, float]:
+    store = _store(path, people)
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    requests = [load.text(url, f"SM{n:032x}", mobile, f"رمز {person}") for n, (person, mobile) in enumerate(people)]
+    with _process([sys.executable, "-m", "flask", "serve"], _environment(path, port, provider)):
+        rate = _measured(port, requests)
+        drain = _drained(store)
+    store.close()
+    return rate, drain
+
+
+def _fakher(path: Path, people: list[tuple[str, str]], provider: str) -> tuple[float, float]:
+    store, keys, port = _store(path, people), Keys.of(read_keys(KEYS)), _free_port()
+    verifies = fakher.verifies(store, keys, people)
+    logins = fakher.logins(store, keys, people, LOGINS)
+    store.close()
+    with _process([sys.executable, "-m", "flask", "serve"], _environment(path, port, provider)):
+        return _measured(port, verifies), _measured(port, logins)
+
+
+def _store(path: Path, people: list[tuple[str, str]]) -> Store:
     store = Store(f"sqlite:///{path}")
     migrate.upgrade(store)
     rows = [{"national_id": person, "username": person, "mobile": mobile} for person, mobile in people]
     with store.writing() as connection:
         accounts.put(connection, rows, system_clock())
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = {
+    return store
+
+
+def _environment(path: Path, port: int, provider: str) -> dict[str, str]:
+    return {
         "DATABASE_URL": f"sqlite:///{path}",
-        "SECRET_KEYS": "bench:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        "SECRET_KEYS": KEYS,
         "GATEWAYS": "twilio",
         "TWILIO_ACCOUNT_SID": load.SID,
         "TWILIO_AUTH_TOKEN": load.TOKEN,
         "TWILIO_SENDER": load.SENDER,
         "TWILIO_API_URL": provider,
-        "PUBLIC_URL": url,
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "PORT": str(port),
         "WORKERS": WORKERS,
     }
-    requests = [load.text(url, f"SM{n:032x}", mobile, f"رمز {person}") for n, (person, mobile) in enumerate(people)]
-    with _process([sys.executable, "-m", "flask", "serve"], environment):
-        rate = _measured(port, requests)
-        drain = _drained(store)
-    store.close()
-    return rate, drain
 
 
 def _drained(store: Store) -> float:
