@@ -22,6 +22,7 @@ from bot.build import Bot, build
 from bot.gateways.twilio import Twilio
 from bot.settings import Settings
 from dialogs.vocabulary import Event
+from store import announcements
 from store.engine import Store
 from store.tables import Inbox, Outbox, Rank, table
 from tests import twilio_standin
@@ -712,7 +713,11 @@ class TestHealth:
     def test_its_figures_can_be_parsed_and_are_right(self, twilio: Twilios, clock: StoppedClock) -> None:
         twilio.code()
         twilio.text(STRANGER, "رمز 9401758263")
-        clock.forward(seconds=7)
+        clock.forward(seconds=3)
+        with twilio.bot.store.writing() as connection:
+            event = {"id": "e1", "event": "password.changed", "account_id": 1, "happened_at": clock()}
+            announcements.queue(connection, event)
+        clock.forward(seconds=4)
         twilio.bot.jobs.beat()
         clock.forward(seconds=3)
         figures = self.figures(twilio)
@@ -720,6 +725,7 @@ class TestHealth:
         assert figures["ramz_texts", "accepted"] == 1
         assert figures["ramz_texts", "queued"] == 1
         assert figures["ramz_oldest_unsent_seconds", ""] == 10
+        assert figures["ramz_oldest_untold_event_seconds", ""] == 7
         assert figures["ramz_job_age_seconds", "heartbeat"] == 3
 
     def test_its_figures_say_when_the_database_is_out_of_reach(self, twilio: Twilios, database_url: str) -> None:
