@@ -27,7 +27,7 @@ from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, settings
 from tests.people import OMID, STRANGER, ZAHRA, settled
 
 CODE, CONVERSATION, OUTBOX = table(Code), table(Conversation), table(Outbox)
-NAMES = ["codes", "conversations", "outbox", "flood", "forget", "heartbeat"]
+NAMES = ["codes", "conversations", "outbox", "events", "flood", "forget", "heartbeat"]
 
 
 @pytest.fixture
