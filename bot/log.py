@@ -7,7 +7,16 @@ from typing import TextIO
 import structlog
 
 # Loggers that would write what is sent: the body of a call to a provider, a statement's parameters.
-_TALKATIVE = ("twilio", "twilio.http_client", "urllib3", "sqlalchemy", "werkzeug", "apscheduler", "alembic")
+_TALKATIVE = (
+    "twilio",
+    "twilio.http_client",
+    "urllib3",
+    "sqlalchemy",
+    "werkzeug",
+    "apscheduler",
+    "alembic",
+    "openapi_pydantic",
+)
 
 
 def set_up(stream: TextIO = sys.stderr) -> None:
