@@ -188,7 +188,7 @@ class Conversation:
             raise Overtaken  # the code was sent just now: come back with a password at hand
         with_password = text.offered is not None and brings_password(text.heard, turn.state)
         digits = text.offered.code if text.offered and with_password else text.heard.code
-        made = attempt(connection, self.keys, tried, digits or "")
+        made = attempt(connection, self.keys, tried, digits or "", turn.now)
         if made.right is not None:
             turn.holder = accounts.holder(connection, made.right.account_id)
         return made

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from bot import attempts, bearer, changes, passwords, policy
-from bot.attempts import Attempt, attempt
+from bot.attempts import NOBODY, Attempt, attempt
 from bot.bearer import Bearer
 from bot.courier import Courier
 from bot.effects import TICKET
@@ -26,9 +26,6 @@ from store.tickets import Granted
 # A minute. A login page on the day when caravans are chosen makes many calls, a person few.
 CALLS_PER_TOKEN = 3_000
 CALLS_PER_ACCOUNT = 60
-
-# No account has this id: what is asked about nobody is asked of the store all the same.
-NOBODY = 0
 
 
 class NotAuthorised(Exception):
@@ -116,7 +113,7 @@ class Fakher:
         with self.store.writing() as connection:
             self._count(connection, caller, holder, person, now)
             tried = codes.spend_of(connection, holder.id if holder else NOBODY, now)
-            made = attempt(connection, self.keys, tried, fold(digits))
+            made = attempt(connection, self.keys, tried, fold(digits), now)
             return self._verdict(connection, made, holder, ticket, now)
 
     def set_password(self, caller: Caller, ticket: str, password: str) -> None:
@@ -168,8 +165,9 @@ class Fakher:
         if made.right is not None:
             expires_at = now + TICKET
             codes.close(connection, made.right.id, Fate.USED, now)
-            accounts.end_failures(connection, made.right.account_id)
+            # Tickets before the account, here as everywhere, so that no two wait for each other.
             tickets.issue(connection, _ticket(ticket, made, now, expires_at))
+            accounts.end_failures(connection, made.right.account_id)
             return Verdict(ticket, expires_at)
         if made.guess is Guess.NO_LIVE_CODE:
             is_locked = holder is not None and holder.active and holder.locked_at is not None

@@ -5,10 +5,12 @@ An event is a row of the transaction that it tells of. It is posted until Fakher
 
 import json
 from datetime import UTC, datetime, timedelta
+from queue import Empty, SimpleQueue
 from threading import Event as Flag
+from threading import Thread
 
-import requests
 from standardwebhooks import Webhook
+from urllib3 import PoolManager, Timeout
 
 from bot.log import logger
 from bot.ports import Clock
@@ -19,7 +21,7 @@ from store.engine import Store
 
 LOG = logger("fakher_events")
 
-CONNECT_SECONDS, READ_SECONDS = 3, 8
+CONNECT_SECONDS, READ_SECONDS, POST_SECONDS = 3, 8, 12
 # Longer than one post can take: an event that a dead process held is posted by another after so long.
 LEASE = timedelta(seconds=15)
 # In seconds, after each failure; the last repeats until a day has passed.
@@ -35,6 +37,7 @@ class Announcer:
         self.store, self.clock = store, clock
         self.url = settings.fakher_events_url
         self._signer = Webhook(settings.fakher_events_secret) if self.url else None
+        self._http = PoolManager(timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS))
         self._stopping = Flag()
 
     def stop(self) -> None:
@@ -60,6 +63,15 @@ class Announcer:
 
     def _post(self, signer: Webhook, event: Due) -> str | None:
         """Post an event; None where it was taken, else why not."""
+        outcome: SimpleQueue[str | None] = SimpleQueue()
+        # An endpoint that sends byte after byte outlasts every timeout of a read: it is left alone after so long.
+        Thread(target=lambda: outcome.put(self._try(signer, event)), daemon=True).start()
+        try:
+            return outcome.get(timeout=POST_SECONDS)
+        except Empty:
+            return "Timeout"
+
+    def _try(self, signer: Webhook, event: Due) -> str | None:
         body, now = body_of(event), self.clock()
         headers = {
             "Content-Type": "application/json",
@@ -68,17 +80,19 @@ class Announcer:
             "webhook-signature": signer.sign(f"msg_{event.id}", now, body),
         }
         try:
-            with requests.post(
+            answer = self._http.request(
+                "POST",
                 self.url,
-                body.encode(),
+                body=body.encode(),
                 headers=headers,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                stream=True,  # only the status matters
-            ) as answer:
-                return None if 200 <= answer.status_code < 300 else f"status {answer.status_code}"
-        except requests.RequestException as error:
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+            answer.close()  # only the status matters
+        except Exception as error:  # whatever an endpoint does, the event is posted again
             return type(error).__name__
+        return None if 200 <= answer.status < 300 else f"status {answer.status}"
 
     def _note(self, event: Due, failure: str | None) -> None:
         now = self.clock()

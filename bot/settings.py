@@ -44,6 +44,7 @@ Regions = Annotated[tuple[Region, ...], BeforeValidator(_listed)]
 
 KEPT_KEYS = Path("instance/secret_keys")
 TRIAL_KEY = "trial"
+HALF_EVENTS = "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other"
 
 
 class Settings(BaseModel):
@@ -133,7 +134,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _events_are_signed(self) -> Self:
         if bool(self.fakher_events_url) != bool(self.fakher_events_secret):
-            raise ValueError("FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other")
+            raise ValueError(HALF_EVENTS)
         return self
 
     @model_validator(mode="after")
@@ -243,7 +244,7 @@ def read_for_service(environment: Mapping[str, str]) -> Settings:
     given = settings or Settings.model_construct(**_raw(environment, faults))
     faults += _missing(given)
     if faults or settings is None:
-        raise BadSettings(sorted(faults))
+        raise BadSettings(sorted(set(faults)))
     return settings
 
 
@@ -264,7 +265,12 @@ def _missing(settings: Settings) -> list[str]:
     if TRIAL_KEY in _ids(settings.secret_keys):
         missing.append("SECRET_KEYS: are the trial's, made by make run")
     half = bool(settings.twilio_api_key_sid) != bool(settings.twilio_api_key_secret)
-    return missing + ["TWILIO_API_KEY_SID, TWILIO_API_KEY_SECRET: one without the other"] * half
+    half_events = bool(settings.fakher_events_url) != bool(settings.fakher_events_secret)
+    return (
+        missing
+        + ["TWILIO_API_KEY_SID, TWILIO_API_KEY_SECRET: one without the other"] * half
+        + [HALF_EVENTS] * half_events
+    )
 
 
 def kept_keys(path: Path = KEPT_KEYS) -> str:

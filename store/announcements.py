@@ -38,7 +38,7 @@ def is_due(connection: Connection, now: datetime) -> bool:
 
 def claim(connection: Connection, now: datetime, most: int, lease: timedelta) -> list[Due]:
     """Take up to `most` due events, the oldest first; each is one process's until the lease ends."""
-    due = select(ANNOUNCEMENT.c.id).where(_OPEN, ANNOUNCEMENT.c.due_at <= now).order_by(ANNOUNCEMENT.c.due_at)
+    due = select(ANNOUNCEMENT.c.id).where(_OPEN, ANNOUNCEMENT.c.due_at <= now).order_by(ANNOUNCEMENT.c.happened_at)
     taken = (
         update(ANNOUNCEMENT)
         .where(ANNOUNCEMENT.c.id.in_(due.limit(most).with_for_update(skip_locked=True)))

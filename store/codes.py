@@ -57,6 +57,12 @@ CLOSE = Prepared(
     .where(CODE.c.id == bindparam("code"), CODE.c.closed_at.is_(None))
     .values(closed_at=bindparam("now", type_=CODE.c.closed_at.type), fate=bindparam("why"))
 )
+COUNT_FAILURE = Prepared(
+    update(ACCOUNT)
+    .where(ACCOUNT.c.id == bindparam("account"))
+    .values(failures=ACCOUNT.c.failures + literal_column("1"))
+    .returning(ACCOUNT.c.failures)
+)
 # A text that waits with a code in it dies with the code.
 DROP_TEXTS = Prepared(
     update(OUTBOX)
@@ -125,10 +131,9 @@ def close_at(connection: Connection, phone: str, now: datetime) -> None:
 
 
 def count_failure(connection: Connection, account_ids: list[int]) -> int:
-    """Count one more failure in a row for each account; the highest count among them."""
-    counted = update(ACCOUNT).where(ACCOUNT.c.id.in_(account_ids)).values(failures=ACCOUNT.c.failures + 1)
-    failures: list[int] = list(connection.execute(counted.returning(ACCOUNT.c.failures)).scalars())
-    return max(failures)
+    """Count one more failure in a row for each account; the highest count among them, 0 where there is none."""
+    rows = [row for each in sorted(account_ids) for row in COUNT_FAILURE(connection, {"account": each}).fetchall()]
+    return max((failures for (failures,) in rows), default=0)
 
 
 def lock_accounts(connection: Connection, account_ids: list[int], failures: int, now: datetime) -> list[int]:

@@ -25,7 +25,8 @@ MAY_KNOW = {
 # A library and the only places that it may come in by; a folder ends in a stroke.
 DOORS = {
     "twilio": ("bot/gateways/twilio.py",),
-    "requests": ("bot/gateways/twilio.py", "bot/fakher_events.py"),
+    "requests": ("bot/gateways/twilio.py",),
+    "urllib3": ("bot/fakher_events.py",),
     "apscheduler": ("bot/jobs.py",),
     "argon2": ("bot/passwords.py",),
     "phonenumbers": ("bot/phones.py",),

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from bot.build import Bot
 from bot.fakher import Caller, Fakher, NotAuthorised, TicketGone, TooManyCalls, WeakPassword
@@ -110,10 +110,18 @@ def _body(model: type[Body]) -> Body:
     if request.mimetype != JSON:
         raise Refused(_problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {JSON}."))
     try:
-        return model.model_validate_json(request.get_data())
+        return model.model_validate_json(_whole_body())
     except ValidationError as error:
         detail = "The body is not what it should be."
         raise Refused(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=faults(model, error))) from None
+
+
+def _whole_body() -> bytes:
+    body = request.get_data()
+    # One that comes in chunks says nothing of its size, and would be cut off at the limit.
+    if request.content_length is None and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
+    return body
 
 
 def _verify_code(fakher: Fakher, caller: Caller, body: CodeTry) -> BaseModel:

@@ -160,4 +160,4 @@ def faults(model: type[BaseModel], error: ValidationError) -> list[Fault]:
 
 
 def _pointer(place: tuple[int | str, ...]) -> str:
-    return "".join(f"/{part}" for part in place)
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)

@@ -1,0 +1,127 @@
+"""How long an answer takes tells nothing of whether there is an account."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from itertools import cycle
+from statistics import median
+
+import pytest
+
+from bot import codes, passwords
+from bot.build import Bot, build
+from dialogs.text import national_id
+from store import accounts
+from store import codes as kept
+from store.engine import Store
+from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, settings
+from tests.test_api import NO_LIVE_CODE, OTHER, OWN, REFUSED, THEIR_OWN, Desk
+
+CALLS = 500  # of each kind
+CLOSE = 0.10
+PEOPLE = 25  # so many of each kind that no limit is met
+RIGHT, WRONG = "482913", "482914"
+
+
+def ids(first: int, number: int) -> list[str]:
+    """National IDs whose check digits are right."""
+    stems = range(first, first + number)
+    return [f"{stem}{digit}" for stem in stems for digit in range(10) if national_id(f"{stem}{digit}")]
+
+
+KNOWN, WITH_A_CODE, UNKNOWN = ids(100_000_000, PEOPLE), ids(300_000_000, PEOPLE), ids(500_000_000, PEOPLE)
+
+
+def live_code(bot: Bot, person: str) -> None:
+    """A code in somebody's hand, with more tries than a code has."""
+    with bot.store.writing() as connection:
+        holder = accounts.find(connection, national_id=person)
+        assert holder
+        code_id = bot.dice.token()
+        row = {"id": code_id, "account_id": holder.id, "phone": holder.mobile, "by_owner": True}
+        row |= {"key_id": bot.keys.newest, "tries_left": CALLS}
+        row |= {"created_at": bot.clock(), "expires_at": bot.clock() + timedelta(seconds=600)}
+        digest = codes.digest(bot.keys, bot.keys.newest, code_id, holder.id, RIGHT)
+        kept.issue(connection, row | {"digest": digest})
+
+
+@pytest.fixture
+def desk(sqlite_url: str) -> Iterator[Desk]:
+    """A desk where many are known; half of them have a code in their hands."""
+    carrier, clock = Carrier(), StoppedClock()
+    with closing(Store(sqlite_url)) as store:
+        desk = Desk(build(settings(), clock=clock, dice=LoadedDice(), gateways=[carrier], store=store), carrier, clock)
+        with store.writing() as connection:
+            people = [
+                {"national_id": person, "username": f"leader{person}", "mobile": f"+98912{number:07d}"}
+                for number, person in enumerate(KNOWN + WITH_A_CODE)
+            ]
+            accounts.put(connection, people, NOON)
+        for person in WITH_A_CODE:
+            live_code(desk.bot, person)
+        yield desk
+
+
+def medians(known: Callable[[str], None], unknown: Callable[[str], None], people: list[str]) -> tuple[float, float]:
+    """How long a call takes about somebody known and about nobody, the two mixed by chance."""
+    taken: dict[str, list[float]] = {"known": [], "unknown": []}
+    turns = ["known", "unknown"] * CALLS
+    random.Random(7).shuffle(turns)
+    who = {"known": cycle(people), "unknown": cycle(UNKNOWN)}
+    calls = {"known": known, "unknown": unknown}
+    for call, person in (("known", people[0]), ("unknown", UNKNOWN[0])):
+        calls[call](person)  # the first of each prepares its statements
+    for turn in turns:
+        person = next(who[turn])
+        start = time.perf_counter()
+        calls[turn](person)
+        taken[turn].append(time.perf_counter() - start)
+    return median(taken["known"]), median(taken["unknown"])
+
+
+def alike(found: tuple[float, float], record: Callable[[str, object], None]) -> None:
+    known, unknown = found
+    shown = f"known {known * 1e6:.0f} µs, unknown {unknown * 1e6:.0f} µs, known/unknown {known / unknown:.3f}"
+    record("medians", shown)
+    print(shown)
+    assert abs(known - unknown) / min(known, unknown) < CLOSE, shown
+
+
+def test_a_code_is_refused_as_quickly_for_who_has_none(
+    desk: Desk, record_property: Callable[[str, object], None]
+) -> None:
+    def ask(person: str) -> None:
+        assert desk.try_code(WRONG, person) == NO_LIVE_CODE
+
+    alike(medians(ask, ask, KNOWN), record_property)
+
+
+def test_a_wrong_code_is_refused_as_quickly_as_an_unknown_id(
+    desk: Desk, record_property: Callable[[str, object], None]
+) -> None:
+    def ask(person: str) -> None:
+        assert desk.try_code(WRONG, person)["reason"] == "wrong_code"
+
+    def ask_about_nobody(person: str) -> None:
+        assert desk.try_code(WRONG, person) == NO_LIVE_CODE
+
+    alike(medians(ask, ask_about_nobody, WITH_A_CODE), record_property)
+
+
+def test_a_wrong_password_is_refused_as_quickly_as_an_unknown_name(
+    desk: Desk, record_property: Callable[[str, object], None]
+) -> None:
+    new = passwords.hashed(desk.bot.keys, OWN)
+    with desk.bot.store.writing() as connection:
+        for person in KNOWN:
+            holder = accounts.find(connection, national_id=person)
+            assert holder
+            accounts.set_password(connection, holder.id, new.hash, new.key_id, NOON, None)
+    assert desk.login(OWN, national_id=KNOWN[0]) == THEIR_OWN
+
+    def ask(person: str) -> None:
+        assert desk.login(OTHER, national_id=person) == REFUSED
+
+    alike(medians(ask, ask, KNOWN), record_property)
