@@ -110,9 +110,9 @@ class Courier:
                 self._in_hand += 1
             self._texts.put((text.kind, next(self._numbers), text))
 
-    def hush(self) -> None:
-        """Say that a text is coming in."""
-        self._quiet_until = time.monotonic() + EXPECTED
+    def hush(self, seconds: float = EXPECTED) -> None:
+        """Say that a text is coming in, and that another may within so many seconds."""
+        self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
 
     def deliver_due(self) -> int:
         """Send all that is due, here and now, in this thread; how many attempts there were."""

@@ -462,6 +462,22 @@ def test_what_is_undone_is_never_told(line_on_both: Line) -> None:
     assert (line.events(), line.post()) == ([], 0)
 
 
+def test_what_can_not_be_told_is_not_done(line_on_both: Line) -> None:
+    line = line_on_both
+    assert line.texts("رمز 0012345679") is Event.ASKED
+    ticket = line.bot.fakher.verify_code(line.caller(), ZAHRA["national_id"], "100001").ticket
+    assert ticket is not None
+    line.clock.forward(seconds=61)
+    assert line.texts("رمز 0012345679") is Event.ASKED
+    with line.bot.store.writing() as connection:
+        connection.execute(text("DROP TABLE announcement"))
+    with pytest.raises(DBAPIError):
+        line.bot.fakher.set_password(line.caller(), ticket.text, OWN)
+    with pytest.raises(DBAPIError):
+        line.texts("100002")
+    assert line.account().password_hash is None
+
+
 def test_what_is_not_committed_yet_is_not_told_yet(line_on_both: Line, database_url: str) -> None:
     line = line_on_both
     other = Store(database_url)

@@ -350,6 +350,12 @@ def test_spaces_and_lines_within_are_part_of_it(desk: Desk) -> None:
     assert desk.knows("a lantern\n over  the well")
 
 
+def test_a_number_before_it_is_part_of_it_unless_it_is_the_code(desk: Desk) -> None:
+    desk.begin()
+    desk.player.text(f"739151 {OWN}")
+    assert (desk.knows(f"739151 {OWN}"), desk.knows(OWN)) == (True, False)
+
+
 def test_a_change_is_of_one_account_where_two_share_a_mobile(desk: Desk) -> None:
     desk.begin("omid", TWIN)
     desk.play(f"> {OWN}\n< password_changed")
