@@ -1,6 +1,8 @@
 # Every target does its own set-up; a second run is quick.
 PYTHON ?= python3
 BIN := .venv/bin
+# What the tests that get along with each other are spread over.
+CORES ?= logical
 .DEFAULT_GOAL := help
 .PHONY: help run serve test setup lint diagram bench constraints
 
@@ -33,7 +35,8 @@ lint: .venv/.runs .venv/.tests ## ruff and mypy
 	$(BIN)/mypy .
 
 test: lint ## every check and test
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not alone" -n $(CORES) --maxprocesses 8 --dist worksteal
+	$(BIN)/pytest -m alone
 
 constraints: setup ## rewrites constraints.txt from what is installed
 	@{ head -n 1 constraints.txt; $(BIN)/pip freeze | grep -ivE "^($$(sed -nE 's/^([A-Za-z0-9_.-]+).*/\1/p' requirements.txt tests/requirements.txt | sed 's/[-_.]/[-_.]/g' | paste -sd '|'))==" ; } > constraints.new

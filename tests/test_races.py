@@ -25,6 +25,8 @@ from tests.people import FATIMA, OMID, ZAHRA
 from tests.test_api import IS_LOCKED, NO_LIVE_CODE, OTHER, OWN, PLENTY, REFUSED, THEIR_OWN, Desk, issue
 from webhooks import create_app
 
+pytestmark = pytest.mark.alone
+
 CODE, OUTBOX, RATE, TICKET = table(Code), table(Outbox), table(Rate), table(Ticket)
 MANY = 50
 TIMES = 3

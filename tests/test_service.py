@@ -31,6 +31,8 @@ from tests.parts import KEYS, NOON, eventually
 from tests.people import UNKNOWN_ID
 from tests.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn, new_sid, post_text, receipt_form
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent
 PUBLIC_URL = "https://ramz.example.ir"
 SMS, RECEIPTS = "/webhooks/twilio/sms", "/webhooks/twilio/receipts"
