@@ -10,6 +10,10 @@ changes.py        what follows when a password becomes another
 letters.py        a text to be sent, as a row of the outbox
 facts.py          what the dialog is told
 effects.py        what is done: effects become rows, and texts to be sent
+staff.py          what a staff member may order
+staff_effects.py  what is done at their order
+mobiles.py        changes of a registered mobile, as their table says
+watch.py          tells staff of texts that did not arrive
 courier.py        sends what the outbox holds
 fakher.py         what Fakher asks: codes and passwords
 fakher_events.py  tells Fakher of changed passwords (Standard Webhooks)
@@ -26,5 +30,6 @@ accounts.py       the import of accounts
 gateways/         one module per provider, each owning it both ways
 log.py            JSON lines without anyone's particulars
 cli.py            the operator's commands
+staff_cli.py      those about staff
 demo.py           the people of `make run`
 """

@@ -16,7 +16,7 @@ from bot.keys import Keys
 from bot.phones import Phones
 from bot.ports import Clock, Dice, Gateway, Inbound, Receipt
 from bot.settings import Settings, read_keys
-from dialogs.vocabulary import Event
+from dialogs.vocabulary import AnyEvent
 from store import outbox
 from store.engine import Store
 
@@ -67,7 +67,7 @@ class Bot:
         self.courier.stop()
         self.store.close()
 
-    def hear(self, inbound: Inbound) -> Event | None:
+    def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text, and have what answers it sent."""
         self.courier.hush()
         return self.conversation.hear(inbound)

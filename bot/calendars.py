@@ -15,6 +15,16 @@ def today_in_tehran(now: datetime) -> date:
     return now.astimezone(TEHRAN).date()
 
 
+def midnight_in_tehran(now: datetime) -> datetime:
+    """When the day began in Tehran."""
+    return now.astimezone(TEHRAN).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def time_in_tehran(now: datetime) -> str:
+    """The time in Tehran, as 12:30."""
+    return f"{now.astimezone(TEHRAN):%H:%M}"
+
+
 def jalali(day: date) -> str:
     """A day in Iran's calendar, as 1405/05/23."""
     return str(JalaliDate(day).strftime("%Y/%m/%d", locale="en"))  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from flask.cli import AppGroup
@@ -18,6 +18,10 @@ from bot.keys import Keys
 from bot.phones import Phones
 from bot.settings import BadSettings, Settings
 from dialogs.machine import mermaid
+from dialogs.mobile_change import MOBILE_CHANGE
+from dialogs.recovery import RECOVERY
+from dialogs.staff import STAFF
+from dialogs.table import Dialog
 from store import migrate, seasons
 from store import tokens as kept_tokens
 from store.engine import Store
@@ -229,27 +233,37 @@ def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M} Tehran"
 
 
-BEGIN, END = "<!-- diagram: drawn by make diagram -->", "<!-- end of diagram -->"
+END = "<!-- end of diagram -->"
+DIAGRAMS: dict[str, Dialog[Any, Any]] = {"recovery": RECOVERY, "staff": STAFF, "mobile change": MOBILE_CHANGE}
+
+
+def begins(name: str) -> str:
+    """The mark before a dialog's diagram."""
+    return f"<!-- diagram of {name}: drawn by make diagram -->"
 
 
 @click.command("diagram")
-@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if the drawing is stale.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a drawing is stale.")
 def diagram(check: bool) -> None:
-    """Draw the dialog's table into README.md."""
+    """Draw the dialogs' tables into README.md."""
     readme = Path("README.md")
     text = readme.read_text("utf-8")
-    drawn = with_diagram(text)
+    drawn = with_diagrams(text)
     if check and drawn != text:
-        fail("The diagram in README.md is stale. Run: make diagram", 1)
+        fail("A diagram in README.md is stale. Run: make diagram", 1)
     if not check:
         readme.write_text(drawn, "utf-8")
 
 
-def with_diagram(text: str) -> str:
-    """A page with the present diagram between its marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n```mermaid\n{mermaid()}\n```\n{END}{after}"
+def with_diagrams(text: str) -> str:
+    """A page with the present diagrams between their marks."""
+    for name, dialog in DIAGRAMS.items():
+        before, mark, rest = text.partition(begins(name))
+        if not mark:
+            continue
+        _, _, after = rest.partition(END)
+        text = f"{before}{begins(name)}\n```mermaid\n{mermaid(dialog)}\n```\n{END}{after}"
+    return text
 
 
 COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, diagram)

@@ -11,28 +11,48 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot import codes, passwords, policy
+from bot import codes, passwords, policy, staff
 from bot.attempts import Attempt, attempt
+from bot.calendars import midnight_in_tehran
 from bot.courier import Courier
 from bot.effects import carry_out
 from bot.facts import current_state, gather, season_on, shrugs, within_hour
 from bot.keys import Keys
+from bot.log import logger
 from bot.phones import Phones
 from bot.ports import Clock, Dice, Inbound
 from bot.settings import Settings
+from bot.staff import Desk
 from bot.turn import Choice, Prepared, Text, Turn
 from dialogs.listen import brings_password, is_guess, is_password, is_request, listen
 from dialogs.machine import lasts, step
 from dialogs.offers import offered, trimmed
+from dialogs.ordering import ORDERS
+from dialogs.orders import Command, Confirmation, StaffEvent
 from dialogs.recovery import VERSION
 from dialogs.understanding import understand
-from dialogs.vocabulary import Effect, Event, Hint, Naming, Offer, OptIn, OptOut, SendCode, Shrug, State
-from store import accounts, conversations, inbox, tickets
+from dialogs.vocabulary import (
+    AnyEvent,
+    Effect,
+    Event,
+    Hint,
+    Intent,
+    Naming,
+    Offer,
+    OptIn,
+    OptOut,
+    SendCode,
+    Shrug,
+    State,
+)
+from store import accounts, conversations, inbox, tally, tickets
 from store import codes as kept
 from store.accounts import Holder
 from store.conversations import Overtaken, View
 from store.engine import Store, was_cut_off
 from store.outbox import Claimed
+
+LOG = logger("conversation")
 
 OFFERS = {
     policy.Weakness.TOO_SHORT: Offer.SHORT,
@@ -42,6 +62,9 @@ OFFERS = {
 
 # A text is overtaken only by others of its own phone, or by another request for the same account.
 TURNS = 5
+
+# What may come to send a code: one is drawn for each of these, before anything is known of the sender.
+MAY_SEND_CODE = ORDERS | {Intent.CODE}
 
 
 class AlreadyHeard(Exception):
@@ -68,7 +91,7 @@ class Conversation:
         self._own = phones.mobile(settings.twilio_sender)
         understand("")  # the vocabulary is built at the first text: let it not be a pilgrim's
 
-    def hear(self, inbound: Inbound) -> Event | None:
+    def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text and commit all that follows from it.
 
         None where it has no effect: it was heard before, or its sender is nobody whom the bot texts.
@@ -79,7 +102,8 @@ class Conversation:
         if phone is None or phone == self._own:
             return None
         heard = understand(inbound.text, self.settings.code_length)
-        fresh = codes.make(self.dice, self.keys, self.settings.code_length) if is_request(heard) else None
+        drawing = is_request(heard) or heard.intent in MAY_SEND_CODE
+        fresh = codes.make(self.dice, self.keys, self.settings.code_length) if drawing else None
         found = offered(inbound.text, self.settings.code_length) if heard.code or heard.password_follows else None
         text = Text(inbound, phone, heard, fresh, found)
         try:
@@ -87,7 +111,7 @@ class Conversation:
         except AlreadyHeard:
             return None
 
-    def _hear_over_two(self, text: Text) -> Event:
+    def _hear_over_two(self, text: Text) -> AnyEvent:
         try:
             return self._hear(text)
         except DBAPIError as error:
@@ -95,7 +119,7 @@ class Conversation:
                 raise
         return self._hear(text)  # over a new connection; if only the commit's answer was lost, this finds it heard
 
-    def _hear(self, text: Text) -> Event:
+    def _hear(self, text: Text) -> AnyEvent:
         prepared = Prepared()
         for turn in range(TURNS):
             now = self.clock()
@@ -103,10 +127,13 @@ class Conversation:
                 view = self._view(connection, text, now)
                 state = current_state(view, now)
                 password = self._password(connection, text, state, now)
+                counted = self._tally(connection, text, view, now)
             guessing = self._is_guess(text, view, state)
             drawing = guessing and view.phone_has_live_code and password is None
             if prepared.password != password or (drawing and prepared.generated is None):
                 prepared = self._prepare(password)
+            if counted is not None:
+                prepared = Prepared(tally=counted)
             try:
                 # A guess is made under the lock from the start: the try is spent before it is compared.
                 seen = None if guessing or password or turn else view
@@ -119,7 +146,15 @@ class Conversation:
 
     def _is_guess(self, text: Text, view: View, state: State) -> bool:
         allowed = self.settings.own_password_by_sms
-        return is_guess(text.heard, state, has_live_code=view.phone_has_live_code, own_password_allowed=allowed)
+        live = view.phone_has_live_code or view.staff_confirms
+        return is_guess(text.heard, state, has_live_code=live, own_password_allowed=allowed)
+
+    def _tally(self, connection: Connection, text: Text, view: View, now: datetime) -> tally.Tally | None:
+        """What STATS tells, counted before the transaction: it is of a whole day."""
+        if view.staff_id is None or text.heard.intent is not Intent.STAFF_STATS:
+            return None
+        scope = staff.scope_of(connection, view.staff_id)
+        return tally.since(connection, midnight_in_tehran(now), Command.RESET, **scope)
 
     def _password(self, connection: Connection, text: Text, state: State, now: datetime) -> str | None:
         """The password of their own that the text brings, where such are taken."""
@@ -144,7 +179,9 @@ class Conversation:
             return Prepared(passwords.generate(self.dice, self.keys))
         return Prepared(password=password, own=passwords.hashed(self.keys, password))
 
-    def _answer(self, text: Text, seen: View | None, now: datetime, prepared: Prepared) -> tuple[Event, list[Claimed]]:
+    def _answer(
+        self, text: Text, seen: View | None, now: datetime, prepared: Prepared
+    ) -> tuple[AnyEvent, list[Claimed]]:
         with self.store.writing() as connection:
             if seen is None:
                 conversations.lock(connection, text.phone)
@@ -152,7 +189,10 @@ class Conversation:
             state, season = current_state(seen, now), season_on(seen, now)
             turn = Turn(text, seen, now, state, season, self.settings, prepared)
             event = self._decide(connection, turn)
-            return event, self.courier.write(connection, turn.texts, now)
+            claimed = self.courier.write(connection, turn.texts, now)
+        for alarm in turn.alarms:
+            LOG.error("alarm", alarm=alarm, staff=turn.desk.member.id if turn.desk else None)
+        return event, claimed
 
     def _view(self, connection: Connection, text: Text, now: datetime) -> View:
         found = conversations.view(
@@ -167,13 +207,15 @@ class Conversation:
             raise AlreadyHeard
         return found
 
-    def _decide(self, connection: Connection, turn: Turn) -> Event:
+    def _decide(self, connection: Connection, turn: Turn) -> AnyEvent:
+        turn.desk = self._desk(connection, turn)
         if self._is_guess(turn.text, turn.view, turn.state):
             turn.attempt = self._attempt(connection, turn)
         turn.choice = self._choice(connection, turn)
         event = listen(turn.text.heard, gather(turn, self.flooded))
-        state, effects = step(turn.state, event)
-        conversations.move(connection, turn.text.phone, turn.view.version, _moved(turn, state, effects))
+        state, effects = _stepped(turn, event)
+        moved = _moved(turn, state, effects) | {"asked": _asked(turn, event)}
+        conversations.move(connection, turn.text.phone, turn.view.version, moved)
         for effect in effects:
             carry_out(connection, turn, effect, self.keys, self.dice)
         inbound = turn.text.inbound
@@ -181,8 +223,18 @@ class Conversation:
             raise AlreadyHeard
         return event
 
-    def _attempt(self, connection: Connection, turn: Turn) -> Attempt:
+    def _desk(self, connection: Connection, turn: Turn) -> Desk | None:
+        if turn.view.staff_id is None:
+            return None
+        return staff.sit_down(connection, turn.view.staff_id, turn.text.heard, self.phones, turn.now)
+
+    def _attempt(self, connection: Connection, turn: Turn) -> Attempt | None:
+        """Try a code on what waits for one: a staff member's order first, then the codes of this phone."""
         text = turn.text
+        if turn.desk is not None and text.heard.code is not None:
+            staff.confirm(connection, turn.desk, self.keys, text.heard.code, turn.now)
+            if turn.desk.confirmation not in {None, Confirmation.WRONG, Confirmation.LAST}:
+                return None
         tried = kept.spend(connection, text.phone, turn.now)
         if tried and turn.prepared == Prepared():
             raise Overtaken  # the code was sent just now: come back with a password at hand
@@ -212,10 +264,17 @@ class Conversation:
         return OFFERS[weak[0]] if weak else Offer.GOOD
 
 
+def _stepped(turn: Turn, event: AnyEvent) -> tuple[State, tuple[Effect, ...]]:
+    """Where the dialog with this phone stands then, and what is done. An order leaves it where it stands."""
+    if isinstance(event, StaffEvent):
+        assert turn.desk is not None
+        return turn.state, step(turn.desk.state, event)[1]
+    return step(turn.state, event)
+
+
 def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, Any]:
     view, now = turn.view, turn.now
     counted = within_hour(view, now)
-    heard = turn.text.heard
     shrugged = any(isinstance(effect, Shrug) for effect in effects)
     return {
         "state": state,
@@ -225,11 +284,17 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
         "heard_at": now,
         "opted_out_at": _opted_out_at(view, now, effects),
         "hour_began_at": view.hour_began_at if counted else now,
-        "asked": (view.asked if counted else 0) + (is_request(heard) and heard.naming is Naming.ONE),
         "hinted": (view.hinted if counted else 0) + sum(isinstance(effect, Hint) for effect in effects),
         "shrugged": shrugs(view, now) + shrugged,
         "shrugged_at": now if shrugged else view.shrugged_at,
     }
+
+
+def _asked(turn: Turn, event: AnyEvent) -> int:
+    """How many requests came from this phone within the hour; orders have limits of their own."""
+    before = turn.view.asked if within_hour(turn.view, turn.now) else 0
+    asks = isinstance(event, Event) and is_request(turn.text.heard) and turn.text.heard.naming is Naming.ONE
+    return before + asks
 
 
 def _ends_at(turn: Turn, state: State, effects: tuple[Effect, ...]) -> datetime | None:

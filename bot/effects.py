@@ -1,18 +1,16 @@
 """What is done: the dialog's effects become rows, and texts to be sent."""
 
 from datetime import timedelta
-from typing import assert_never
 
 from sqlalchemy import Connection
 
-from bot import attempts, changes, codes
-from bot.calendars import shown
+from bot import attempts, changes, codes, staff_effects
 from bot.facts import DAY, HOUR
 from bot.keys import Keys
 from bot.letters import variant
 from bot.ports import Dice
 from bot.turn import Turn
-from dialogs.phrases import languages
+from dialogs.orders import HoldMobile, SetMobile, TellNewMobile, TellOldMobile, TellStaff
 from dialogs.vocabulary import (
     BurnCode,
     DropCode,
@@ -31,7 +29,7 @@ from dialogs.vocabulary import (
     Shrug,
     TellFakher,
 )
-from store import accounts, outbox, tickets
+from store import accounts, confirmations, outbox, tickets
 from store import codes as kept
 from store.conversations import Overtaken
 from store.tables import Fate, Kind
@@ -54,8 +52,7 @@ def carry_out(  # noqa: C901, PLR0912  # one case an effect, and nothing else
         case SetOwnPassword():
             _set_own_password(connection, turn)
         case DropCode():
-            kept.close_at(connection, turn.text.phone, turn.now)
-            tickets.close_at(connection, turn.text.phone, turn.now)
+            _drop_code(connection, turn)
         case BurnCode():
             assert turn.attempt is not None
             attempts.burn(connection, turn.attempt, turn.now)
@@ -67,13 +64,23 @@ def carry_out(  # noqa: C901, PLR0912  # one case an effect, and nothing else
         case OptIn():
             pass  # written with the conversation
         case Say(phrase) | Hint(phrase) | Shrug(phrase):
-            turn.say(phrase, parameters=_parameters(connection, turn, phrase))
+            given = _parameters(connection, turn, phrase)
+            turn.say(staff_effects.form(phrase, given), parameters=given)
         case Notify(phrase):
             _notify(connection, turn, phrase)
         case TellFakher(event):
             _tell_fakher(connection, turn, event, dice)
+        case HoldMobile() | SetMobile() | TellOldMobile() | TellNewMobile() | TellStaff():
+            raise AssertionError("what befalls a change of mobile is done by mobiles.py")
         case _:
-            assert_never(effect)
+            staff_effects.carry_out(connection, turn, effect, keys, dice)
+
+
+def _drop_code(connection: Connection, turn: Turn) -> None:
+    kept.close_at(connection, turn.text.phone, turn.now)
+    tickets.close_at(connection, turn.text.phone, turn.now)
+    if turn.desk is not None:
+        confirmations.close_of(connection, turn.desk.member.id, Fate.CANCELLED, turn.now)
 
 
 def _send_code(connection: Connection, turn: Turn, phrase: str, keys: Keys) -> None:
@@ -165,17 +172,7 @@ def _tell_fakher(connection: Connection, turn: Turn, event: FakherEvent, dice: D
 
 
 def _parameters(connection: Connection, turn: Turn, phrase: str) -> dict[str, str]:
-    settings = turn.settings
-    parameters = {
-        "minutes": str(-(-settings.code_ttl_seconds // 60)),
-        "digits": str(settings.code_length),
-        "domain": settings.fakher_domain,
-        "phone": settings.support_phone,
-    }
-    if turn.attempt is not None:
-        parameters["tries"] = str(turn.attempt.tries_left)
-    if turn.view.opens is not None:
-        parameters["date"] = shown(turn.view.opens, languages()[turn.language]["calendar"])
+    parameters = turn.parameters() | staff_effects.parameters(connection, turn, phrase)
     if phrase == "too_many_codes":
         parameters["hours"] = str(_hours_to_wait(connection, turn))
     return parameters

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from bot import staff
 from bot.calendars import today_in_tehran
 from bot.settings import Settings
 from bot.turn import Turn
@@ -53,10 +54,12 @@ def gather(turn: Turn, flooded: bool) -> Facts:
         season=turn.season,
         asker=asker,
         allowance=_allowance(turn, asker, flooded),
-        in_dialog=turn.state is not State.IDLE or view.phone_has_live_code,
+        in_dialog=turn.state is not State.IDLE or view.phone_has_live_code or view.staff_confirms,
         guess=turn.attempt.guess if turn.attempt else None,
         offer=turn.choice.offer if turn.choice else None,
         own_password_allowed=turn.settings.own_password_by_sms,
+        mobile_held=bool(view.phone_is_moving),
+        staff=staff.facts(turn.desk, turn.text.heard, turn.text.phone) if turn.desk else None,
         opted_out=view.opted_out_at is not None,
         shrugged_this_hour=shrugs(view, turn.now),
         hinted_this_hour=view.hinted if counted else 0,

@@ -6,15 +6,19 @@ Every process runs every job: each is harmless twice, and no answer depends on o
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import Connection
 
+from bot import mobiles, watch
 from bot.conversation import Conversation
 from bot.fakher_events import Announcer
 from bot.log import logger
 from bot.ports import Clock
 from dialogs.vocabulary import State
-from store import announcements, codes, conversations, handset, heartbeats, outbox, rates, tickets
+from store import announcements, codes, confirmations, conversations, handset, heartbeats, outbox, rates, tickets
+from store import mobiles as changes
 from store.engine import Store
 
 LOG = logger("jobs")
@@ -27,7 +31,7 @@ STALE = timedelta(seconds=60)
 
 
 # What drops its old rows.
-FORGETFUL = (announcements, codes, conversations, handset, outbox, rates, tickets)
+FORGETFUL = (announcements, changes, codes, confirmations, conversations, handset, outbox, rates, tickets)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Jobs:
             Job("codes", 10, self.close_codes),
             Job("conversations", 300, self.end_conversations),
             Job("outbox", 2, self.sweep_outbox),
+            Job("staff", 5, self.tell_staff),
+            Job("mobiles", 10, self.end_mobile_changes),
             Job("events", 1, self.announcer.post_due),
             Job("flood", 10, self.watch_for_flood),
             Job("forget", 3600, self.forget),
@@ -88,7 +94,8 @@ class Jobs:
     def close_codes(self) -> int:
         """Close codes whose time is up, and erase what still waits of them."""
         with self.store.writing() as connection:
-            return codes.close_expired(connection, self.clock())
+            now = self.clock()
+            return codes.close_expired(connection, now) + confirmations.close_expired(connection, now)
 
     def end_conversations(self) -> int:
         """Bring overdue conversations to rest."""
@@ -102,6 +109,29 @@ class Jobs:
                 return 0
         with self.store.writing() as connection:
             return outbox.drop_expired(connection, self.clock())
+
+    def tell_staff(self) -> int:
+        """Tell staff of texts, sent at their order, that did not arrive."""
+        now, settings = self.clock(), self.conversation.settings
+        with self.store.reading() as connection:
+            if not watch.finds_any(connection, now):
+                return 0
+        with self.store.writing() as connection:
+            return self._queue(connection, watch.letters(connection, settings, now), now)
+
+    def end_mobile_changes(self) -> int:
+        """Let the time pass for changes of registered mobiles."""
+        now, settings = self.clock(), self.conversation.settings
+        with self.store.reading() as connection:
+            if not changes.overdue(connection, now):
+                return 0
+        with self.store.writing() as connection:
+            return self._queue(connection, mobiles.sweep(connection, settings, now), now)
+
+    def _queue(self, connection: Connection, letters: list[dict[str, Any]], now: datetime) -> int:
+        for letter in letters:
+            outbox.queue(connection, letter, now, lease=None)
+        return len(letters)
 
     def watch_for_flood(self) -> bool:
         """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""

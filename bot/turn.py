@@ -6,16 +6,20 @@ from typing import Any
 
 from bot import letters
 from bot.attempts import Attempt
+from bot.calendars import shown
 from bot.codes import Fresh
 from bot.passwords import Generated, Hashed
 from bot.ports import Inbound
 from bot.settings import Settings
+from bot.staff import Desk
 from dialogs.offers import Offered
+from dialogs.orders import Confirmation
 from dialogs.phrases import languages
 from dialogs.vocabulary import Heard, Offer, Season, State
 from store.accounts import Holder
 from store.conversations import View
 from store.tables import Kind
+from store.tally import Tally
 from store.tickets import Granted
 
 
@@ -32,11 +36,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What takes too long for a transaction: a password drawn, or the one that the text brings, hashed."""
+    """What takes too long for a transaction: a password drawn, or the one that the text brings, hashed; a count."""
 
     generated: Generated | None = None
     password: str | None = field(default=None, repr=False)
     own: Hashed | None = None
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Turn:
     holder: Holder | None = None  # whom the right code, or the ticket, is of
     locked: list[int] = field(default_factory=list)  # accounts whose recovery this text has closed
     texts: list[dict[str, Any]] = field(default_factory=list)
+    desk: Desk | None = None  # where a staff member's number texts
+    alarms: list[str] = field(default_factory=list)
 
     @property
     def heard_language(self) -> str | None:
@@ -75,6 +82,23 @@ class Turn:
         """The language of the text where that can be told, else of the account, else of the texts before it."""
         told = (self.heard_language, self.view.phone_language, self.view.language)
         return next((name for name in told if name and name in languages()), self.settings.default_language)
+
+    def parameters(self) -> dict[str, str]:
+        """What phrases can say, but for what is about an account."""
+        settings = self.settings
+        found = {
+            "minutes": str(-(-settings.code_ttl_seconds // 60)),
+            "digits": str(settings.code_length),
+            "domain": settings.fakher_domain,
+            "phone": settings.support_phone,
+        }
+        if self.desk is not None and self.desk.pending is not None and self.desk.confirmation is Confirmation.WRONG:
+            found["tries"] = str(self.desk.pending.tries_left)
+        if self.attempt is not None and self.attempt.tried:
+            found["tries"] = str(self.attempt.tries_left)
+        if self.view.opens is not None:
+            found["date"] = shown(self.view.opens, languages()[self.language]["calendar"])
+        return found
 
     def say(
         self,

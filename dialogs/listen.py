@@ -1,14 +1,30 @@
 """What a text means, given what is known: a text and the facts make exactly one event."""
 
-from dialogs.vocabulary import Allowance, Asker, Event, Facts, Guess, Heard, Intent, Naming, Offer, Season, State
+from dialogs import ordering
+from dialogs.orders import StaffEvent
+from dialogs.vocabulary import (
+    Allowance,
+    AnyEvent,
+    Asker,
+    Event,
+    Facts,
+    Guess,
+    Heard,
+    Intent,
+    Naming,
+    Offer,
+    Season,
+    State,
+)
 
 # Replies an hour to one phone. What is not understood may be another bot's chatter, and two bots
 # must not talk for ever; a clerk who helps several pilgrims from one phone needs more.
 SHRUGS_PER_HOUR = 3
 HINTS_PER_HOUR = 10
 
-# Outside staff, a staff word for a reset is a request like any other; the rest are not understood.
-_REQUESTS = {Intent.RECOVER, Intent.CHANGE, Intent.STAFF_RESET}
+# Outside staff, a staff word for a reset is a request like any other, and so is an ID with a number; the rest are
+# not understood.
+_REQUESTS = {Intent.RECOVER, Intent.CHANGE, Intent.STAFF_RESET, Intent.STAFF_MOBILE}
 
 _NAMED_WRONGLY = {
     Naming.NOBODY: Event.ASKED_WITHOUT_ID,
@@ -51,6 +67,9 @@ _OFFERED = {
 _GLOBAL = {Intent.HELP, Intent.CANCEL, Intent.OPT_OUT, Intent.OPT_IN}
 _SAID = {Intent.HELP: Event.HELP, Intent.OPT_OUT: Event.STOP, Intent.OPT_IN: Event.START}
 
+_OBJECTIONS = {Intent.CANCEL: Event.OBJECTED, Intent.OPT_OUT: Event.OBJECTED_BY_STOP}
+_AT_REST = {Intent.HELP: StaffEvent.HELP, Intent.UNKNOWN: StaffEvent.NOT_UNDERSTOOD}
+
 # What is left of an event for a phone that has had its replies for the hour.
 _HINTED = {
     Event.ASKED_FROM_OTHER_PHONE: Event.ASKED_FROM_OTHER_PHONE_UNHEARD,
@@ -75,6 +94,27 @@ _HINTED = {
     Event.NOTHING_TO_CANCEL: Event.UNANSWERED,
     Event.START: Event.UNANSWERED,
 }
+
+_ORDERS_HINTED = dict.fromkeys(
+    (
+        StaffEvent.RESET_OF_LOCKED_ORDERED,
+        StaffEvent.RESET_OF_SILENT_ORDERED,
+        StaffEvent.UNLOCK_OF_OPEN_ORDERED,
+        StaffEvent.STATUS_ORDERED,
+        StaffEvent.STATS_ORDERED,
+        StaffEvent.MOBILE_ORDERED_AGAIN,
+        StaffEvent.MOBILE_ORDERED_WITHOUT_NUMBER,
+        StaffEvent.ORDERED_WHILE_HELD,
+        StaffEvent.REFUSED,
+        StaffEvent.REFUSED_TOO_OFTEN,
+        StaffEvent.NAMED_INVALID,
+        StaffEvent.NAMED_SEVERAL,
+        StaffEvent.NAMED_NOBODY,
+        StaffEvent.NO_LIVE_CONFIRMATION,
+        StaffEvent.HELP,
+    ),
+    StaffEvent.UNANSWERED,
+)
 
 
 def is_request(heard: Heard) -> bool:
@@ -110,27 +150,66 @@ def is_password(heard: Heard, state: State) -> bool:
     return heard.intent not in _GLOBAL and heard.naming is not Naming.ONE
 
 
-def listen(heard: Heard, facts: Facts) -> Event:
+def listen(heard: Heard, facts: Facts) -> AnyEvent:
     """The one event that the text is. `guess` and `offer` are there just when the text makes them."""
+    order = _order(heard, facts)
+    if order is not None:
+        return order
     if facts.opted_out and not (is_request(heard) or heard.intent is Intent.OPT_IN):
         return Event.UNANSWERED
     event = _meaning(heard, facts)
     if event is Event.NOT_UNDERSTOOD and facts.shrugged_this_hour >= SHRUGS_PER_HOUR:
         return Event.UNANSWERED
-    if facts.hinted_this_hour >= HINTS_PER_HOUR and not facts.opted_out:
+    if facts.hinted_this_hour >= _most_hints(facts) and not facts.opted_out:
         return _HINTED.get(event, event)
     return event
+
+
+def _most_hints(facts: Facts) -> int:
+    return HINTS_PER_HOUR if facts.staff is None else ordering.REPLIES_PER_HOUR
+
+
+def _order(heard: Heard, facts: Facts) -> StaffEvent | None:
+    """What a staff member orders or confirms; None for whatever anybody might text."""
+    if facts.staff is None:
+        return None
+    event = _ordered(heard, facts)
+    if event is StaffEvent.NOT_UNDERSTOOD and facts.shrugged_this_hour >= SHRUGS_PER_HOUR:
+        return StaffEvent.UNANSWERED
+    return _ORDERS_HINTED.get(event, event) if event and facts.hinted_this_hour >= _most_hints(facts) else event
+
+
+def _ordered(heard: Heard, facts: Facts) -> StaffEvent | None:
+    assert facts.staff is not None
+    # A right code of one's own account, or a wrong one, is spoken of first: it is the one that fails.
+    if facts.staff.confirmation is not None and facts.guess in {None, Guess.NO_LIVE_CODE}:
+        return ordering.confirmed(facts.staff.confirmation)
+    if ordering.is_order(heard, facts.staff):
+        return ordering.ordered(heard, facts.staff)
+    return None if facts.opted_out or facts.state is not State.IDLE else _at_rest(heard, facts)
+
+
+def _at_rest(heard: Heard, facts: Facts) -> StaffEvent | None:
+    if facts.guess is Guess.NO_LIVE_CODE:
+        return StaffEvent.NO_LIVE_CONFIRMATION
+    if facts.guess is not None or facts.mobile_held:
+        return None
+    return _AT_REST.get(heard.intent)
 
 
 def _meaning(heard: Heard, facts: Facts) -> Event:
     if facts.guess is not None:
         return _guess(facts.guess, heard, facts)
+    if facts.mobile_held and (heard.objects or heard.intent in _OBJECTIONS):
+        return _OBJECTIONS.get(heard.intent, Event.OBJECTED)
     if facts.offer is not None:
         return _OFFERED[facts.offer]
     if brings_password(heard, facts.state) or is_password(heard, facts.state):
         return Event.OFFERED_OWN_PASSWORD if not facts.own_password_allowed else Event.NOT_UNDERSTOOD
-    if is_request(heard):
-        return _request(heard, facts)
+    return _request(heard, facts) if is_request(heard) else _said(heard, facts)
+
+
+def _said(heard: Heard, facts: Facts) -> Event:
     if heard.intent is Intent.CANCEL:
         return Event.CANCEL if facts.in_dialog else Event.NOTHING_TO_CANCEL
     return _SAID.get(heard.intent, Event.NOT_UNDERSTOOD)

@@ -2,14 +2,25 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
 
-from dialogs.recovery import ANYWHERE, LASTS, RENAMED, STAY, TABLE, Arrow
-from dialogs.vocabulary import Effect, Event, State
+from dialogs.mobile_change import MOBILE_CHANGE
+from dialogs.orders import ChangeState, StaffState
+from dialogs.recovery import RECOVERY, RENAMED
+from dialogs.staff import STAFF
+from dialogs.table import STAY, Arrow, Dialog
+from dialogs.vocabulary import Effect, State
+
+S = TypeVar("S", bound=StrEnum)
+
+DIALOGS: Mapping[type[StrEnum], Dialog[Any, Any]] = {State: RECOVERY, StaffState: STAFF, ChangeState: MOBILE_CHANGE}
 
 
-def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
-    """The next state, and the effects to carry out. Pure and total."""
-    arrow = TABLE[state].get(event) or ANYWHERE[event]
+def step(state: S, event: StrEnum) -> tuple[S, tuple[Effect, ...]]:
+    """The next state, and the effects to carry out, by the table that the state is of. Pure and total."""
+    dialog = DIALOGS[type(state)]
+    arrow = dialog.table[state].get(event) or dialog.anywhere[event]
     return (state if arrow.target is STAY else arrow.target), arrow.effects
 
 
@@ -19,28 +30,28 @@ def revive(name: str) -> State:
     return known.get(name) or RENAMED.get(name, State.IDLE)
 
 
-def lasts(state: State) -> timedelta | None:
+def lasts(state: StrEnum) -> timedelta | None:
     """How long a state holds before it ends by itself; None for ever."""
-    return LASTS.get(state)
+    return DIALOGS[type(state)].lasts.get(state)
 
 
-def mermaid() -> str:
-    """The dialog as a Mermaid state diagram.
+def mermaid(dialog: Dialog[Any, Any] = RECOVERY) -> str:
+    """A dialog as a Mermaid state diagram.
 
     In a state's box stand its name and what is answered without leaving it; one arrow stands for
     all that leads from one state to another.
     """
-    return "\n".join(("stateDiagram-v2", *_drawing()))
+    return "\n".join(("stateDiagram-v2", *_drawing(dialog)))
 
 
-def _drawing() -> Iterator[str]:
-    yield f"    [*] --> {State.IDLE.name}"
-    yield from _lines("ANYWHERE", ANYWHERE)
-    for state, arrows in TABLE.items():
+def _drawing(dialog: Dialog[Any, Any]) -> Iterator[str]:
+    yield f"    [*] --> {dialog.start.name}"
+    yield from _lines("ANYWHERE", dialog.anywhere)
+    for state, arrows in dialog.table.items():
         yield from _lines(state.name, arrows)
 
 
-def _lines(source: str, arrows: Mapping[Event, Arrow]) -> Iterator[str]:
+def _lines(source: str, arrows: Mapping[Any, Arrow[Any]]) -> Iterator[str]:
     yield f"    {source} : {source}"
     leading: dict[str, list[str]] = {}
     for event, arrow in arrows.items():
@@ -52,7 +63,7 @@ def _lines(source: str, arrows: Mapping[Event, Arrow]) -> Iterator[str]:
         yield f"    {source} --> {target} : {'<br>'.join(labels)}"
 
 
-def _label(event: Event, arrow: Arrow) -> str:
+def _label(event: StrEnum, arrow: Arrow[Any]) -> str:
     return f"{event.name} / {', '.join(map(_caption, arrow.effects))}".rstrip(" /")
 
 

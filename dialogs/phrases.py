@@ -17,6 +17,16 @@ LONGEST: dict[str, str] = {
     "phone": "+982112345678",
     "date": "2026/08/14",
     "domain": "d" * 17,
+    "nid4": "6372",
+    "mob4": "4567",
+    "ref": "123-456",
+    "failures": "100",
+    "codes": "9999",
+    "passwords": "9999",
+    "undelivered": "999",
+    "done": "999",
+    "resets": "123-456 12:30 / 654-321 12:41",
+    "state": "s" * 14,
 }
 
 # Handed over as they are: they are typed in, dialled or read by a machine.

@@ -1,15 +1,12 @@
-"""The recovery table: state, event, next state, effects. The diagram in README.md is drawn from it.
-
-STAY keeps the state. ANYWHERE holds in every state that has no arrow of its own for the event.
-"""
+"""The recovery table: state, event, next state, effects. The diagram in README.md is drawn from it."""
 
 from datetime import timedelta
-from typing import NamedTuple
 
+from dialogs.orders import ChangeEvent, MoveChange
+from dialogs.table import STAY, Arrow, Dialog
 from dialogs.vocabulary import (
     BurnCode,
     DropCode,
-    Effect,
     Event,
     FakherEvent,
     GrantTicket,
@@ -27,17 +24,7 @@ from dialogs.vocabulary import (
     TellFakher,
 )
 
-STAY = None
-
-
-class Arrow(NamedTuple):
-    """Where an event leads and what is done on the way."""
-
-    target: State | None
-    effects: tuple[Effect, ...] = ()
-
-
-TABLE: dict[State, dict[Event, Arrow]] = {
+TABLE: dict[State, dict[Event, Arrow[State]]] = {
     State.IDLE: {
         Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("ask_national_id_to_change"))),
         Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("ask_national_id"))),
@@ -62,7 +49,7 @@ TABLE: dict[State, dict[Event, Arrow]] = {
 
 _CHANGED = (SetOwnPassword(), Notify("password_changed"), TellFakher(FakherEvent.PASSWORD_CHANGED))
 
-ANYWHERE: dict[Event, Arrow] = {
+ANYWHERE: dict[Event, Arrow[State]] = {
     Event.ASKED: Arrow(State.AWAITING_CODE, (OptIn(), SendCode())),
     Event.ASKED_TOO_SOON: Arrow(State.AWAITING_CODE, (OptIn(), Hint("code_already_sent"))),
     Event.ASKED_TOO_OFTEN: Arrow(STAY, (OptIn(), Hint("too_many_codes"))),
@@ -107,7 +94,11 @@ ANYWHERE: dict[Event, Arrow] = {
     Event.HELP: Arrow(STAY, (Hint("help"),)),
     Event.CANCEL: Arrow(State.IDLE, (DropCode(), Say("cancelled"))),
     Event.NOTHING_TO_CANCEL: Arrow(STAY, (Hint("nothing_to_cancel"),)),
+    Event.OBJECTED: Arrow(State.IDLE, (MoveChange(ChangeEvent.OBJECTED), Say("mobile_kept"))),
     Event.STOP: Arrow(State.IDLE, (DropCode(), OptOut(), Say("opted_out"))),
+    Event.OBJECTED_BY_STOP: Arrow(
+        State.IDLE, (MoveChange(ChangeEvent.OBJECTED), DropCode(), OptOut(), Say("opted_out"))
+    ),
     Event.START: Arrow(STAY, (OptIn(), Hint("opted_in"))),
     Event.UNANSWERED: Arrow(STAY),
     Event.TIMED_OUT: Arrow(State.IDLE),
@@ -121,6 +112,8 @@ LASTS: dict[State, timedelta] = {
     State.AWAITING_CODE_TO_CHANGE: timedelta(minutes=10),
     State.AWAITING_NEW_PASSWORD: timedelta(minutes=10),
 }
+
+RECOVERY = Dialog(State.IDLE, TABLE, ANYWHERE, LASTS)
 
 # Raised when a state is renamed or dropped; RENAMED then says what an older row's state is called now.
 VERSION = 2

@@ -16,6 +16,9 @@ _MANY = 8
 _SHORT = 3
 
 _OPT_OUT_NUMBER, _OPT_IN_NUMBER = "11", "12"
+# From a number written without its zero to one with a country's code and the zeros before it.
+_MOBILE_DIGITS = range(10, 16)
+
 _QUESTION_MARKS = frozenset("?؟")
 
 
@@ -32,6 +35,8 @@ def understand(text: str, code_length: int = 6) -> Heard:
         language=said.language,
         own_password=intent is Intent.CHANGE and _brings_password(said),
         password_follows=naming is not Naming.ONE and offered(text, code_length) is not None,
+        mobile=_mobile(said) if intent is Intent.STAFF_MOBILE else None,
+        objects=_objects(said),
     )
 
 
@@ -77,6 +82,25 @@ def _wants_status(said: Reading) -> bool:
 
 def _wants_unlock(said: Reading) -> bool:
     return said.says(Meaning.UNLOCK) and said.names_somebody and not said.says_any(OTHER_BUSINESS)
+
+
+def _wants_mobile(said: Reading) -> bool:
+    """Whether it is about the mobile of somebody who is named, and asks for no password."""
+    if said.naming is Naming.NOBODY or said.says_any(REQUESTS - {Meaning.CHANGE} | OTHER_BUSINESS):
+        return False
+    return said.says(Meaning.MOBILE) and not said.has_strange(beyond=_FEW)
+
+
+def _mobile(said: Reading) -> str | None:
+    """The one number beside the ID that is long enough for a mobile's."""
+    found = {each.digits for each in said.numbers if not each.national_id and len(each.digits) in _MOBILE_DIGITS}
+    return found.pop() if len(found) == 1 else None
+
+
+def _objects(said: Reading) -> bool:
+    if said.numbers or said.has_strange(beyond=1) or len(said.words) > _FEW:
+        return False
+    return said.says(Meaning.NO, Meaning.DECLINED, Meaning.NEGATION, Meaning.REFUSAL)
 
 
 def _asks_after_nobody(said: Reading) -> bool:
@@ -178,6 +202,7 @@ _RULES: Sequence[tuple[Callable[[Reading], bool], Intent]] = (
     (_wants_unlock, Intent.STAFF_UNLOCK),
     (_asks_after_nobody, Intent.UNKNOWN),
     (_wants_help, Intent.HELP),
+    (_wants_mobile, Intent.STAFF_MOBILE),
     (_wants_change, Intent.CHANGE),
     (_wants_reset, Intent.STAFF_RESET),
     (_brings_code, Intent.CODE),

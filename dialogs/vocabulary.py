@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+from dialogs.orders import ChangeEffect, MoveChange, StaffEffect, StaffEvent, StaffFacts
+
 
 class State(StrEnum):
     """Where one phone's conversation stands. IDLE holds for ever; every other state ends by itself."""
@@ -59,12 +61,17 @@ class Event(StrEnum):
     HELP = auto()
     CANCEL = auto()
     NOTHING_TO_CANCEL = auto()
+    OBJECTED = auto()  # to a change of this mobile, which staff have ordered
     STOP = auto()
+    OBJECTED_BY_STOP = auto()
     START = auto()
 
     NOT_UNDERSTOOD = auto()
     UNANSWERED = auto()  # opted out, or has had its replies for the hour
     TIMED_OUT = auto()  # the state's time has passed
+
+
+AnyEvent = Event | StaffEvent
 
 
 class FakherEvent(StrEnum):
@@ -172,6 +179,9 @@ Effect = (
     | Shrug
     | Notify
     | TellFakher
+    | MoveChange
+    | StaffEffect
+    | ChangeEffect
 )
 
 
@@ -189,6 +199,7 @@ class Intent(StrEnum):
     STAFF_STATUS = auto()
     STAFF_UNLOCK = auto()
     STAFF_STATS = auto()
+    STAFF_MOBILE = auto()
     UNKNOWN = auto()
 
 
@@ -210,7 +221,8 @@ class Heard:
     `code` is a lone run of as many digits as a code has, in ASCII. `language` is a language
     file's name where the text tells, else None. `own_password` says that a password of the
     sender's own stands beside a code; `password_follows` that what follows a code can be one,
-    if one is awaited.
+    if one is awaited. `mobile` is a number beside the ID that may be a mobile's, in ASCII digits;
+    `objects` says that the text is a plain no.
     """
 
     intent: Intent
@@ -220,6 +232,8 @@ class Heard:
     language: str | None = None
     own_password: bool = False
     password_follows: bool = False
+    mobile: str | None = None
+    objects: bool = False
 
     def __repr__(self) -> str:
         return f"Heard({self.intent}, {self.naming}, code={self.code is not None}, language={self.language})"
@@ -281,6 +295,8 @@ class Facts:
     guess: Guess | None = None
     offer: Offer | None = None
     own_password_allowed: bool = False
+    mobile_held: bool = False  # staff are changing the mobile that this phone is
+    staff: StaffFacts | None = None  # where a staff member's number texts
     opted_out: bool = False
     shrugged_this_hour: int = 0
     hinted_this_hour: int = 0

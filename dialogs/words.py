@@ -33,7 +33,9 @@ class Meaning(StrEnum):
     MESSAGES = auto()  # with a refusal: stop
     REFUSAL = auto()
     NATIONAL_ID = auto()
-    CONTACT = auto()  # a mobile number and its like, which this service does not change
+    CONTACT = auto()  # a mobile number and its like, which this service does not change at a pilgrim's wish
+    MOBILE = auto()  # the mobile number itself: staff can have it changed
+    NO = auto()
     ELSEWHERE = auto()  # other business: reservations, banks
     MONEY = auto()  # what bank messages and advertisements say
     SMALL_TALK = auto()

@@ -4,6 +4,10 @@ engine.py         one engine, two databases: SQLite and PostgreSQL
 tables.py         the tables, as SQLModel classes
 accounts.py       the holders of accounts
 codes.py          one-time passwords: issue, try, close
+staff.py          who may order by text
+confirmations.py  orders that wait for their code, and what became of them
+mobiles.py        changes of registered mobiles
+tally.py          how much was done since a time
 tickets.py        the right to choose a password, that a right code gives
 tokens.py         Fakher's bearer tokens
 rates.py          how many calls in a minute

@@ -15,7 +15,7 @@ ACCOUNT = table(Account)
 
 @dataclass(frozen=True)
 class Holder:
-    """An account, as far as a password has to do with it."""
+    """An account, as far as a password, or staff, have to do with it."""
 
     id: int
     national_id: str = field(repr=False)
@@ -29,6 +29,9 @@ class Holder:
     password_hash: str | None = field(repr=False)
     password_key: str | None
     password_expires_at: datetime | None
+    province: str | None = None
+    broker: str | None = None
+    failures: int = 0
 
 
 _HOLDER = select(*(ACCOUNT.c[name] for name in Holder.__dataclass_fields__))
@@ -83,6 +86,12 @@ def set_password(
         "failures": 0,
     }
     connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(changes))
+
+
+def unlock(connection: Connection, account_id: int) -> bool:
+    """Let codes work for the account again; False where they did."""
+    locked = update(ACCOUNT).where(ACCOUNT.c.id == account_id, ACCOUNT.c.locked_at.is_not(None))
+    return connection.execute(locked.values(locked_at=None, failures=0)).rowcount == 1
 
 
 def holders_of(connection: Connection, usernames: Iterable[str]) -> dict[str, str]:

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal_column, null, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, literal_column, null, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.conversations import Overtaken
 from store.dialect import Prepared, named
 from store.outbox import KEPT
-from store.tables import Account, Code, Fate, Kind, Outbox, Rank, table
+from store.tables import Account, Code, Fate, Kind, MobileChange, Outbox, Rank, table
 
-CODE, ACCOUNT, OUTBOX = table(Code), table(Account), table(Outbox)
+CODE, ACCOUNT, OUTBOX, CHANGE = table(Code), table(Account), table(Outbox), table(MobileChange)
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ _HOLDER = exists().where(
     ACCOUNT.c.mobile == CODE.c.phone,
     ACCOUNT.c.active.is_(True),
     ACCOUNT.c.locked_at.is_(None),
+    ~exists().where(
+        CHANGE.c.account_id == ACCOUNT.c.id, CHANGE.c.ended_at.is_(None), CHANGE.c.approved_at.is_not(None)
+    ),
 )
 _TRIED = tuple(CODE.c[name] for name in Tried.__dataclass_fields__)
 
@@ -83,7 +86,7 @@ DROP_TEXTS = Prepared(
 def issue(connection: Connection, row: dict[str, Any]) -> None:
     """Write a new code; Overtaken where the account has another live one, written meanwhile."""
     try:
-        ISSUE(connection, row)
+        ISSUE(connection, {"staff_id": None, **row})
     except IntegrityError as conflict:
         raise Overtaken from conflict
 
@@ -130,6 +133,13 @@ def close_at(connection: Connection, phone: str, now: datetime) -> None:
         close(connection, code_id, Fate.CANCELLED, now)
 
 
+def close_of(connection: Connection, account_id: int, fate: Fate, now: datetime) -> None:
+    """Close the account's open code, if it has one."""
+    found = connection.execute(select(CODE.c.id).where(CODE.c.account_id == account_id, CODE.c.closed_at.is_(None)))
+    for code_id in found.scalars().all():
+        close(connection, code_id, fate, now)
+
+
 def count_failure(connection: Connection, account_ids: list[int]) -> int:
     """Count one more failure in a row for each account; the highest count among them, 0 where there is none."""
     rows = [row for each in sorted(account_ids) for row in COUNT_FAILURE(connection, {"account": each}).fetchall()]
@@ -140,6 +150,25 @@ def lock_accounts(connection: Connection, account_ids: list[int], failures: int,
     """Disable recovery for those of the accounts that have failed so often in a row; which they are."""
     failing = update(ACCOUNT).where(ACCOUNT.c.id.in_(account_ids), ACCOUNT.c.failures >= failures)
     return list(connection.execute(failing.values(locked_at=now).returning(ACCOUNT.c.id)).scalars())
+
+
+@dataclass(frozen=True)
+class Newest:
+    """An account's newest code, and how far its text has come."""
+
+    fate: str | None
+    expires_at: datetime
+    rank: int | None
+
+
+def newest_of(connection: Connection, account_id: int, since: datetime) -> Newest | None:
+    """The account's newest code since a time."""
+    # The text was written at the code's own time, which finds it by an index.
+    texted = and_(OUTBOX.c.created_at == CODE.c.created_at, OUTBOX.c.code_id == CODE.c.id)
+    found = select(CODE.c.fate, CODE.c.expires_at, OUTBOX.c.rank).outerjoin(OUTBOX, texted)
+    mine = found.where(CODE.c.account_id == account_id, CODE.c.created_at > since)
+    row = connection.execute(mine.order_by(CODE.c.created_at.desc()).limit(1)).first()
+    return Newest(*row) if row else None
 
 
 def close_expired(connection: Connection, now: datetime, most: int = 500) -> int:

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, literal, or_, select, update
 
 from store.dialect import Prepared, insert_or_skip, named
-from store.tables import Account, Code, Conversation, Inbox, Season, table
+from store.tables import Account, Code, Confirmation, Conversation, Inbox, MobileChange, Season, Staff, table
 
 CONVERSATION, ACCOUNT, CODE = table(Conversation), table(Account), table(Code)
 SEASON, INBOX = table(Season), table(Inbox)
+STAFF, CONFIRMATION, CHANGE = table(Staff), table(Confirmation), table(MobileChange)
 KEPT = timedelta(days=30)
 
 
@@ -48,6 +49,9 @@ class View:
     holder_opted_out: bool
     phone_has_live_code: bool
     phone_language: str | None
+    phone_is_moving: bool
+    staff_id: int | None
+    staff_confirms: bool
 
 
 def _codes(*conditions: Any) -> Any:
@@ -64,7 +68,7 @@ def _view() -> Any:
     phone: Any = bindparam("phone")
     now: Any = bindparam("now", type_=CODE.c.created_at.type)
     hour, day = (bindparam(name, type_=CODE.c.created_at.type) for name in ("hour_ago", "day_ago"))
-    by_owner, by_other = CODE.c.by_owner.is_(True), CODE.c.by_owner.is_(False)
+    by_owner, by_other = CODE.c.by_owner.is_(True), and_(CODE.c.by_owner.is_(False), CODE.c.staff_id.is_(None))
     known = exists().where(INBOX.c.gateway == bindparam("gateway"), INBOX.c.provider_id == bindparam("provider_id"))
     live = exists().where(
         here.c.mobile == phone,
@@ -75,9 +79,21 @@ def _view() -> Any:
         sent.c.tries_left > 0,
     )
     spoken = select(here.c.language).where(here.c.mobile == phone).order_by(here.c.id).limit(1).scalar_subquery()
+    # A change that is held is an approved one; while it is, the account is nobody's.
+    held = and_(CHANGE.c.ended_at.is_(None), CHANGE.c.approved_at.is_not(None))
     standing = and_(
-        ACCOUNT.c.national_id == bindparam("national_id"), ACCOUNT.c.active.is_(True), ACCOUNT.c.locked_at.is_(None)
+        ACCOUNT.c.national_id == bindparam("national_id"),
+        ACCOUNT.c.active.is_(True),
+        ACCOUNT.c.locked_at.is_(None),
+        ~exists().where(CHANGE.c.account_id == ACCOUNT.c.id, held),
     )
+    confirms = exists().where(
+        CONFIRMATION.c.staff_id == STAFF.c.id,
+        CONFIRMATION.c.closed_at.is_(None),
+        CONFIRMATION.c.expires_at > now,
+        CONFIRMATION.c.tries_left > 0,
+    )
+    moving = exists().where(CHANGE.c.old_mobile == phone, held, CHANGE.c.due_at > now)
     since_hour, since_day = CODE.c.created_at > hour, CODE.c.created_at > day
     return (
         select(
@@ -107,6 +123,9 @@ def _view() -> Any:
             holder.c.opted_out_at.is_not(None).label("holder_opted_out"),
             live.label("phone_has_live_code"),
             spoken.label("phone_language"),
+            moving.label("phone_is_moving"),
+            STAFF.c.id.label("staff_id"),
+            confirms.label("staff_confirms"),
         )
         .select_from(one)
         .outerjoin(CONVERSATION, CONVERSATION.c.phone == phone)
@@ -114,6 +133,7 @@ def _view() -> Any:
         .outerjoin(ACCOUNT, standing)
         .outerjoin(opened, and_(opened.c.account_id == ACCOUNT.c.id, opened.c.closed_at.is_(None)))
         .outerjoin(holder, holder.c.phone == ACCOUNT.c.mobile)
+        .outerjoin(STAFF, and_(STAFF.c.mobile == phone, STAFF.c.removed_at.is_(None)))
     )
 
 
@@ -190,6 +210,13 @@ def has_opted_out(connection: Connection, phone: str) -> bool:
     """Whether a phone wants no texts."""
     found = select(CONVERSATION.c.phone).where(CONVERSATION.c.phone == phone, CONVERSATION.c.opted_out_at.is_not(None))
     return connection.execute(found).first() is not None
+
+
+def language_of(connection: Connection, phone: str) -> str | None:
+    """The language in which a phone last texted, where that could be told."""
+    spoken = select(CONVERSATION.c.language).where(CONVERSATION.c.phone == phone)
+    language: str | None = connection.execute(spoken).scalar_one_or_none()
+    return language
 
 
 def end_overdue(connection: Connection, now: datetime, idle: str) -> int:

@@ -161,12 +161,103 @@ class Code(SQLModel, table=True):
     account_id: int = Field(foreign_key="account.id")
     phone: str = Field(max_length=16)  # the mobile that it went to
     by_owner: bool  # asked for by that mobile, not by another phone
+    staff_id: int | None = Field(default=None)  # sent at this staff member's order
     key_id: str = Field(max_length=32)
     digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
     tries_left: int
     created_at: datetime = moment()
     expires_at: datetime = moment()
     closed_at: datetime | None = moment(default=None)
+    fate: str | None = Field(default=None, max_length=10)
+
+
+class Staff(SQLModel, table=True):
+    """Somebody who may order by text. One who was removed stays, for what they have done."""
+
+    __tablename__: ClassVar[str] = "staff"
+
+    id: int | None = Field(default=None, primary_key=True)
+    mobile: str = Field(max_length=16, unique=True)  # E.164
+    name: str = Field(max_length=120)
+    role: str = Field(max_length=12)
+    province: str | None = Field(default=None, max_length=60)
+    broker: str | None = Field(default=None, max_length=60)
+    added_at: datetime = moment()
+    removed_at: datetime | None = moment(default=None)
+
+
+class Confirmation(SQLModel, table=True):
+    """An order that waits for its code, or that was carried out. One staff member has one live one."""
+
+    __tablename__: ClassVar[str] = "confirmation"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "confirmation_one_live",
+            "staff_id",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index("confirmation_staff_created", "staff_id", "created_at"),
+        Index("confirmation_account_closed", "account_id", "closed_at"),
+        Index(
+            "confirmation_watched",
+            "closed_at",
+            sqlite_where=text("code_id IS NOT NULL AND told_at IS NULL"),
+            postgresql_where=text("code_id IS NOT NULL AND told_at IS NULL"),
+        ),
+        CLUSTERED,
+    )
+
+    id: str = Field(max_length=22, primary_key=True)
+    staff_id: int = Field(foreign_key="staff.id")
+    command: str = Field(max_length=20)
+    account_id: int = Field(foreign_key="account.id")
+    new_mobile: str | None = Field(default=None, max_length=16)
+    ref: str = Field(max_length=7)  # by which staff speak of it
+    key_id: str = Field(max_length=32)
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    tries_left: int
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    closed_at: datetime | None = moment(default=None)
+    fate: str | None = Field(default=None, max_length=10)
+    code_id: str | None = Field(default=None, max_length=22)  # what a reset sent to the registered mobile
+    told_at: datetime | None = moment(default=None)  # when staff were told that it was not delivered
+
+
+class MobileChange(SQLModel, table=True):
+    """A change of an account's registered mobile, from its proposal to its end. An account has one at a time."""
+
+    __tablename__: ClassVar[str] = "mobile_change"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "mobile_change_one_open",
+            "account_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index(
+            "mobile_change_from",
+            "old_mobile",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    old_mobile: str = Field(max_length=16)
+    new_mobile: str = Field(max_length=16)
+    ref: str = Field(max_length=7)
+    state: str = Field(max_length=10)
+    proposed_by: int = Field(foreign_key="staff.id")
+    proposed_at: datetime = moment()
+    approved_by: int | None = Field(default=None, foreign_key="staff.id")
+    approved_at: datetime | None = moment(default=None)
+    due_at: datetime = moment()  # when its state ends by itself
+    ended_at: datetime | None = moment(default=None)
     fate: str | None = Field(default=None, max_length=10)
 
 
@@ -342,16 +433,19 @@ __all__ = [
     "Account",
     "Announcement",
     "Code",
+    "Confirmation",
     "Conversation",
     "Fate",
     "Handset",
     "Heartbeat",
     "Inbox",
     "Kind",
+    "MobileChange",
     "Outbox",
     "Rank",
     "Rate",
     "Season",
+    "Staff",
     "Ticket",
     "Token",
     "Utc",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bot.build import Bot
-from store import accounts
+from store import accounts, staff
 from store.engine import Store
 from tests.parts import NOON
 
@@ -24,6 +24,14 @@ LOCKED: dict[str, Any] = {
     "mobile": "+989194445566",
     "locked_at": NOON,
 }
+TEHRAN: dict[str, Any] = {"mobile": "+989111110001", "name": "Tehran", "role": "provincial", "province": "تهران"}
+COLLEAGUE: dict[str, Any] = {"mobile": "+989111110002", "name": "Colleague", "role": "provincial", "province": "تهران"}
+BROKER: dict[str, Any] = {"mobile": "+989111110003", "name": "Broker", "role": "broker", "broker": "نور"}
+CHIEF: dict[str, Any] = {"mobile": "+989111110004", "name": "Chief", "role": "headquarters"}
+# A staff member who is a pilgrim too.
+LEADER: dict[str, Any] = {"mobile": "+989162223344", "name": "Leader", "role": "broker", "broker": "آفتاب"}
+STAFF = (TEHRAN, COLLEAGUE, BROKER, CHIEF)
+
 STRANGER = "+989300000001"
 UNKNOWN_ID = "9401758263"
 
@@ -35,7 +43,21 @@ PHONES: dict[str, str] = {
     "retired": RETIRED["mobile"],
     "locked": LOCKED["mobile"],
     "stranger": STRANGER,
-    "clerk": "+989300000002",
+    "clerk": "+989300000002",  # of nobody's staff
+    "tehran": TEHRAN["mobile"],
+    "colleague": COLLEAGUE["mobile"],
+    "broker": BROKER["mobile"],
+    "chief": CHIEF["mobile"],
+    "newphone": "+989171112233",
+}
+
+
+# Who is where, for the scopes of staff.
+PLACES = {
+    ZAHRA["national_id"]: {"province": "تهران", "broker": "نور"},
+    OMID["national_id"]: {"province": "فارس", "broker": "نور"},
+    RETIRED["national_id"]: {"province": "تهران", "broker": "نور"},
+    LOCKED["national_id"]: {"province": "تهران", "broker": "آفتاب"},
 }
 
 
@@ -43,7 +65,14 @@ def settle(store: Store, *people: dict[str, Any]) -> None:
     """Put people into a store; everybody, where none are named."""
     with store.writing() as connection:
         for person in people or EVERYBODY:
-            accounts.put(connection, [dict(person)], NOON)
+            accounts.put(connection, [PLACES.get(person["national_id"], {}) | person], NOON)
+
+
+def employ(store: Store, *people: dict[str, Any]) -> None:
+    """Let people order by text; all the staff, where none are named."""
+    with store.writing() as connection:
+        for person in people or STAFF:
+            staff.put(connection, {"province": None, "broker": None, **person}, NOON)
 
 
 def settled(bot: Bot) -> Bot:

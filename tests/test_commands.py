@@ -19,11 +19,11 @@ from click.testing import Result
 from sqlalchemy import text
 
 from bot.build import Bot
-from bot.cli import BEGIN, END
+from bot.cli import DIAGRAMS, END, begins
 from bot.demo import PEOPLE
 from bot.ports import Inbound
 from dialogs.machine import mermaid
-from dialogs.vocabulary import Event
+from dialogs.vocabulary import AnyEvent, Event
 from store import migrate
 from store.engine import Store
 from tests.parts import KEYS, Carrier
@@ -222,7 +222,7 @@ def test_a_season_of_one_day_is_a_season(sqlite_url: str) -> None:
 def test_a_season_holds_at_once_for_a_running_bot(bot: Bot, database_url: str, carrier: Carrier) -> None:
     settled(bot)
 
-    def ask(number: int) -> Event | None:
+    def ask(number: int) -> AnyEvent | None:
         return bot.hear(Inbound("simulated", f"M{number}", ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}"))
 
     typed("season", "set", "--opens", "2026-09-10", "--closes", "2027-02-01", DATABASE_URL=database_url)
@@ -372,10 +372,13 @@ def test_serve_starts_nothing_half_set_or_made_for_a_trial(environment: dict[str
 
 def test_the_diagram_is_drawn_and_checked(tmp_path: Path) -> None:
     page = tmp_path / "README.md"
-    page.write_text(f"# Ramz\n\n{BEGIN}\nstale\n{END}\n\nafter\n", "utf-8")
+    before = "".join(f"# {name}\n\n{begins(name)}\nstale\n{END}\n\n" for name in DIAGRAMS)
+    page.write_text(f"{before}after\n", "utf-8")
     checked = flask("diagram", "--check", folder=tmp_path)
     assert (checked.returncode, "make diagram" in checked.stderr) == (1, True)
     assert "stale" in page.read_text("utf-8")
     assert flask("diagram", folder=tmp_path).returncode == 0
-    assert page.read_text("utf-8") == f"# Ramz\n\n{BEGIN}\n```mermaid\n{mermaid()}\n```\n{END}\n\nafter\n"
+    drawings = {name: f"```mermaid\n{mermaid(dialog)}\n```" for name, dialog in DIAGRAMS.items()}
+    drawn = "".join(f"# {name}\n\n{begins(name)}\n{drawing}\n{END}\n\n" for name, drawing in drawings.items())
+    assert page.read_text("utf-8") == f"{drawn}after\n"
     assert flask("diagram", "--check", folder=tmp_path).returncode == 0

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from bot.build import Bot, build
 from bot.ports import Inbound, Outbound
-from dialogs.vocabulary import Event
+from dialogs.vocabulary import AnyEvent, Event
 from store.engine import Store
 from store.tables import Code, Inbox, Outbox, table
 from tests.parts import Carrier, LoadedDice, StoppedClock, settings
@@ -70,7 +70,7 @@ def count(bot: Bot, model: type[Inbox] | type[Outbox] | type[Code]) -> int:
         return connection.execute(select(func.count()).select_from(table(model))).scalar_one()
 
 
-def at_once(bot: Bot, texts: list[Inbound]) -> list[Event | None]:
+def at_once(bot: Bot, texts: list[Inbound]) -> list[AnyEvent | None]:
     with ThreadPoolExecutor(len(texts)) as pool:
         return list(pool.map(bot.hear, texts))
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from bot.build import Bot, build
 from bot.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from bot.ports import Inbound, Outbound, SendFailed
-from dialogs.vocabulary import Event
+from dialogs.vocabulary import AnyEvent, Event
 from store import outbox
 from store.engine import Store
 from store.tables import Code, Conversation, Fate, Kind, Outbox, Rank, table
@@ -35,7 +35,7 @@ OPTED_OUT = SendFailed("21610", permanent=True, opted_out=True)
 NUMBERS = count()
 
 
-def text(bot: Bot, words: str, sender: str = ZAHRA["mobile"], gateway: str = "simulated") -> Event | None:
+def text(bot: Bot, words: str, sender: str = ZAHRA["mobile"], gateway: str = "simulated") -> AnyEvent | None:
     return bot.hear(Inbound(gateway, f"M{next(NUMBERS)}", sender, words))
 
 

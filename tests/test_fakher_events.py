@@ -33,7 +33,7 @@ from bot.fakher import Caller, WeakPassword
 from bot.fakher_events import LEASE, Announcer, body_of
 from bot.ports import Inbound
 from bot.settings import BadSettings, Settings, read, read_for_service
-from dialogs.vocabulary import Event
+from dialogs.vocabulary import AnyEvent, Event
 from store import accounts, announcements, tokens
 from store.announcements import Due
 from store.engine import Store
@@ -225,7 +225,7 @@ class Line:
         with self.bot.store.reading() as connection:
             return list(connection.execute(statement))
 
-    def texts(self, words: str, phone: str = ZAHRA["mobile"], name: str = "") -> Event | None:
+    def texts(self, words: str, phone: str = ZAHRA["mobile"], name: str = "") -> AnyEvent | None:
         return self.bot.hear(Inbound("simulated", name or f"L{next(self.numbers)}", phone, words))
 
     def caller(self) -> Caller:

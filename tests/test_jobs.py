@@ -18,7 +18,7 @@ from bot import log
 from bot.build import Bot, build
 from bot.jobs import FLOOD_PER_MINUTE, STALE, Job
 from bot.ports import Inbound
-from dialogs.vocabulary import Event
+from dialogs.vocabulary import AnyEvent, Event
 from store import handset, heartbeats, inbox, outbox
 from store.engine import Store
 from store.tables import METADATA, Code, Conversation, Fate, Handset, Inbox, Kind, Outbox, Rank, table
@@ -27,7 +27,7 @@ from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, settings
 from tests.people import OMID, STRANGER, ZAHRA, settled
 
 CODE, CONVERSATION, OUTBOX = table(Code), table(Conversation), table(Outbox)
-NAMES = ["codes", "conversations", "outbox", "events", "flood", "forget", "heartbeat"]
+NAMES = ["codes", "conversations", "outbox", "staff", "mobiles", "events", "flood", "forget", "heartbeat"]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ class Talk:
     def __init__(self, bot: Bot) -> None:
         self.bot, self.number = bot, 0
 
-    def __call__(self, phone: str, words: str) -> Event | None:
+    def __call__(self, phone: str, words: str) -> AnyEvent | None:
         self.number += 1
         return self.bot.hear(Inbound("simulated", f"M{self.number}", phone, words))
 
@@ -155,7 +155,7 @@ def test_a_job_whose_table_is_gone_harms_no_other(bot: Bot, printed: StringIO) -
     for job in bot.jobs.all():
         bot.jobs.safely(job)
     failed = [name for name in NAMES if f'"job": "{name}"' in printed.getvalue()]
-    assert failed == ["outbox", "flood", "forget"]
+    assert failed == ["outbox", "staff", "flood", "forget"]
     bot.jobs.beat()
     with bot.store.reading() as connection:
         assert set(heartbeats.last(connection)) == set(NAMES) - set(failed)

@@ -30,7 +30,7 @@ from bot.turn import Choice, Prepared, Text, Turn
 from dialogs.offers import Offered, offered
 from dialogs.text import fold
 from dialogs.understanding import understand
-from dialogs.vocabulary import Event, Offer, Season, State
+from dialogs.vocabulary import AnyEvent, Event, Offer, Season, State
 from store import conversations, tickets
 from store.engine import Store
 from store.tables import METADATA, Account, Announcement, Outbox, Ticket, table
@@ -338,7 +338,7 @@ class Desk:
         """To where the password is awaited."""
         self.player.play(f"{who}> CHANGE {person['national_id']}\n< code\n> {{code}}\n< ask_new_password")
 
-    def hear(self, words: str, phone: str = ZAHRA["mobile"]) -> Event | None:
+    def hear(self, words: str, phone: str = ZAHRA["mobile"]) -> AnyEvent | None:
         return self.bot.hear(Inbound("simulated", f"H{next(self.player.numbers)}", phone, words))
 
     def change(self, person: dict[str, Any] = ZAHRA, **columns: Any) -> None:
@@ -384,11 +384,11 @@ def desk(make_desk: MakeDesk) -> Desk:
     return make_desk()
 
 
-def at_once(desk: Desk, words: list[str]) -> Counter[Event | None]:
+def at_once(desk: Desk, words: list[str]) -> Counter[AnyEvent | None]:
     """What so many texts of one phone, all in one moment, are heard as."""
     ready = Barrier(len(words))
 
-    def say(each: str) -> Event | None:
+    def say(each: str) -> AnyEvent | None:
         ready.wait(SOON)
         return desk.hear(each)
 

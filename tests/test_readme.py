@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from bot.cli import with_diagram
+from bot.cli import with_diagrams
 from bot.settings import Settings
 from dialogs.phrases import say
 from dialogs.segments import size
@@ -71,7 +71,7 @@ def test_what_it_names_is_there(path: str) -> None:
 
 
 def test_its_diagram_is_the_table() -> None:
-    assert with_diagram(README) == README
+    assert with_diagrams(README) == README
 
 
 def test_its_transcript_is_what_the_bot_says() -> None:

@@ -22,7 +22,7 @@ from bot.keys import Unreadable
 from bot.passwords import ALPHABET, LENGTH
 from bot.ports import Inbound
 from dialogs.text import national_id
-from dialogs.vocabulary import Event
+from dialogs.vocabulary import AnyEvent, Event
 from store import tokens
 from store.engine import Store
 from store.tables import Account, Code, Fate, Kind, Outbox, Rank, table
@@ -53,7 +53,7 @@ class House:
     def __init__(self, bot: Bot, carrier: Carrier) -> None:
         self.bot, self.carrier = bot, carrier
 
-    def text(self, words: str, phone: str = ZAHRA["mobile"]) -> Event | None:
+    def text(self, words: str, phone: str = ZAHRA["mobile"]) -> AnyEvent | None:
         return self.bot.hear(Inbound("simulated", f"R{next(self.numbers)}", phone, words))
 
     def sent(self) -> list[str]:
@@ -414,7 +414,7 @@ class Leader:
             self.done += 1
         return self.done
 
-    def text(self, words: str) -> Event | None:
+    def text(self, words: str) -> AnyEvent | None:
         return self.street.house.text(words, self.person["mobile"])
 
     def read(self, pattern: re.Pattern[str], kind: Kind) -> str:

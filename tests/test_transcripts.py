@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import MakeBot
 from tests.parts import Carrier, StoppedClock
-from tests.people import settled
+from tests.people import employ, settled
 from tests.transcript import Player
 
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
@@ -29,4 +29,6 @@ def scenes() -> list[Any]:
 def test_it_goes_as_written(
     changes: dict[str, str], lines: str, make_bot: MakeBot, carrier: Carrier, clock: StoppedClock
 ) -> None:
-    Player(settled(make_bot(**changes)), carrier, clock).play(lines)
+    bot = settled(make_bot(**changes))
+    employ(bot.store)
+    Player(bot, carrier, clock).play(lines)

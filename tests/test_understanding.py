@@ -43,7 +43,7 @@ def test_it_understands_the_examples(row: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("row", rows("inbound_more.csv"), ids=lambda row: row["text"])
 def test_it_understands_more_examples(row: dict[str, str]) -> None:
-    assert replace(understand(row["text"]), password_follows=False) == Heard(
+    assert replace(understand(row["text"]), password_follows=False, mobile=None, objects=False) == Heard(
         intent=Intent(row["intent"]),
         naming=Naming(row["naming"]),
         national_id=row["national_id"] or None,

@@ -24,14 +24,14 @@ from sqlalchemy import select, update
 from bot.build import Bot
 from bot.ports import Inbound
 from dialogs.segments import size
-from store import seasons
-from store.tables import Account, Outbox, table
+from store import conversations, outbox, seasons, staff
+from store.tables import Account, Outbox, Rank, table
 from tests.parts import Carrier, StoppedClock
-from tests.people import PHONES
+from tests.people import LEADER, PHONES, employ
 
 OUTBOX = table(Outbox)
 UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
-LINE = re.compile(r"(?P<who>\w*)(?P<sign>[><+!])\s?(?P<rest>.*)", re.DOTALL)
+LINE = re.compile(r"(?P<who>[\w-]*)(?P<sign>[><+!])\s?(?P<rest>.*)", re.DOTALL)
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)
 
 
@@ -127,9 +127,42 @@ def _sweep(player: Player) -> None:
         job.run()
 
 
+def _employ_leader(player: Player) -> None:
+    employ(player.bot.store, LEADER)
+
+
+def _dismiss(player: Player, who: str) -> None:
+    with player.bot.store.writing() as connection:
+        staff.remove(connection, PHONES[who], player.clock())
+
+
+def _undelivered(player: Player, who: str) -> None:
+    """The newest text to a phone is reported as undelivered."""
+    with player.bot.store.writing() as connection:
+        newest = select(OUTBOX.c.id).where(OUTBOX.c.phone == PHONES[who]).order_by(OUTBOX.c.id.desc()).limit(1)
+        found = connection.execute(newest).scalar_one()
+        outbox.receive_receipt(connection, "simulated", f"P{found}", Rank.FAILED, player.clock(), error="30005")
+
+
+def _import(player: Player, who: str, mobile: str) -> None:
+    account = table(Account)
+    with player.bot.store.writing() as connection:
+        connection.execute(update(account).where(account.c.mobile == PHONES[who]).values(mobile=mobile))
+
+
+def _opt_out(player: Player, who: str) -> None:
+    with player.bot.store.writing() as connection:
+        conversations.opt_out(connection, PHONES[who], player.clock(), "idle", 1)
+
+
 HAPPENINGS: dict[str, Callable[..., None]] = {
     "season": _season,
     "no-season": _no_season,
     "unlock": _unlock,
     "sweep": _sweep,
+    "employ-leader": _employ_leader,
+    "dismiss": _dismiss,
+    "undelivered": _undelivered,
+    "import": _import,
+    "opt-out": _opt_out,
 }

@@ -1,0 +1,89 @@
+"""The operator's commands about staff: `flask staff add|list|remove`."""
+
+import click
+from flask.cli import AppGroup
+
+from bot import calendars, settings
+from bot.cli import chosen, fail, opened
+from bot.phones import Phones
+from bot.settings import Settings
+from dialogs.orders import Role
+from store import staff as members
+from store.engine import Store
+
+LONGEST_NAME, LONGEST_PLACE = 120, 60
+
+staff = AppGroup("staff", help="Who may order by text: provincial users, brokers, headquarters.")
+
+
+@staff.command("add")
+@click.option("--mobile", required=True, help="The number that they text from, and that codes are sent to.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--name", required=True)
+@click.option("--province", help="For a provincial user: whose accounts, spelled as in the accounts.")
+@click.option("--broker", help="For a broker: whose pilgrims, spelled as in the accounts.")
+def add(mobile: str, role: str, name: str, province: str | None, broker: str | None) -> None:
+    """Add a staff member, or change the one with this number."""
+    found = chosen(settings.read)
+    number = _number(found, mobile)
+    row: dict[str, str | None] = {"mobile": number, "role": role, "name": _words("--name", name, LONGEST_NAME)}
+    row |= {"province": None, "broker": None, **_place(role, province, broker)}
+    store = opened(found)
+    with store.writing() as connection:
+        members.put(connection, row, calendars.system_clock())
+    click.echo(f"{row['name']} may order by text, as {role}.")
+
+
+@staff.command("list")
+def show() -> None:
+    """List who may order: mobile, role, province or broker, name."""
+    for it in _every(opened(chosen(settings.read))):
+        click.echo(f"{it.mobile}  {it.role}  {it.province or it.broker or '-'}  {it.name}")
+
+
+@staff.command("remove")
+@click.option("--mobile", required=True)
+def remove(mobile: str) -> None:
+    """End what a number may order; it holds at once. Its history stays."""
+    found = chosen(settings.read)
+    number, store = _number(found, mobile), opened(found)
+    with store.writing() as connection:
+        if not members.remove(connection, number, calendars.system_clock()):
+            fail("--mobile: no staff member has this number", 1)
+    click.echo("Removed.")
+
+
+def _every(store: Store) -> list[members.Member]:
+    with store.reading() as connection:
+        found = members.every(connection)
+    if not found:
+        click.echo("There is no staff.")
+    return found
+
+
+def _number(found: Settings, mobile: str) -> str:
+    number = Phones(found.default_region, found.allowed_countries).mobile(mobile)
+    if number is None:
+        fail(f"--mobile: not a mobile number of {', '.join(found.allowed_countries)}")
+    return number
+
+
+def _place(role: str, province: str | None, broker: str | None) -> dict[str, str]:
+    given = {"province": province, "broker": broker}
+    wanted = {Role.PROVINCIAL: "province", Role.BROKER: "broker"}.get(Role(role))
+    for name, value in given.items():
+        if value and name != wanted:
+            fail(f"--{name}: is not for the role {role}")
+    if wanted is None:
+        return {}
+    return {wanted: _words(f"--{wanted}", given[wanted] or "", LONGEST_PLACE)}
+
+
+def _words(option: str, written: str, longest: int) -> str:
+    words = " ".join(written.split())
+    if not (words.isprintable() and 0 < len(words) <= longest):
+        fail(f"{option}: must be 1 to {longest} printable characters")
+    return words
+
+
+COMMANDS: tuple[click.Command, ...] = (staff,)

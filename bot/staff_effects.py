@@ -1,0 +1,238 @@
+"""What staff order is done: the staff table's effects become rows, and texts to be sent."""
+
+from datetime import timedelta
+from typing import Any, assert_never
+
+from sqlalchemy import Connection
+
+from bot import codes, mobiles, staff
+from bot.calendars import time_in_tehran
+from bot.keys import Keys
+from bot.letters import variant
+from bot.ports import Dice
+from bot.staff import Desk
+from bot.turn import Turn
+from dialogs.orders import (
+    BurnConfirmation,
+    ChangeEvent,
+    ChangeState,
+    Command,
+    Confirmation,
+    MoveChange,
+    RaiseAlarm,
+    SendCodeToHolder,
+    SendConfirmation,
+    StaffEffect,
+    UnlockRecovery,
+    UseConfirmation,
+)
+from dialogs.phrases import say
+from store import accounts, confirmations
+from store import codes as kept
+from store import mobiles as changes
+from store.accounts import Holder
+from store.conversations import Overtaken
+from store.tables import Fate, Kind, Rank
+
+COMMANDS = {
+    "code_to_reset": Command.RESET,
+    "code_to_unlock": Command.UNLOCK,
+    "code_to_propose_mobile": Command.PROPOSE_MOBILE,
+    "code_to_approve_mobile": Command.APPROVE_MOBILE,
+}
+# How far back STATUS looks, and how many staff members' resets it has room for.
+OF_LATE = timedelta(days=1)
+SHOWN = 2
+
+
+def carry_out(connection: Connection, turn: Turn, effect: StaffEffect | MoveChange, keys: Keys, dice: Dice) -> None:
+    """Do one effect within the text's transaction."""
+    match effect:
+        case SendConfirmation(phrase):
+            _send_confirmation(connection, turn, phrase, keys, dice)
+        case UseConfirmation():
+            _use_confirmation(connection, turn)
+        case BurnConfirmation():
+            _close(connection, turn, Fate.BURNED)
+        case SendCodeToHolder():
+            send_code(connection, turn, _account(turn), keys)
+        case UnlockRecovery():
+            accounts.unlock(connection, _account(turn).id)
+        case MoveChange(event):
+            turn.texts += _move_change(connection, turn, event)
+        case RaiseAlarm(alarm):
+            turn.alarms.append(alarm)
+        case _:
+            assert_never(effect)
+
+
+def parameters(connection: Connection, turn: Turn, phrase: str) -> dict[str, str]:
+    """What the phrases to staff say: last digits, refs, counts."""
+    desk = turn.desk
+    if desk is None:
+        return {}
+    found = _names(desk)
+    if phrase == "staff_status":
+        found |= _status(connection, turn, _account(turn))
+    if phrase == "staff_stats" and turn.prepared.tally is not None:
+        found |= {name: str(number) for name, number in vars(turn.prepared.tally).items()}
+    return found
+
+
+def form(phrase: str, given: dict[str, str]) -> str:
+    """The form of a phrase to staff: a status names resets only where there are any."""
+    return "staff_status_with_resets" if phrase == "staff_status" and given.get("resets") else phrase
+
+
+def send_code(connection: Connection, turn: Turn, account: Holder, keys: Keys) -> None:
+    """A one-time password to an account's registered mobile, at a staff member's order; it voids the older one."""
+    settings, fresh, desk = turn.settings, turn.text.fresh, turn.desk
+    assert fresh is not None and desk is not None
+    kept.close_of(connection, account.id, Fate.VOIDED, turn.now)
+    expires_at = turn.now + timedelta(seconds=settings.code_ttl_seconds)
+    kept.issue(
+        connection,
+        {
+            "id": fresh.id,
+            "account_id": account.id,
+            "phone": account.mobile,
+            "by_owner": False,
+            "staff_id": desk.member.id,
+            "key_id": keys.newest,
+            "digest": codes.digest(keys, keys.newest, fresh.id, account.id, fresh.digits),
+            "tries_left": settings.code_tries,
+            "created_at": turn.now,
+            "expires_at": expires_at,
+        },
+    )
+    turn.say(
+        variant("code", settings),
+        Kind.CODE,
+        to=account.mobile,
+        language=account.language or settings.default_language,
+        parameters=turn.parameters(),
+        secret=fresh.sealed,
+        code_id=fresh.id,
+        account_id=account.id,
+        expires_at=expires_at,
+    )
+
+
+def _send_confirmation(connection: Connection, turn: Turn, phrase: str, keys: Keys, dice: Dice) -> None:
+    desk, fresh, settings = turn.desk, turn.text.fresh, turn.settings
+    assert desk is not None and fresh is not None
+    confirmations.close_of(connection, desk.member.id, Fate.VOIDED, turn.now)
+    expires_at = turn.now + timedelta(seconds=settings.code_ttl_seconds)
+    confirmations.issue(
+        connection,
+        {
+            "id": fresh.id,
+            "staff_id": desk.member.id,
+            "command": COMMANDS[phrase],
+            "account_id": _account(turn).id,
+            "new_mobile": desk.new_mobile,
+            "ref": _ref(dice),
+            "key_id": keys.newest,
+            "digest": staff.digest(keys, keys.newest, fresh.id, desk.member.id, fresh.digits),
+            "tries_left": settings.code_tries,
+            "created_at": turn.now,
+            "expires_at": expires_at,
+        },
+    )
+    turn.say(
+        phrase,
+        Kind.CODE,
+        to=desk.member.mobile,
+        parameters=turn.parameters() | _names(desk),
+        secret=fresh.sealed,
+        code_id=fresh.id,
+        expires_at=expires_at,
+    )
+
+
+def _use_confirmation(connection: Connection, turn: Turn) -> None:
+    desk = turn.desk
+    assert desk is not None and desk.pending is not None
+    is_reset = desk.pending.command == Command.RESET and desk.confirmation is Confirmation.RIGHT
+    _close(connection, turn, Fate.USED, turn.text.fresh.id if is_reset and turn.text.fresh else None)
+
+
+def _close(connection: Connection, turn: Turn, fate: Fate, code_id: str | None = None) -> None:
+    assert turn.desk is not None and turn.desk.pending is not None
+    if not confirmations.close(connection, turn.desk.pending.id, fate, turn.now, code_id):
+        raise Overtaken
+
+
+def _move_change(connection: Connection, turn: Turn, event: ChangeEvent) -> list[dict[str, Any]]:
+    desk = turn.desk
+    if event is ChangeEvent.OBJECTED:
+        stopped = changes.from_mobile(connection, turn.text.phone, ChangeState.HELD, turn.now)
+        return [
+            row for change in stopped for row in mobiles.advance(connection, turn.settings, change, event, turn.now)
+        ]
+    assert desk is not None and desk.pending is not None
+    if event is ChangeEvent.PROPOSED:
+        row = {
+            "account_id": _account(turn).id,
+            "old_mobile": _account(turn).mobile,
+            "new_mobile": desk.new_mobile,
+            "ref": desk.pending.ref,
+            "proposed_by": desk.member.id,
+        }
+        mobiles.propose(connection, desk.change, row, turn.now)
+        return []
+    assert desk.change is not None
+    return mobiles.advance(connection, turn.settings, desk.change, event, turn.now, by=desk.member.id)
+
+
+def _account(turn: Turn) -> Holder:
+    assert turn.desk is not None and turn.desk.account is not None
+    return turn.desk.account
+
+
+def _ref(dice: Dice) -> str:
+    """By which staff speak of an order. In two parts, so that no phone takes it for a code."""
+    digits = dice.digits(6)
+    return f"{digits[:3]}-{digits[3:]}"
+
+
+def _names(desk: Desk) -> dict[str, str]:
+    if desk.account is None:
+        return {}
+    mobile = desk.new_mobile or desk.account.mobile
+    of_change = desk.change.ref if desk.change else ""
+    approving = desk.pending is not None and desk.pending.command == Command.APPROVE_MOBILE
+    ref = desk.pending.ref if desk.confirmation and desk.pending and not approving else of_change
+    return {"nid4": desk.account.national_id[-4:], "mob4": mobile[-4:], "ref": ref}
+
+
+def _status(connection: Connection, turn: Turn, account: Holder) -> dict[str, str]:
+    assert turn.desk is not None
+    newest = confirmations.resets_of(connection, account.id, Command.RESET, turn.now - OF_LATE)[:SHOWN]
+    return {
+        "state": say(_state(connection, turn.desk, account, turn), turn.language, {}),
+        "failures": str(account.failures),
+        "resets": " / ".join(f"{each.ref} {time_in_tehran(each.at)}" for each in reversed(newest)),
+    }
+
+
+def _state(connection: Connection, desk: Desk, account: Holder, turn: Turn) -> str:
+    """The phrase that says where the account's recovery stands."""
+    if account.locked_at is not None or desk.is_held:
+        return "state_locked" if account.locked_at is not None else "state_held"
+    newest = kept.newest_of(connection, account.id, turn.now - OF_LATE)
+    if newest is None:
+        return "state_none"
+    if newest.fate == Fate.USED:
+        return "state_used"
+    return _delivery(newest, turn)
+
+
+def _delivery(newest: kept.Newest, turn: Turn) -> str:
+    if newest.rank in {Rank.FAILED, Rank.DROPPED}:
+        return "state_undelivered"
+    if newest.fate is not None or newest.expires_at <= turn.now:
+        return "state_over"
+    if newest.rank == Rank.DELIVERED:
+        return "state_delivered"
+    return "state_waiting" if newest.rank == Rank.QUEUED else "state_sent"

@@ -1,0 +1,56 @@
+"""Who may order by text."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from store.dialect import Prepared, upsert
+from store.tables import Staff, table
+
+STAFF = table(Staff)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A staff member."""
+
+    id: int
+    mobile: str = field(repr=False)
+    name: str = field(repr=False)
+    role: str
+    province: str | None
+    broker: str | None
+
+
+_MEMBER = select(*(STAFF.c[name] for name in Member.__dataclass_fields__))
+BY_ID = Prepared(_MEMBER.where(STAFF.c.id == bindparam("key")))
+
+
+def find(connection: Connection, staff_id: int) -> Member:
+    """The staff member with this id, removed or not."""
+    (row,) = BY_ID.rows(connection, {"key": staff_id})
+    return Member(*row)
+
+
+def every(connection: Connection) -> list[Member]:
+    """All who may order, in the order in which they were added."""
+    there = _MEMBER.where(STAFF.c.removed_at.is_(None)).order_by(STAFF.c.id)
+    return [Member(*row) for row in connection.execute(there)]
+
+
+def put(connection: Connection, row: dict[str, Any], now: datetime) -> None:
+    """Add a staff member, or change the one with this mobile, removed or not.
+
+    Keys: mobile, name, role, province, broker.
+    """
+    statement = upsert(connection, STAFF).values(**row, added_at=now)
+    changes = {name: value for name, value in row.items() if name != "mobile"} | {"removed_at": None}
+    connection.execute(statement.on_conflict_do_update(index_elements=["mobile"], set_=changes))
+
+
+def remove(connection: Connection, mobile: str, now: datetime) -> bool:
+    """End what a number may order; False where it might not."""
+    there = update(STAFF).where(STAFF.c.mobile == mobile, STAFF.c.removed_at.is_(None))
+    return connection.execute(there.values(removed_at=now)).rowcount == 1

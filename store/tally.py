@@ -1,0 +1,47 @@
+"""How much was done since a time, for a whole country, a province or a broker."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, case, func, select
+
+from store.tables import FINAL, Account, Confirmation, Fate, Kind, Outbox, Rank, table
+
+ACCOUNT, CONFIRMATION, OUTBOX = table(Account), table(Confirmation), table(Outbox)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Codes and new passwords texted to pilgrims, resets by staff, and pilgrims' texts that were not delivered."""
+
+    codes: int
+    passwords: int
+    done: int
+    undelivered: int
+
+
+def since(
+    connection: Connection, at: datetime, command: str, *, province: str | None = None, broker: str | None = None
+) -> Tally:
+    """Count since a time, over the accounts of a province or a broker where one is named."""
+    scope: list[Any] = [ACCOUNT.c.province == province] if province else []
+    scope += [ACCOUNT.c.broker == broker] if broker else []
+    failed = OUTBOX.c.rank.in_([int(Rank.FAILED), int(FINAL)])
+    texts = (
+        select(
+            func.sum(case((OUTBOX.c.kind == Kind.CODE, 1), else_=0)),
+            func.sum(case((OUTBOX.c.kind == Kind.PASSWORD, 1), else_=0)),
+            func.sum(case((failed, 1), else_=0)),
+        )
+        .join(ACCOUNT, ACCOUNT.c.id == OUTBOX.c.account_id)
+        .where(OUTBOX.c.created_at >= at, *scope)
+    )
+    codes, passwords, undelivered = (number or 0 for number in connection.execute(texts).one())
+    carried_out = (
+        select(func.count())
+        .select_from(CONFIRMATION)
+        .join(ACCOUNT, ACCOUNT.c.id == CONFIRMATION.c.account_id)
+        .where(CONFIRMATION.c.command == command, CONFIRMATION.c.fate == Fate.USED, CONFIRMATION.c.closed_at >= at)
+    )
+    return Tally(codes, passwords, connection.execute(carried_out.where(*scope)).scalar_one(), undelivered)
