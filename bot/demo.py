@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from bot.calendars import system_clock
-from store import accounts
+from dialogs.orders import Role
+from store import accounts, staff
 from store.engine import Store
 
 
@@ -25,6 +26,25 @@ PEOPLE = (
     Person("رضا موسوی", "7604529186", "+989193334455", "fa", False, "is inactive: the neutral reply"),
 )
 PROVINCES = ("تهران", "فارس", "خوزستان", "قم")
+BROKERS = ("نور", "نور", None, None)
+
+
+class Clerk(NamedTuple):
+    """A made-up staff member."""
+
+    name: str
+    mobile: str
+    role: Role
+    about: str
+    province: str | None = None
+    broker: str | None = None
+
+
+STAFF = (
+    Clerk("مریم رضایی", "+989121110001", Role.PROVINCIAL, "provincial user of Tehran", province="تهران"),
+    Clerk("دفتر نور", "+989121110002", Role.BROKER, "broker of Zahra and Omid", broker="نور"),
+    Clerk("علی کریمی", "+989121110003", Role.HEADQUARTERS, "headquarters"),
+)
 
 
 def seed(store: Store) -> None:
@@ -37,10 +57,17 @@ def seed(store: Store) -> None:
             "mobile": person.mobile,
             "full_name": person.name,
             "province": province,
+            "broker": broker,
             "language": person.language,
             "active": person.active,
         }
-        for person, province in zip(PEOPLE, PROVINCES, strict=True)
+        for person, province, broker in zip(PEOPLE, PROVINCES, BROKERS, strict=True)
     ]
     with store.writing() as connection:
         accounts.put(connection, rows, now)
+        for clerk in STAFF:
+            staff.put(connection, _row(clerk), now)
+
+
+def _row(clerk: Clerk) -> dict[str, str | None]:
+    return {name: getattr(clerk, name) for name in ("mobile", "name", "role", "province", "broker")}

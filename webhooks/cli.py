@@ -10,7 +10,7 @@ from werkzeug.serving import make_server
 from bot import log, settings
 from bot.build import build
 from bot.cli import chosen, fail, opened, upgraded
-from bot.demo import PEOPLE, seed
+from bot.demo import PEOPLE, STAFF, seed
 from bot.settings import Settings
 from webhooks import create_app
 from webhooks.chat import chat
@@ -59,24 +59,28 @@ def _simulated_only() -> Settings:
 
 
 def _welcome(port: int) -> str:
-    people = "\n".join(
-        f"  0{person.mobile.removeprefix('+98')}   {person.national_id}   {person.about}" for person in PEOPLE
-    )
+    people = "\n".join(f"  {_local(it.mobile)}   {it.national_id}   {it.about}" for it in PEOPLE)
+    clerks = "\n".join(f"  {_local(it.mobile)}   staff        {it.about}" for it in STAFF)
     first = PEOPLE[0]
     return f"""\
 Ramz is running on http://127.0.0.1:{port} with the simulated carrier. Ctrl-C stops it.
 
   mobile        national ID  who
 {people}
+{clerks}
 
 Text it from another terminal:
 
-  .venv/bin/flask chat --from 0{first.mobile.removeprefix("+98")}
+  .venv/bin/flask chat --from {_local(first.mobile)}
   رمز {first.national_id}
 
-It sends a code; type the code, and it sends a new password.
+It sends a code; type the code, and it sends a new password. As staff, text: ریست {first.national_id}
 The phone page: http://127.0.0.1:{port}/phone
 """
+
+
+def _local(mobile: str) -> str:
+    return f"0{mobile.removeprefix('+98')}"
 
 
 @click.command("chat")
