@@ -1,4 +1,4 @@
-"""The operator's commands: `flask db`, `flask accounts`, `flask season`, `flask tokens`, `flask diagram`."""
+"""The operator's commands: `flask db`, `accounts`, `season`, `tokens`, `audit` and `diagram`."""
 
 import os
 import sys
@@ -13,11 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import bearer, calendars, settings
 from bot.accounts import BadFile, Import
+from bot.chain import Chain, Proof
 from bot.dice import SystemDice
 from bot.keys import Keys
 from bot.phones import Phones
 from bot.settings import BadSettings, Settings
 from dialogs.machine import mermaid
+from dialogs.text import fold, national_id
+from store import accounts as kept_accounts
+from store import audit as kept_audit
 from store import migrate, seasons
 from store import tokens as kept_tokens
 from store.engine import Store
@@ -225,6 +229,57 @@ def revoke_token(token: str | None, name: str | None) -> None:
     click.echo(f"{ended} revoked.")
 
 
+audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
+
+
+@audit.command("verify")
+def verify_audit() -> None:
+    """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
+    _tell(_chain().prove())
+
+
+@audit.command("rekey")
+def rekey_audit() -> None:
+    """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
+    chain = _chain()
+    _tell(chain.rekey())
+    click.echo(f"The key {chain.keys.newest} now vouches for what was written under others: they can be taken out.")
+
+
+@audit.command("show")
+@click.option("--account", "person", required=True, metavar="NATIONAL_ID", help="Whose account.")
+@click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.")
+def show_audit(person: str, last: int | None) -> None:
+    """Show what was done or tried about an account, the oldest first, by Tehran's clock."""
+    store = opened(chosen(settings.read))
+    with store.reading() as connection:
+        holder = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
+        rows = kept_audit.about(connection, holder.id, last) if holder else []
+    if holder is None:
+        fail("No account has this national ID", 1)
+    for row in rows:
+        said = (f"{row.actor} {row.who}".strip(), row.action, row.outcome, row.reason, row.ref)
+        click.echo("  ".join([f"{row.at.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M:%S}", *filter(None, said)]))
+    if not rows:
+        click.echo("Nothing was done or tried about this account.")
+
+
+def _chain() -> Chain:
+    found = chosen(settings.read)
+    keys = _keys(found)
+    if keys is None:
+        fail("SECRET_KEYS: is needed, to prove the audit by")
+    return Chain(opened(found), keys, calendars.system_clock, SystemDice())
+
+
+def _tell(proof: Proof) -> None:
+    for fault in proof.faults:
+        click.echo(fault)
+    if proof.faults:
+        fail("The audit is broken.", 1)
+    click.echo(f"unbroken: {proof.rows} rows, newest seal {proof.end.seal.hex() or 'none'} at seq {proof.end.seq}")
+
+
 def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M} Tehran"
 
@@ -252,4 +307,4 @@ def with_diagram(text: str) -> str:
     return f"{before}{BEGIN}\n```mermaid\n{mermaid()}\n```\n{END}{after}"
 
 
-COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, diagram)
+COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, audit, diagram)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from bot.chain import Chain
 from bot.conversation import Conversation
 from bot.fakher_events import Announcer
 from bot.log import logger
@@ -42,10 +43,12 @@ class Job:
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(self, store: Store, clock: Clock, conversation: Conversation, announcer: Announcer) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, conversation: Conversation, announcer: Announcer, chain: Chain
+    ) -> None:
         """Take what the jobs work on."""
         self.store, self.clock = store, clock
-        self.conversation, self.announcer = conversation, announcer
+        self.conversation, self.announcer, self.chain = conversation, announcer, chain
         self._scheduler: BackgroundScheduler | None = None
         self._ended: dict[str, datetime] = {}
 
@@ -56,6 +59,7 @@ class Jobs:
             Job("conversations", 300, self.end_conversations),
             Job("outbox", 2, self.sweep_outbox),
             Job("events", 1, self.announcer.post_due),
+            Job("audit", 5, self.chain.seal_due),
             Job("flood", 10, self.watch_for_flood),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
