@@ -8,6 +8,7 @@ turn.py           one text on its way through that transaction
 attempts.py       a code that is handed back, by text or to Fakher
 changes.py        what follows when a password becomes another
 audit.py          who did or tried what: rows with a keyed hash each
+audited.py        which of them a text leaves
 chain.py          seals the audit's rows into a chain, and proves it
 letters.py        a text to be sent, as a row of the outbox
 facts.py          what the dialog is told

@@ -9,10 +9,12 @@ from typing import NoReturn
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import bearer, calendars, settings
 from bot.accounts import BadFile, Import
+from bot.audit import Entry, Trail
 from bot.chain import Chain, Proof
 from bot.dice import SystemDice
 from bot.keys import Keys
@@ -24,6 +26,7 @@ from store import accounts as kept_accounts
 from store import audit as kept_audit
 from store import migrate, seasons
 from store import tokens as kept_tokens
+from store.audit import Action, Actor
 from store.engine import Store
 
 USAGE = 2
@@ -125,9 +128,23 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
         fail(f"DATABASE_URL: the import stopped ({type(error).__name__}); what went in stays, so run it again", 1)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", 1)
+    with store.writing() as connection:
+        _note(found, connection, Action.ACCOUNTS_IMPORTED, f"{tally.taken} taken, {tally.rejected} rejected")
     click.echo(f"{tally.taken} accounts added or updated.")
     if tally.rejected:
         fail(f"{tally.rejected} rows rejected: {aside}", SOME_REJECTED)
+
+
+def _note(
+    found: Settings, connection: Connection, action: Action, reason: str | None = None, *, ref: str | None = None
+) -> None:
+    """Write down what the operator does, within the transaction that does it."""
+    keys = _keys(found)
+    if keys is None:
+        click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
+    else:
+        entry = Entry(Actor.OPERATOR, action, reason=reason, ref=ref)
+        Trail(keys, SystemDice()).note(connection, calendars.system_clock(), entry)
 
 
 def _keys(found: Settings) -> Keys | None:
@@ -162,18 +179,22 @@ def set_season(opens: datetime, closes: datetime) -> None:
     """Set the season's first and last day; it holds at once."""
     if closes < opens:
         fail("--closes: is before --opens")
-    store = opened(chosen(settings.read))
+    found = chosen(settings.read)
+    store = opened(found)
     with store.writing() as connection:
         seasons.put(connection, opens.date(), closes.date())
+        _note(found, connection, Action.SEASON_SET, f"{opens:%Y-%m-%d} to {closes:%Y-%m-%d}")
     click.echo(f"The bot is open from {_both(opens.date())} to {_both(closes.date())}.")
 
 
 @season.command("clear")
 def clear_season() -> None:
     """Set no season: the bot is always open."""
-    store = opened(chosen(settings.read))
+    found = chosen(settings.read)
+    store = opened(found)
     with store.writing() as connection:
         seasons.clear(connection)
+        _note(found, connection, Action.SEASON_CLEARED)
     click.echo("No season is set: the bot is always open.")
 
 
@@ -191,10 +212,12 @@ def create_token(name: str, days: int) -> None:
     """Make a token and show it: this once, alone on the last line."""
     if not (name.isprintable() and 0 < len(name.strip()) <= LONGEST_NAME):
         fail(f"--name: must be 1 to {LONGEST_NAME} printable characters")
-    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    found, now = chosen(settings.read), calendars.system_clock()
+    store = opened(found)
     new, expires_at = bearer.make(SystemDice()), now + timedelta(days=days)
     with store.writing() as connection:
         kept_tokens.issue(connection, new.id, name.strip(), new.digest, now, expires_at)
+        _note(found, connection, Action.TOKEN_CREATED, ref=new.id)
     click.echo(f"Token {new.id} for {name.strip()}, good until {_minute(expires_at)}. It is not shown again:", err=True)
     click.echo(new.text)
 
@@ -221,12 +244,15 @@ def revoke_token(token: str | None, name: str | None) -> None:
     which = token or name
     if not which:
         fail("Say which token: its name or its id")
-    store = opened(chosen(settings.read))
+    found = chosen(settings.read)
+    store = opened(found)
     with store.writing() as connection:
         ended = kept_tokens.revoke(connection, which, calendars.system_clock())
+        for token_id in ended:
+            _note(found, connection, Action.TOKEN_REVOKED, ref=token_id)
     if not ended:
         fail(f"No token in force has the name or id {which}", 1)
-    click.echo(f"{ended} revoked.")
+    click.echo(f"{len(ended)} revoked.")
 
 
 audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")

@@ -54,7 +54,7 @@ def carry_out(  # noqa: C901, PLR0912  # one case an effect, and nothing else
         case SetOwnPassword():
             _set_own_password(connection, turn)
         case DropCode():
-            kept.close_at(connection, turn.text.phone, turn.now)
+            turn.dropped = kept.close_at(connection, turn.text.phone, turn.now)
             tickets.close_at(connection, turn.text.phone, turn.now)
         case BurnCode():
             assert turn.attempt is not None

@@ -62,6 +62,7 @@ class Turn:
     choice: Choice | None = None
     holder: Holder | None = None  # whom the right code, or the ticket, is of
     locked: list[int] = field(default_factory=list)  # accounts whose recovery this text has closed
+    dropped: list[int] = field(default_factory=list)  # accounts whose code this text has cancelled
     texts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
