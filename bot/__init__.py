@@ -7,6 +7,10 @@ conversation.py   hears one text: one transaction, all its effects
 turn.py           one text on its way through that transaction
 attempts.py       a code that is handed back, by text or to Fakher
 changes.py        what follows when a password becomes another
+audit.py          who did or tried what: rows with a keyed hash each
+audited.py        which of them a text leaves
+audited_staff.py  the same, of a staff member's text
+chain.py          seals the audit's rows into a chain, and proves it
 letters.py        a text to be sent, as a row of the outbox
 facts.py          what the dialog is told
 effects.py        what is done: effects become rows, and texts to be sent

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.calendars import system_clock
+from bot.chain import Chain
 from bot.conversation import Conversation
 from bot.courier import Courier
 from bot.dice import SystemDice
@@ -104,7 +105,8 @@ def build(
     courier = Courier(store, chosen, keys, clock)
     conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
     announcer = Announcer(store, settings, clock)
-    jobs = Jobs(store, clock, conversation, announcer)
+    chain = Chain(store, keys, clock, dice)
+    jobs = Jobs(store, clock, conversation, announcer, chain)
     fakher = Fakher(store, settings, keys, clock, dice, courier)
     named = {gateway.name: gateway for gateway in chosen}
     return Bot(

@@ -1,4 +1,4 @@
-"""The operator's commands: `flask db`, `flask accounts`, `flask season`, `flask tokens`, `flask diagram`."""
+"""The operator's commands: `flask db`, `accounts`, `season`, `tokens`, `audit` and `diagram`."""
 
 import os
 import sys
@@ -9,10 +9,13 @@ from typing import Any, NoReturn
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import bearer, calendars, settings
 from bot.accounts import BadFile, Import
+from bot.audit import Entry, Trail
+from bot.chain import Chain, Proof
 from bot.dice import SystemDice
 from bot.keys import Keys
 from bot.phones import Phones
@@ -22,8 +25,12 @@ from dialogs.mobile_change import MOBILE_CHANGE
 from dialogs.recovery import RECOVERY
 from dialogs.staff import STAFF
 from dialogs.table import Dialog
+from dialogs.text import fold, national_id
+from store import accounts as kept_accounts
+from store import audit as kept_audit
 from store import migrate, seasons
 from store import tokens as kept_tokens
+from store.audit import Action, Actor
 from store.engine import Store
 
 USAGE = 2
@@ -125,9 +132,29 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
         fail(f"DATABASE_URL: the import stopped ({type(error).__name__}); what went in stays, so run it again", 1)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", 1)
+    with store.writing() as connection:
+        note(found, connection, Action.ACCOUNTS_IMPORTED, f"{tally.taken} taken, {tally.rejected} rejected")
     click.echo(f"{tally.taken} accounts added or updated.")
     if tally.rejected:
         fail(f"{tally.rejected} rows rejected: {aside}", SOME_REJECTED)
+
+
+def note(
+    found: Settings,
+    connection: Connection,
+    action: Action,
+    reason: str | None = None,
+    *,
+    ref: str | None = None,
+    staff_id: int | None = None,
+) -> None:
+    """Write down what the operator does, within the transaction that does it."""
+    keys = _keys(found)
+    if keys is None:
+        click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
+    else:
+        entry = Entry(Actor.OPERATOR, action, reason=reason, ref=ref, staff_id=staff_id)
+        Trail(keys, SystemDice()).note(connection, calendars.system_clock(), entry)
 
 
 def _keys(found: Settings) -> Keys | None:
@@ -162,18 +189,22 @@ def set_season(opens: datetime, closes: datetime) -> None:
     """Set the season's first and last day; it holds at once."""
     if closes < opens:
         fail("--closes: is before --opens")
-    store = opened(chosen(settings.read))
+    found = chosen(settings.read)
+    store = opened(found)
     with store.writing() as connection:
         seasons.put(connection, opens.date(), closes.date())
+        note(found, connection, Action.SEASON_SET, f"{opens:%Y-%m-%d} to {closes:%Y-%m-%d}")
     click.echo(f"The bot is open from {_both(opens.date())} to {_both(closes.date())}.")
 
 
 @season.command("clear")
 def clear_season() -> None:
     """Set no season: the bot is always open."""
-    store = opened(chosen(settings.read))
+    found = chosen(settings.read)
+    store = opened(found)
     with store.writing() as connection:
         seasons.clear(connection)
+        note(found, connection, Action.SEASON_CLEARED)
     click.echo("No season is set: the bot is always open.")
 
 
@@ -191,10 +222,12 @@ def create_token(name: str, days: int) -> None:
     """Make a token and show it: this once, alone on the last line."""
     if not (name.isprintable() and 0 < len(name.strip()) <= LONGEST_NAME):
         fail(f"--name: must be 1 to {LONGEST_NAME} printable characters")
-    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    found, now = chosen(settings.read), calendars.system_clock()
+    store = opened(found)
     new, expires_at = bearer.make(SystemDice()), now + timedelta(days=days)
     with store.writing() as connection:
         kept_tokens.issue(connection, new.id, name.strip(), new.digest, now, expires_at)
+        note(found, connection, Action.TOKEN_CREATED, ref=new.id)
     click.echo(f"Token {new.id} for {name.strip()}, good until {_minute(expires_at)}. It is not shown again:", err=True)
     click.echo(new.text)
 
@@ -221,12 +254,66 @@ def revoke_token(token: str | None, name: str | None) -> None:
     which = token or name
     if not which:
         fail("Say which token: its name or its id")
-    store = opened(chosen(settings.read))
+    found = chosen(settings.read)
+    store = opened(found)
     with store.writing() as connection:
         ended = kept_tokens.revoke(connection, which, calendars.system_clock())
+        for token_id in ended:
+            note(found, connection, Action.TOKEN_REVOKED, ref=token_id)
     if not ended:
         fail(f"No token in force has the name or id {which}", 1)
-    click.echo(f"{ended} revoked.")
+    click.echo(f"{len(ended)} revoked.")
+
+
+audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
+
+
+@audit.command("verify")
+def verify_audit() -> None:
+    """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
+    _tell(_chain().prove())
+
+
+@audit.command("rekey")
+def rekey_audit() -> None:
+    """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
+    chain = _chain()
+    _tell(chain.rekey())
+    click.echo(f"The key {chain.keys.newest} now vouches for what was written under others: they can be taken out.")
+
+
+@audit.command("show")
+@click.option("--account", "person", required=True, metavar="NATIONAL_ID", help="Whose account.")
+@click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.")
+def show_audit(person: str, last: int | None) -> None:
+    """Show what was done or tried about an account, the oldest first, by Tehran's clock."""
+    store = opened(chosen(settings.read))
+    with store.reading() as connection:
+        holder = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
+        rows = kept_audit.about(connection, holder.id, last) if holder else []
+    if holder is None:
+        fail("No account has this national ID", 1)
+    for row in rows:
+        said = (f"{row.actor} {row.who}".strip(), row.action, row.outcome, row.reason, row.ref)
+        click.echo("  ".join([f"{row.at.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M:%S}", *filter(None, said)]))
+    if not rows:
+        click.echo("Nothing was done or tried about this account.")
+
+
+def _chain() -> Chain:
+    found = chosen(settings.read)
+    keys = _keys(found)
+    if keys is None:
+        fail("SECRET_KEYS: is needed, to prove the audit by")
+    return Chain(opened(found), keys, calendars.system_clock, SystemDice())
+
+
+def _tell(proof: Proof) -> None:
+    for fault in proof.faults:
+        click.echo(fault)
+    if proof.faults:
+        fail("The audit is broken.", 1)
+    click.echo(f"unbroken: {proof.rows} rows, newest seal {proof.end.seal.hex() or 'none'} at seq {proof.end.seq}")
 
 
 def _minute(moment: datetime) -> str:
@@ -266,4 +353,4 @@ def with_diagrams(text: str) -> str:
     return text
 
 
-COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, diagram)
+COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, audit, diagram)

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot import codes, passwords, policy, staff
+from bot import audited, codes, passwords, policy, staff
 from bot.attempts import Attempt, attempt
+from bot.audit import Trail
 from bot.calendars import midnight_in_tehran
 from bot.courier import Courier
 from bot.effects import carry_out
@@ -87,6 +88,7 @@ class Conversation:
         """Take what is needed to hear a text, and the courier who sends what answers it."""
         self.store, self.settings, self.phones, self.keys = store, settings, phones, keys
         self.clock, self.dice, self.courier = clock, dice, courier
+        self.trail = Trail(keys, dice)
         self.flooded = False  # a job has seen more codes go out than people can want
         self._own = phones.mobile(settings.twilio_sender)
         understand("")  # the vocabulary is built at the first text: let it not be a pilgrim's
@@ -218,6 +220,7 @@ class Conversation:
         conversations.move(connection, turn.text.phone, turn.view.version, moved)
         for effect in effects:
             carry_out(connection, turn, effect, self.keys, self.dice)
+        self.trail.note(connection, turn.now, *audited.entries(connection, turn, event, effects))
         inbound = turn.text.inbound
         if not inbox.remember(connection, inbound.gateway, inbound.provider_id, event, turn.now):
             raise AlreadyHeard

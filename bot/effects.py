@@ -77,7 +77,7 @@ def carry_out(  # noqa: C901, PLR0912  # one case an effect, and nothing else
 
 
 def _drop_code(connection: Connection, turn: Turn) -> None:
-    kept.close_at(connection, turn.text.phone, turn.now)
+    turn.dropped = kept.close_at(connection, turn.text.phone, turn.now)
     tickets.close_at(connection, turn.text.phone, turn.now)
     if turn.desk is not None:
         confirmations.close_of(connection, turn.desk.member.id, Fate.CANCELLED, turn.now)

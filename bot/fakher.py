@@ -1,5 +1,6 @@
 """What Fakher asks: whether a code is right, to set a password, whether a password is right. HTTP is elsewhere."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -7,6 +8,7 @@ from sqlalchemy import Connection
 
 from bot import attempts, bearer, changes, passwords, policy
 from bot.attempts import NOBODY, Attempt, attempt
+from bot.audit import Entry, Trail
 from bot.bearer import Bearer
 from bot.courier import Courier
 from bot.effects import TICKET
@@ -19,13 +21,19 @@ from dialogs.text import fold, national_id
 from dialogs.vocabulary import FakherEvent, Guess
 from store import accounts, codes, rates, tickets, tokens
 from store.accounts import Holder
+from store.audit import Action, Actor, Outcome
 from store.engine import Store
+from store.outbox import Claimed
 from store.tables import Fate
 from store.tickets import Granted
 
 # A minute. A login page on the day when caravans are chosen makes many calls, a person few.
 CALLS_PER_TOKEN = 3_000
 CALLS_PER_ACCOUNT = 60
+
+
+Done = tuple[Action, Outcome, str | None]
+TICKET_GONE: Done = (Action.PASSWORD_CHANGED, Outcome.REFUSED, "ticket_gone")
 
 
 class NotAuthorised(Exception):
@@ -74,9 +82,10 @@ class Login:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: the id of a token in force."""
+    """Who calls: the id of a token in force, and its name."""
 
     token: str = field(repr=False)
+    name: str = ""
 
 
 class Fakher:
@@ -88,6 +97,7 @@ class Fakher:
         """Take what is needed to check codes and passwords, and the courier who sends notices."""
         self.store, self.settings, self.keys = store, settings, keys
         self.clock, self.dice, self.courier = clock, dice, courier
+        self.trail = Trail(keys, dice)
 
     def authorise(self, token: str) -> Caller:
         """Whose token this is; NotAuthorised for one that is not in force."""
@@ -99,7 +109,7 @@ class Fakher:
         is_right = held.is_of(issued.digest if issued else None)
         if not is_right or issued is None or issued.revoked_at is not None or issued.expires_at <= self.clock():
             raise NotAuthorised
-        return Caller(issued.id)
+        return Caller(issued.id, issued.name)
 
     def verify_code(self, caller: Caller, person: str, digits: str) -> Verdict:
         """Try a code. A right one is used up, and gives a ticket. TooManyCalls beyond the limits.
@@ -114,7 +124,9 @@ class Fakher:
             self._count(connection, caller, holder, person, now)
             tried = codes.spend_of(connection, holder.id if holder else NOBODY, now)
             made = attempt(connection, self.keys, tried, fold(digits), now)
-            return self._verdict(connection, made, holder, ticket, now)
+            verdict = self._verdict(connection, made, holder, ticket, now)
+            self._note(connection, caller, now, holder, *_tried(verdict, made))
+            return verdict
 
     def set_password(self, caller: Caller, ticket: str, password: str) -> None:
         """Set the password that a ticket's holder has chosen. TicketGone, WeakPassword or TooManyCalls."""
@@ -123,21 +135,35 @@ class Fakher:
             granted = self._granted(connection, held, now)
             holder = accounts.holder(connection, granted.account_id) if granted else None
             self._count(connection, caller, holder, held.id if held else "", now)
+            if granted is None:
+                self._note(connection, caller, now, None, TICKET_GONE)
         if granted is None or holder is None:
             raise TicketGone
         weak = policy.weaknesses(password, holder)
         if weak:
+            with self.store.writing() as connection:
+                self._note(connection, caller, now, holder, _refused(weak[0]))
             raise WeakPassword(weak)
         new = passwords.hashed(self.keys, password)
         with self.store.writing() as connection:
-            if self._granted(connection, held, now) != granted or not tickets.spend(connection, granted.id, now):
-                raise TicketGone
-            holder = accounts.holder(connection, granted.account_id)
-            changes.set_password(connection, holder.id, new, now, temporary=False)
-            notices = changes.notices(connection, self.settings, holder, "password_changed", now)
-            claimed = self.courier.write(connection, notices, now)
-            self._announce(connection, FakherEvent.PASSWORD_CHANGED, holder.id, now)
+            is_live = self._granted(connection, held, now) == granted and tickets.spend(connection, granted.id, now)
+            claimed = self._change(connection, caller, granted, new, now) if is_live else None
+            if claimed is None:
+                self._note(connection, caller, now, holder, TICKET_GONE)
+        if claimed is None:
+            raise TicketGone
         self.courier.take(claimed)
+
+    def _change(
+        self, connection: Connection, caller: Caller, granted: Granted, new: Hashed, now: datetime
+    ) -> list[Claimed]:
+        holder = accounts.holder(connection, granted.account_id)
+        changes.set_password(connection, holder.id, new, now, temporary=False)
+        notices = changes.notices(connection, self.settings, holder, "password_changed", now)
+        claimed = self.courier.write(connection, notices, now)
+        self._announce(connection, FakherEvent.PASSWORD_CHANGED, holder.id, now)
+        self._note(connection, caller, now, holder, (Action.PASSWORD_CHANGED, Outcome.OK, None))
+        return claimed
 
     def verify_password(
         self, caller: Caller, password: str, *, person: str | None = None, username: str | None = None
@@ -151,13 +177,16 @@ class Fakher:
             holder = accounts.find(connection, national_id=person, username=username)
             self._count(connection, caller, holder, person or username or "", now)
         kept = _kept(holder)
-        if not passwords.verify(self.keys, kept, password) or holder is None or kept is None:
-            return Login(False)
-        if holder.password_expires_at is not None and holder.password_expires_at <= now:
+        is_right = passwords.verify(self.keys, kept, password)
+        ends_at = holder.password_expires_at if holder else None
+        why = "wrong_password" if not is_right else "expired" if ends_at is not None and ends_at <= now else None
+        with self.store.writing() as connection:
+            self._note(connection, caller, now, holder, (Action.LOGIN, Outcome.FAILED if why else Outcome.OK, why))
+        if why or holder is None or kept is None:
             return Login(False)
         if passwords.is_outdated(self.keys, kept):
             self._rehash(holder, kept, password)
-        return Login(True, must_change=holder.password_expires_at is not None)
+        return Login(True, must_change=ends_at is not None)
 
     def _verdict(
         self, connection: Connection, made: Attempt, holder: Holder | None, ticket: Bearer, now: datetime
@@ -184,6 +213,11 @@ class Fakher:
         granted = tickets.find(connection, held.id, now) if held else None
         return granted if granted and held and held.is_of(granted.digest) else None
 
+    def _note(self, connection: Connection, caller: Caller, now: datetime, holder: Holder | None, *done: Done) -> None:
+        about = holder.id if holder else None
+        rows = (Entry(Actor.FAKHER, *each, who=caller.name, account_id=about) for each in done)
+        self.trail.note(connection, now, *rows)
+
     def _announce(self, connection: Connection, event: FakherEvent, account_id: int, now: datetime) -> None:
         changes.announce(connection, self.settings, self.dice, event, account_id, now)
 
@@ -202,6 +236,20 @@ class Fakher:
         for counted, limit in ((by_token, CALLS_PER_TOKEN), (by_account, CALLS_PER_ACCOUNT)):
             if counted.calls > limit:
                 raise TooManyCalls(counted.began_at + rates.MINUTE - now)
+
+
+def _tried(verdict: Verdict, made: Attempt) -> Iterator[Done]:
+    yield Action.CODE_TRIED, Outcome.OK if verdict.ticket else Outcome.FAILED, verdict.reason or None
+    if verdict.ticket:
+        yield Action.TICKET_GRANTED, Outcome.OK, None
+    if made.guess in (Guess.LAST, Guess.LOCKING):
+        yield Action.CODE_BURNED, Outcome.OK, None
+    if made.guess is Guess.LOCKING:
+        yield Action.RECOVERY_LOCKED, Outcome.OK, None
+
+
+def _refused(reason: str) -> Done:
+    return Action.PASSWORD_CHANGED, Outcome.REFUSED, reason
 
 
 def _ticket(ticket: Bearer, made: Attempt, now: datetime, expires_at: datetime) -> dict[str, object]:

@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
 from bot import mobiles, watch
+from bot.chain import Chain
 from bot.conversation import Conversation
 from bot.fakher_events import Announcer
 from bot.log import logger
@@ -46,10 +47,12 @@ class Job:
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(self, store: Store, clock: Clock, conversation: Conversation, announcer: Announcer) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, conversation: Conversation, announcer: Announcer, chain: Chain
+    ) -> None:
         """Take what the jobs work on."""
         self.store, self.clock = store, clock
-        self.conversation, self.announcer = conversation, announcer
+        self.conversation, self.announcer, self.chain = conversation, announcer, chain
         self._scheduler: BackgroundScheduler | None = None
         self._ended: dict[str, datetime] = {}
 
@@ -62,6 +65,7 @@ class Jobs:
             Job("staff", 5, self.tell_staff),
             Job("mobiles", 10, self.end_mobile_changes),
             Job("events", 1, self.announcer.post_due),
+            Job("audit", 5, self.chain.seal_due),
             Job("flood", 10, self.watch_for_flood),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
@@ -126,7 +130,7 @@ class Jobs:
             if not changes.overdue(connection, now):
                 return 0
         with self.store.writing() as connection:
-            return self._queue(connection, mobiles.sweep(connection, settings, now), now)
+            return self._queue(connection, mobiles.sweep(connection, settings, self.conversation.trail, now), now)
 
     def _queue(self, connection: Connection, letters: list[dict[str, Any]], now: datetime) -> int:
         for letter in letters:

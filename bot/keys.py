@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -27,6 +28,7 @@ class Keys:
     _peppers: dict[str, bytes] = field(repr=False)
     _seals: MultiFernet = field(repr=False)
     _aliases: bytes = field(repr=False)
+    audits: Mapping[str, bytes] = field(repr=False)  # prove the rows of the audit
     webhook: bytes = field(repr=False)  # signs what the simulated carrier calls
 
     @classmethod
@@ -38,6 +40,7 @@ class Keys:
             _codes={name: _derive(key, "code") for name, key in keys.items()},
             _peppers={name: _derive(key, "password") for name, key in keys.items()},
             _seals=MultiFernet(seals),
+            audits={name: _derive(key, "audit") for name, key in keys.items()},
             _aliases=_derive(next(iter(keys.values())), "alias"),
             webhook=_derive(next(iter(keys.values())), "webhook"),
         )

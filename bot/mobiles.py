@@ -6,6 +6,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import Connection
 
+from bot.audit import Entry, Trail
 from bot.letters import letter
 from bot.settings import Settings
 from dialogs.machine import lasts, step
@@ -20,6 +21,7 @@ from dialogs.orders import (
     TellStaff,
 )
 from store import accounts, codes, conversations, mobiles, staff, tickets
+from store.audit import Action, Actor
 from store.conversations import Overtaken
 from store.mobiles import Change
 from store.tables import Fate, Kind
@@ -57,13 +59,16 @@ def advance(
     return [row for each in effects for row in _carry_out(connection, settings, change, each, now)]  # type: ignore[arg-type]
 
 
-def sweep(connection: Connection, settings: Settings, now: datetime) -> list[dict[str, Any]]:
+def sweep(connection: Connection, settings: Settings, trail: Trail, now: datetime) -> list[dict[str, Any]]:
     """Let the time pass for every change that is overdue; the texts that follow."""
     found = []
     for change in mobiles.overdue(connection, now):
         moved = accounts.holder(connection, change.account_id).mobile != change.old_mobile
         event = ChangeEvent.OVERTAKEN if moved else ChangeEvent.TIMED_OUT
         found += advance(connection, settings, change, event, now)
+        if event is ChangeEvent.TIMED_OUT and change.state == ChangeState.HELD:
+            made = Entry(Actor.BOT, Action.MOBILE_CHANGED, account_id=change.account_id, ref=change.ref)
+            trail.note(connection, now, made)
     return found
 
 

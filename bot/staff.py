@@ -47,6 +47,7 @@ class Desk:
     silent: bool = False
     new_mobile: str | None = field(default=None, repr=False)
     confirmation: Confirmation | None = None
+    new_ref: str | None = None  # of the order that this text gives
 
     @property
     def state(self) -> StaffState:

@@ -4,11 +4,12 @@ import click
 from flask.cli import AppGroup
 
 from bot import calendars, settings
-from bot.cli import chosen, fail, opened
+from bot.cli import chosen, fail, note, opened
 from bot.phones import Phones
 from bot.settings import Settings
 from dialogs.orders import Role
 from store import staff as members
+from store.audit import Action
 from store.engine import Store
 
 LONGEST_NAME, LONGEST_PLACE = 120, 60
@@ -30,7 +31,8 @@ def add(mobile: str, role: str, name: str, province: str | None, broker: str | N
     row |= {"province": None, "broker": None, **_place(role, province, broker)}
     store = opened(found)
     with store.writing() as connection:
-        members.put(connection, row, calendars.system_clock())
+        member = members.put(connection, row, calendars.system_clock())
+        note(found, connection, Action.STAFF_ADDED, role, staff_id=member)
     click.echo(f"{row['name']} may order by text, as {role}.")
 
 
@@ -48,8 +50,10 @@ def remove(mobile: str) -> None:
     found = chosen(settings.read)
     number, store = _number(found, mobile), opened(found)
     with store.writing() as connection:
-        if not members.remove(connection, number, calendars.system_clock()):
+        member = members.remove(connection, number, calendars.system_clock())
+        if member is None:
             fail("--mobile: no staff member has this number", 1)
+        note(found, connection, Action.STAFF_REMOVED, staff_id=member)
     click.echo("Removed.")
 
 

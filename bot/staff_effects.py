@@ -122,6 +122,7 @@ def _send_confirmation(connection: Connection, turn: Turn, phrase: str, keys: Ke
     desk, fresh, settings = turn.desk, turn.text.fresh, turn.settings
     assert desk is not None and fresh is not None
     confirmations.close_of(connection, desk.member.id, Fate.VOIDED, turn.now)
+    desk.new_ref = _ref(dice)
     expires_at = turn.now + timedelta(seconds=settings.code_ttl_seconds)
     confirmations.issue(
         connection,
@@ -131,7 +132,7 @@ def _send_confirmation(connection: Connection, turn: Turn, phrase: str, keys: Ke
             "command": COMMANDS[phrase],
             "account_id": _account(turn).id,
             "new_mobile": desk.new_mobile,
-            "ref": _ref(dice),
+            "ref": desk.new_ref,
             "key_id": keys.newest,
             "digest": staff.digest(keys, keys.newest, fresh.id, desk.member.id, fresh.digits),
             "tries_left": settings.code_tries,
@@ -166,10 +167,9 @@ def _close(connection: Connection, turn: Turn, fate: Fate, code_id: str | None =
 def _move_change(connection: Connection, turn: Turn, event: ChangeEvent) -> list[dict[str, Any]]:
     desk = turn.desk
     if event is ChangeEvent.OBJECTED:
-        stopped = changes.from_mobile(connection, turn.text.phone, ChangeState.HELD, turn.now)
-        return [
-            row for change in stopped for row in mobiles.advance(connection, turn.settings, change, event, turn.now)
-        ]
+        turn.stopped = changes.from_mobile(connection, turn.text.phone, ChangeState.HELD, turn.now)
+        moved = (mobiles.advance(connection, turn.settings, each, event, turn.now) for each in turn.stopped)
+        return [row for rows in moved for row in rows]
     assert desk is not None and desk.pending is not None
     if event is ChangeEvent.PROPOSED:
         row = {

@@ -18,6 +18,7 @@ from dialogs.phrases import languages
 from dialogs.vocabulary import Heard, Offer, Season, State
 from store.accounts import Holder
 from store.conversations import View
+from store.mobiles import Change
 from store.tables import Kind
 from store.tally import Tally
 from store.tickets import Granted
@@ -67,8 +68,10 @@ class Turn:
     choice: Choice | None = None
     holder: Holder | None = None  # whom the right code, or the ticket, is of
     locked: list[int] = field(default_factory=list)  # accounts whose recovery this text has closed
+    dropped: list[int] = field(default_factory=list)  # accounts whose code this text has cancelled
     texts: list[dict[str, Any]] = field(default_factory=list)
     desk: Desk | None = None  # where a staff member's number texts
+    stopped: list[Change] = field(default_factory=list)  # changes of mobile that this text has stopped
     alarms: list[str] = field(default_factory=list)
 
     @property

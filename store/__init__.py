@@ -2,6 +2,7 @@
 
 engine.py         one engine, two databases: SQLite and PostgreSQL
 tables.py         the tables, as SQLModel classes
+times.py          aware UTC times, as both databases keep them
 accounts.py       the holders of accounts
 codes.py          one-time passwords: issue, try, close
 staff.py          who may order by text
@@ -15,6 +16,7 @@ conversations.py  where each phone's dialog stands, and what the dialog must kno
 inbox.py          the texts already heard, by their provider's id
 announcements.py  what Fakher is told, until it has taken it
 outbox.py         the texts to be sent, from queued to delivered
+audit.py          what was done, by whom: rows that nobody changes
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
 heartbeats.py     when each job last ran

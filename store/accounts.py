@@ -39,6 +39,9 @@ BY_ID = Prepared(_HOLDER.where(ACCOUNT.c.id == bindparam("key")))
 BY_NATIONAL_ID = Prepared(_HOLDER.where(ACCOUNT.c.national_id == bindparam("key")))
 BY_USERNAME = Prepared(_HOLDER.where(ACCOUNT.c.username == bindparam("key")))
 
+ID_OF = Prepared(select(ACCOUNT.c.id).where(ACCOUNT.c.national_id == bindparam("key")))
+IDS_AT = Prepared(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("key")).order_by(ACCOUNT.c.id))
+
 END_FAILURES = Prepared(
     update(ACCOUNT).where(ACCOUNT.c.id == bindparam("key"), ACCOUNT.c.failures > 0).values(failures=literal_column("0"))
 )
@@ -58,6 +61,17 @@ def find(connection: Connection, *, national_id: str | None = None, username: st
         else BY_USERNAME.rows(connection, {"key": username})
     )
     return Holder(*rows[0]) if rows else None
+
+
+def id_of(connection: Connection, national_id: str) -> int | None:
+    """The id of the account of a national ID, whatever its standing."""
+    rows = ID_OF.rows(connection, {"key": national_id})
+    return rows[0][0] if rows else None
+
+
+def ids_at(connection: Connection, mobile: str) -> list[int]:
+    """The ids of the accounts that are registered on a mobile."""
+    return [account_id for (account_id,) in IDS_AT.rows(connection, {"key": mobile})]
 
 
 def rehash(connection: Connection, account_id: int, old: str, password_hash: str, key_id: str) -> bool:

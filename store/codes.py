@@ -125,12 +125,15 @@ def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bo
     return done
 
 
-def close_at(connection: Connection, phone: str, now: datetime) -> None:
-    """Close every open code that was sent to a phone, because its owner cancelled."""
-    mine = select(CODE.c.id).join(ACCOUNT, ACCOUNT.c.id == CODE.c.account_id).where(ACCOUNT.c.mobile == phone)
+def close_at(connection: Connection, phone: str, now: datetime) -> list[int]:
+    """Close every open code that was sent to a phone, because its owner cancelled; whose accounts' codes they were."""
+    mine = (
+        select(CODE.c.id, CODE.c.account_id)
+        .join(ACCOUNT, ACCOUNT.c.id == CODE.c.account_id)
+        .where(ACCOUNT.c.mobile == phone)
+    )
     found = connection.execute(mine.where(CODE.c.phone == phone, CODE.c.closed_at.is_(None)))
-    for code_id in found.scalars().all():
-        close(connection, code_id, Fate.CANCELLED, now)
+    return [row.account_id for row in found.all() if close(connection, row.id, Fate.CANCELLED, now)]
 
 
 def close_of(connection: Connection, account_id: int, fate: Fate, now: datetime) -> None:

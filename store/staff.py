@@ -40,17 +40,20 @@ def every(connection: Connection) -> list[Member]:
     return [Member(*row) for row in connection.execute(there)]
 
 
-def put(connection: Connection, row: dict[str, Any], now: datetime) -> None:
-    """Add a staff member, or change the one with this mobile, removed or not.
+def put(connection: Connection, row: dict[str, Any], now: datetime) -> int:
+    """Add a staff member, or change the one with this mobile, removed or not; their id.
 
     Keys: mobile, name, role, province, broker.
     """
     statement = upsert(connection, STAFF).values(**row, added_at=now)
     changes = {name: value for name, value in row.items() if name != "mobile"} | {"removed_at": None}
-    connection.execute(statement.on_conflict_do_update(index_elements=["mobile"], set_=changes))
+    put_in = statement.on_conflict_do_update(index_elements=["mobile"], set_=changes).returning(STAFF.c.id)
+    number: int = connection.execute(put_in).scalar_one()
+    return number
 
 
-def remove(connection: Connection, mobile: str, now: datetime) -> bool:
-    """End what a number may order; False where it might not."""
+def remove(connection: Connection, mobile: str, now: datetime) -> int | None:
+    """End what a number may order; whose it was, or None where it might not."""
     there = update(STAFF).where(STAFF.c.mobile == mobile, STAFF.c.removed_at.is_(None))
-    return connection.execute(there.values(removed_at=now)).rowcount == 1
+    number: int | None = connection.execute(there.values(removed_at=now).returning(STAFF.c.id)).scalar_one_or_none()
+    return number

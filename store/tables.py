@@ -1,13 +1,14 @@
 """The tables. Times are aware UTC; SQLModel's tables don't validate, so what is written is checked at the edges."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import IntEnum, StrEnum, auto
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Dialect, Index, LargeBinary, Table, text
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.types import JSON, TypeDecorator
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Table, text
+from sqlalchemy.types import JSON
 from sqlmodel import Field, SQLModel
+
+from store.times import Utc
 
 METADATA = SQLModel.metadata
 METADATA.naming_convention = {
@@ -17,39 +18,6 @@ METADATA.naming_convention = {
     "fk": "%(table_name)s_%(column_0_name)s_fkey",
     "pk": "%(table_name)s_pkey",
 }
-
-
-class Utc(TypeDecorator[datetime]):
-    """An aware time in UTC. SQLite, which has no times, keeps it as text that sorts as the times do."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a naive time; hand over UTC."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a time without a zone")
-        return value and value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give it in UTC, whatever zone the database's session is in."""
-        return value and value.astimezone(UTC)
-
-    def bind_processor(self, dialect: Dialect) -> Any:
-        """For SQLite, write text without SQLAlchemy's detour, which costs as much as a statement."""
-        return self._written if dialect.name == "sqlite" else super().bind_processor(dialect)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """For SQLite, read that text."""
-        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
-
-    def _written(self, value: datetime | None) -> str | None:
-        whole = value if value is None or value.tzinfo is UTC else self.process_bind_param(value, sqlite.dialect())
-        return whole.isoformat(" ", "microseconds") if whole else None
-
-
-def _read(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value).astimezone(UTC) if value else None
 
 
 class Rank(IntEnum):
@@ -89,6 +57,11 @@ class Fate(StrEnum):
 def moment(**options: Any) -> Any:
     """A field that holds an aware UTC time."""
     return Field(sa_type=Utc, **options)
+
+
+def only(condition: str) -> dict[str, Any]:
+    """An index over some of the rows."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 # Every index is a page more to write for every text, so there are few; and SQLite keeps a table with a key of
@@ -150,8 +123,7 @@ class Code(SQLModel, table=True):
             "code_one_live",
             "account_id",
             unique=True,
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
+            **only("closed_at IS NULL"),
         ),
         Index("code_account_created", "account_id", "created_at"),
         CLUSTERED,
@@ -268,7 +240,9 @@ class Ticket(SQLModel, table=True):
     __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("ticket_account", "account_id"),
         Index(
-            "ticket_phone", "phone", sqlite_where=text("phone IS NOT NULL"), postgresql_where=text("phone IS NOT NULL")
+            "ticket_phone",
+            "phone",
+            **only("phone IS NOT NULL"),
         ),
         CLUSTERED,
     )
@@ -316,8 +290,7 @@ class Announcement(SQLModel, table=True):
         Index(
             "announcement_due",
             "due_at",
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
+            **only("ended_at IS NULL"),
         ),
         CLUSTERED,
     )
@@ -354,14 +327,12 @@ class Outbox(SQLModel, table=True):
             "outbox_due",
             "kind",
             "due_at",
-            sqlite_where=text("rank = 0"),
-            postgresql_where=text("rank = 0"),
+            **only("rank = 0"),
         ),
         Index(
             "outbox_provider",
             "provider_id",
-            sqlite_where=text("provider_id IS NOT NULL"),
-            postgresql_where=text("provider_id IS NOT NULL"),
+            **only("provider_id IS NOT NULL"),
         ),
         CheckConstraint("rank = 0 OR secret IS NULL", name="outbox_secret_erased"),
     )
@@ -421,6 +392,53 @@ class Heartbeat(SQLModel, table=True):
     beat_at: datetime = moment()
 
 
+class Audit(SQLModel, table=True):
+    """What was done or tried, by whom, about whose account. `digest` proves the row, `seal` its place in the chain."""
+
+    __tablename__: ClassVar[str] = "audit"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("audit_account", "account_id", **only("account_id IS NOT NULL")),
+        Index("audit_seq", "seq", unique=True, **only("seq IS NOT NULL")),
+        Index("audit_unsealed", "id", **only("seq IS NULL")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = moment()
+    actor: str = Field(max_length=10)
+    who: str = Field(max_length=60)  # masked: the last digits of a mobile, a token's name
+    action: str = Field(max_length=40)
+    outcome: str = Field(max_length=10)
+    reason: str | None = Field(default=None, max_length=40)
+    account_id: int | None = Field(default=None)
+    staff_id: int | None = Field(default=None)
+    ref: str | None = Field(default=None, max_length=32)
+    nonce: str = Field(max_length=22)  # so that no row can be a copy of another
+    key_id: str = Field(max_length=32)
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    seq: int | None = Field(default=None)  # its place in the chain, from 1; none before it is sealed
+    seal: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
+
+
+class AuditHead(SQLModel, table=True):
+    """The end of the audit's chain, so that rows missing there show; always one row."""
+
+    __tablename__: ClassVar[str] = "audit_head"
+
+    id: int = Field(default=1, primary_key=True)
+    seq: int
+    key_id: str = Field(max_length=32)
+    seal: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+
+
+class AuditKey(SQLModel, table=True):
+    """What a key that is to leave SECRET_KEYS proves in the audit, encrypted under a newer one."""
+
+    __tablename__: ClassVar[str] = "audit_key"
+
+    key_id: str = Field(max_length=32, primary_key=True)
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 def table(model: type[SQLModel]) -> Table:
     """The table behind a model, for statements that are built once."""
     found: Table = model.__table__  # type: ignore[attr-defined]
@@ -432,6 +450,9 @@ __all__ = [
     "METADATA",
     "Account",
     "Announcement",
+    "Audit",
+    "AuditHead",
+    "AuditKey",
     "Code",
     "Confirmation",
     "Conversation",

@@ -47,14 +47,14 @@ def every(connection: Connection) -> list[Issued]:
     return [Issued(*row) for row in connection.execute(_ISSUED.order_by(TOKEN.c.created_at, TOKEN.c.id))]
 
 
-def revoke(connection: Connection, name_or_id: str, now: datetime) -> int:
-    """End every live token of a name, or the one with an id; how many there were."""
+def revoke(connection: Connection, name_or_id: str, now: datetime) -> list[str]:
+    """End every live token of a name, or the one with an id; their ids."""
     live = update(TOKEN).where(
         or_(TOKEN.c.id == name_or_id, TOKEN.c.name == name_or_id),
         TOKEN.c.revoked_at.is_(None),
         TOKEN.c.expires_at > now,
     )
-    return connection.execute(live.values(revoked_at=now)).rowcount
+    return list(connection.execute(live.values(revoked_at=now).returning(TOKEN.c.id)).scalars())
 
 
 def note_use(connection: Connection, token_id: str, now: datetime) -> None:

@@ -271,7 +271,7 @@ def test_a_forger_with_a_staff_number_moves_nothing(bot: Bot, player: Player, ca
 def test_one_who_was_removed_orders_nothing(bot: Bot, player: Player, clock: StoppedClock) -> None:
     with bot.store.writing() as connection:
         assert members.remove(connection, TEHRAN["mobile"], clock())
-        assert not members.remove(connection, TEHRAN["mobile"], clock())
+        assert members.remove(connection, TEHRAN["mobile"], clock()) is None
     player.play("tehran> STATUS 0012345679\n< help")
     employ(bot.store, TEHRAN)
     player.play("tehran> STATUS 0012345679\n< staff_status")

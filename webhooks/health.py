@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.build import Bot
 from bot.jobs import STALE
-from store import announcements, heartbeats, outbox
+from store import announcements, audit, heartbeats, outbox
 
 # A text that has waited this long is a control point missed.
 TOO_LONG = timedelta(seconds=60)
@@ -69,7 +69,7 @@ class Figures(Collector):
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Texts of the last hour, the oldest unsent one, the jobs' last runs; `ramz_up` says if the store answers."""
+        """Texts of the last hour, the oldest that waits, the jobs' last runs; `ramz_up` says if the store answers."""
         up = GaugeMetricFamily("ramz_up", "1 where the database answers")
         try:
             yield from self._figures()
@@ -83,7 +83,7 @@ class Figures(Collector):
         with self.bot.store.reading() as connection:
             ranks = outbox.count_by_rank(connection, now - WINDOW)
             oldest, beats = outbox.oldest_queued(connection), heartbeats.last(connection)
-            untold = announcements.oldest_waiting(connection)
+            untold, unsealed = announcements.oldest_waiting(connection), audit.oldest_waiting(connection)
         texts = GaugeMetricFamily("ramz_texts", "Texts of the last hour, by how far they have come", labels=["rank"])
         for rank, number in ranks.items():
             texts.add_metric([rank.name.lower()], number)
@@ -91,7 +91,11 @@ class Figures(Collector):
         age.add_metric([], (now - oldest).total_seconds() if oldest else 0)
         events = GaugeMetricFamily("ramz_oldest_untold_event_seconds", "Age of the event that Fakher has not taken yet")
         events.add_metric([], (now - untold).total_seconds() if untold else 0)
+        loose = GaugeMetricFamily(
+            "ramz_oldest_unsealed_row_seconds", "Age of the audit's oldest row that is not sealed"
+        )
+        loose.add_metric([], (now - unsealed).total_seconds() if unsealed else 0)
         jobs = GaugeMetricFamily("ramz_job_age_seconds", "Time since a job last ran to its end", labels=["job"])
         for job, at in beats.items():
             jobs.add_metric([job], (now - at).total_seconds())
-        return [texts, age, events, jobs]
+        return [texts, age, events, loose, jobs]

@@ -1,0 +1,173 @@
+"""The audit: rows that nobody changes or drops, each sealed into a chain a little after it was written.
+
+Who writes a row touches nothing but that row, so that writers never wait for one another here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, type_coerce, update
+from sqlalchemy.types import NullType
+
+from store.dialect import Prepared, named, upsert
+from store.tables import Audit, AuditHead, AuditKey, table
+
+AUDIT, HEAD, KEY = table(Audit), table(AuditHead), table(AuditKey)
+
+
+class Actor(StrEnum):
+    """Whose doing it was."""
+
+    PILGRIM = auto()  # or whoever texts as one
+    STAFF = auto()
+    FAKHER = auto()
+    OPERATOR = auto()
+    BOT = auto()
+
+
+class Action(StrEnum):
+    """What was done, or tried."""
+
+    CODE_REQUESTED = auto()
+    CODE_SENT = auto()
+    CODE_TRIED = auto()
+    CODE_CANCELLED = auto()
+    CODE_BURNED = auto()
+    TICKET_GRANTED = auto()
+    PASSWORD_OFFERED = auto()  # one of their own that was not taken
+    PASSWORD_SET = auto()  # a generated one
+    PASSWORD_CHANGED = auto()  # one of their own
+    LOGIN = auto()
+    RECOVERY_LOCKED = auto()
+    OPTED_OUT = auto()
+    OPTED_IN = auto()
+
+    STAFF_RESET = auto()
+    STAFF_UNLOCK = auto()
+    STAFF_STATUS = auto()
+    STAFF_STATS = auto()
+    MOBILE_CHANGE_PROPOSED = auto()
+    MOBILE_CHANGE_APPROVED = auto()
+    MOBILE_CHANGE_STOPPED = auto()
+    MOBILE_CHANGED = auto()
+
+    STAFF_ADDED = auto()
+    STAFF_REMOVED = auto()
+    TOKEN_CREATED = auto()
+    TOKEN_REVOKED = auto()
+    ACCOUNTS_IMPORTED = auto()
+    SEASON_SET = auto()
+    SEASON_CLEARED = auto()
+    AUDIT_REKEYED = auto()
+
+
+class Outcome(StrEnum):
+    """What came of it."""
+
+    OK = auto()
+    REFUSED = auto()  # a rule forbade it
+    FAILED = auto()  # a code or password was wrong
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of the chain: the last sealed row's place, key and seal; 0 and empty before the first."""
+
+    seq: int
+    key_id: str
+    seal: bytes
+
+
+WRITE = Prepared(insert(AUDIT).values(named(AUDIT, "id", "seq", "seal")))
+
+
+def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows, in this order."""
+    for row in rows:
+        WRITE(connection, row)
+
+
+# As the database has them, so that a value of a kind that no column should hold is still read.
+_RAW: list[Any] = [type_coerce(column, NullType()).label(column.name) for column in AUDIT.columns]
+_HEAD: list[Any] = [type_coerce(HEAD.c[name], NullType()).label(f"head_{name}") for name in Head.__dataclass_fields__]
+_WAITS = AUDIT.c.seq.is_(None) & AUDIT.c.seal.is_(None)
+SEAL = update(AUDIT).where(AUDIT.c.id == bindparam("row"), _WAITS)
+SEAL = SEAL.values(seq=bindparam("place"), seal=bindparam("sealed"))
+# Rows that are read at a time where all are.
+AT_A_TIME = 1_000
+
+
+def head(connection: Connection, *, hold: bool = False) -> Head | None:
+    """The end of the chain; None where it is missing. Held, nobody else seals until the transaction ends."""
+    found = select(*_HEAD)
+    row = connection.execute(found.with_for_update() if hold else found).first()
+    return Head(*row) if row else None
+
+
+def seal_at(connection: Connection, seq: int) -> Row[Any] | None:
+    """The key and the seal of the row at a place in the chain."""
+    found = select(*(column for column in _RAW if column.name in {"key_id", "seal"}))
+    return connection.execute(found.where(AUDIT.c.seq == seq)).first()
+
+
+def waiting(connection: Connection, key_ids: Iterable[str], most: int) -> Sequence[Row[Any]]:
+    """Rows under these keys that are not sealed yet, in the order in which they were written."""
+    found = select(*_RAW).where(_WAITS, AUDIT.c.key_id.in_(list(key_ids)))
+    return connection.execute(found.order_by(AUDIT.c.id).limit(most)).all()
+
+
+def put_seals(connection: Connection, seals: list[dict[str, Any]], end: Head) -> None:
+    """Seal rows, and move the head, which is held, to their end. Keys: row, place, sealed."""
+    connection.execute(SEAL, seals)
+    connection.execute(update(HEAD).values(vars(end)))
+
+
+def chain(connection: Connection) -> Iterator[tuple[Row[Any], Head | None]]:
+    """Every sealed row from the first to the last, with the head as it was at that same moment. Few are in memory."""
+    now: list[Any] = [select(column).scalar_subquery().label(column.name) for column in _HEAD]
+    sealed = select(*_RAW, *now).where(AUDIT.c.seq.is_not(None)).order_by(AUDIT.c.seq)
+    with connection.execution_options(yield_per=AT_A_TIME).execute(sealed) as found:
+        for row in found:
+            yield row, Head(row.head_seq, row.head_key_id, row.head_seal) if row.head_seq is not None else None
+
+
+def loose(connection: Connection) -> Iterator[Row[Any]]:
+    """Every row that has no place in the chain."""
+    unsealed = select(*_RAW).where(AUDIT.c.seq.is_(None)).order_by(AUDIT.c.id)
+    with connection.execution_options(yield_per=AT_A_TIME).execute(unsealed) as found:
+        yield from found
+
+
+def copies(connection: Connection) -> list[tuple[int, int]]:
+    """Rows that there are several of: the ids of the first and the last."""
+    found = select(func.min(AUDIT.c.id).label("first"), func.max(AUDIT.c.id).label("last"))
+    several = connection.execute(found.group_by(AUDIT.c.nonce).having(func.count() > 1).order_by("last"))
+    return [(row.first, row.last) for row in several]
+
+
+def oldest_waiting(connection: Connection) -> datetime | None:
+    """When the oldest row that is not sealed yet was written."""
+    oldest: datetime | None = connection.execute(
+        select(AUDIT.c.at).where(AUDIT.c.seq.is_(None)).order_by(AUDIT.c.id).limit(1)
+    ).scalar()
+    return oldest
+
+
+def about(connection: Connection, account_id: int, last: int | None) -> list[Row[Any]]:
+    """An account's rows, the oldest first; only so many of the last ones, where that is said."""
+    newest = select(AUDIT).where(AUDIT.c.account_id == account_id).order_by(AUDIT.c.at.desc(), AUDIT.c.id.desc())
+    return list(reversed(connection.execute(newest.limit(last)).all()))
+
+
+def kept_keys(connection: Connection) -> dict[str, bytes]:
+    """What is kept of older keys, by their ids."""
+    return {row.key_id: row.sealed for row in connection.execute(select(KEY))}
+
+
+def keep_key(connection: Connection, key_id: str, sealed: bytes) -> None:
+    """Keep, encrypted, what an older key proves."""
+    statement = upsert(connection, KEY).values(key_id=key_id, sealed=sealed)
+    connection.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_={"sealed": sealed}))
