@@ -5,7 +5,6 @@ Every row carries a keyed hash of what it says, so it is proven from the moment 
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,7 +37,6 @@ class Entry:
 
 # What a row's digest is over, in this order.
 SAID = ("at", *Entry.__dataclass_fields__, "nonce", "key_id")
-_WRITER = json.JSONEncoder(separators=(",", ":"), default=repr)
 
 
 class Trail:
@@ -50,23 +48,26 @@ class Trail:
 
     def note(self, connection: Connection, now: datetime, *entries: Entry) -> None:
         """Write rows, within the caller's transaction: they are there just when what they tell of is."""
-        audit.write(connection, [self._row(now, entry) for entry in entries])
+        key_id, at = self.keys.newest, as_text(now.astimezone(UTC))
+        rows = [self._row(entry, at, key_id) for entry in entries]
+        for row in rows:
+            row.update(digest=digest(self.keys.audits[key_id], row), at=now)
+        audit.write(connection, rows)
 
-    def _row(self, now: datetime, entry: Entry) -> dict[str, Any]:
-        row = {
-            **vars(entry),
-            "at": as_text(now.astimezone(UTC)),
-            "nonce": self.dice.token(),
-            "key_id": self.keys.newest,
-        }
+    def _row(self, entry: Entry, at: str, key_id: str) -> dict[str, Any]:
+        row = {**vars(entry), "at": at, "nonce": self.dice.token(), "key_id": key_id}
         for name, longest in LONGEST.items():
-            row[name] = _plain(row[name], longest)
-        return row | {"at": now, "digest": digest(self.keys.audits[self.keys.newest], row)}
+            if row[name]:
+                row[name] = _plain(str(row[name]), longest)
+        for name in ("actor", "action", "outcome"):
+            row[name] = row[name].value
+        return row
 
 
 def digest(key: bytes, row: Mapping[str, Any]) -> bytes:
     """The keyed hash of what a row says; `at` is as text."""
-    said = _WRITER.encode([row[name] for name in SAID])
+    # Apart in every case: a text, a number, nothing at all. JSON would take twice as long.
+    said = ascii([row[name] for name in SAID])
     return hmac.digest(key, b"row " + said.encode(), hashlib.sha256)
 
 
@@ -75,8 +76,8 @@ def masked(mobile: str) -> str:
     return f"…{mobile[-4:]}"
 
 
-def _plain(text: str | None, longest: int) -> str | None:
+def _plain(text: str, longest: int) -> str:
     # Nobody's name may break a line, steer a terminal or turn its direction.
-    if text is None or (text.isprintable() and len(text) <= longest):
+    if text.isprintable() and len(text) <= longest:
         return text
     return "".join(each if each.isprintable() else " " for each in text)[:longest]

@@ -86,8 +86,8 @@ WRITE = Prepared(insert(AUDIT).values(named(AUDIT, "id", "seq", "seal")))
 
 def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows, in this order."""
-    for row in rows:
-        WRITE(connection, row)
+    if rows:
+        WRITE.many(connection, rows)
 
 
 # As the database has them, so that a value of a kind that no column should hold is still read.

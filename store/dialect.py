@@ -1,6 +1,6 @@
 """Statements that both databases have, but SQLAlchemy spells apart."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table, bindparam
@@ -47,6 +47,14 @@ class Prepared:
         form = self._form(connection.dialect)
         try:
             return connection.connection.cursor().execute(form.sql, form.bound(parameters))
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _translated(connection, form.sql, error) from error
+
+    def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it once a row, in one call to the driver."""
+        form = self._form(connection.dialect)
+        try:
+            connection.connection.cursor().executemany(form.sql, [form.bound(row) for row in rows])
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translated(connection, form.sql, error) from error
 

@@ -307,6 +307,20 @@ def test_a_database_file_holds_no_code_password_or_text(sqlite_url: str, witness
         assert not [word for word in (PLEA, "نیلوفرانه", "کد فاخر", "رمز تازه") if word.encode() in found]
 
 
+def test_the_audit_holds_no_code_password_text_id_or_number(store: Store, witness: Witness) -> None:
+    dice = MarkedDice()
+    world = world_of(store, witness, dice)
+    recover(world, dice)
+    world.bot.jobs.chain.seal_due()
+    with store.reading() as connection:
+        rows = [row for name in ("audit", "audit_head") for row in connection.execute(text(f"SELECT * FROM {name}"))]
+    told = repr(rows)
+    assert "…4567" in told, "the wrong rows"
+    assert len(rows) > 15
+    assert secrets_in(told, dice) == []
+    assert people_in(told) == []
+
+
 def test_what_was_sealed_is_gone_from_the_file_once_it_has_left(sqlite_url: str, witness: Witness) -> None:
     dice, store = MarkedDice(), Store(sqlite_url)
     world = world_of(store, witness, dice, Carrier())

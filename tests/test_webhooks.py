@@ -726,7 +726,10 @@ class TestHealth:
         assert figures["ramz_texts", "queued"] == 1
         assert figures["ramz_oldest_unsent_seconds", ""] == 10
         assert figures["ramz_oldest_untold_event_seconds", ""] == 7
+        assert figures["ramz_oldest_unsealed_row_seconds", ""] == 10
         assert figures["ramz_job_age_seconds", "heartbeat"] == 3
+        twilio.bot.jobs.chain.seal_due()
+        assert self.figures(twilio)["ramz_oldest_unsealed_row_seconds", ""] == 0
 
     def test_its_figures_say_when_the_database_is_out_of_reach(self, twilio: Twilios, database_url: str) -> None:
         twilio.bot.store.close()
