@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -21,8 +22,11 @@ import pytest
 import requests
 from sqlalchemy import select
 
+from bot import bearer
+from bot.calendars import system_clock
+from bot.dice import SystemDice
 from bot.passwords import ALPHABET, LENGTH
-from store import accounts
+from store import accounts, tokens
 from store.engine import Store
 from store.tables import Account, Code, Fate, Outbox, Rank, table
 from tests import twilio_standin
@@ -357,6 +361,42 @@ class TestAtWork:
 
 
 PIECES = ("Traceback", "Warning", "fakher", "RESET", "Your new", KEYS, TOKEN, "national")
+
+
+NO_CHUNKS = (b"zz\r\n", b"3\r\nabcXX0\r\n\r\n", b"10\r\nabc", b"FFFFFFFFFFFF\r\nabc")
+
+
+class TestABodyInChunks:
+    """Gunicorn finds out about them only as the body is read."""
+
+    def status(self, service: Service, path: str, body: bytes, *headers: str) -> int:
+        lines = (f"POST {path} HTTP/1.1", "Host: ramz", "Transfer-Encoding: chunked", "Connection: close", *headers)
+        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as caller:
+            caller.sendall("\r\n".join((*lines, "", "")).encode() + body)
+            caller.shutdown(socket.SHUT_WR)
+            with caller.makefile("rb") as answer:
+                return int(answer.readline().split()[1])
+
+    @pytest.mark.parametrize("body", NO_CHUNKS)
+    def test_one_whose_chunks_are_none_is_the_callers_fault(self, service: Service, body: bytes) -> None:
+        token = self.token(service)
+        json = (f"Authorization: Bearer {token}", "Content-Type: application/json")
+        assert self.status(service, "/api/v1/passwords/verify", body, *json) == 422
+        assert self.status(service, SMS, body, "Content-Type: application/x-www-form-urlencoded") == 400
+
+    def test_one_whose_chunks_are_right_is_read(self, service: Service) -> None:
+        said = b'{"national_id":"0012345679","password":"saffron"}'
+        headers = (f"Authorization: Bearer {self.token(service)}", "Content-Type: application/json")
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(said), said)
+        assert self.status(service, "/api/v1/passwords/verify", body, *headers) == 200
+
+    def token(self, service: Service) -> str:
+        made, now = bearer.make(SystemDice()), system_clock()
+        store = Store(service.database_url)
+        with store.writing() as connection:
+            tokens.issue(connection, made.id, "fakher", made.digest, now, now + timedelta(days=1))
+        store.close()
+        return made.text
 
 
 class TestWhatItPrints:
