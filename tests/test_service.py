@@ -31,7 +31,7 @@ from store.engine import Store
 from store.tables import Account, Code, Fate, Outbox, Rank, table
 from tests import twilio_standin
 from tests.databases import Fresh
-from tests.parts import KEYS, NOON, eventually
+from tests.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
 from tests.people import UNKNOWN_ID
 from tests.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn, new_sid, post_text, receipt_form
 
@@ -134,7 +134,7 @@ class Service:
                 stdout=printed,
                 stderr=subprocess.STDOUT,
             )
-        assert eventually(self.is_ready, 20), self.printed
+        assert eventually(self.is_ready), self.printed
 
     def is_ready(self) -> bool:
         try:
@@ -150,14 +150,14 @@ class Service:
         """End it as an operator does; its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
         """End it as a power cut does: the master and every worker, one after the other."""
         assert self.process is not None
         for pid in [self.process.pid, *self.workers()]:
             os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
         assert eventually(self.is_free)
 
     def is_free(self) -> bool:
@@ -175,7 +175,7 @@ class Service:
         with ThreadPoolExecutor(len(texts)) as pool:
             return list(pool.map(lambda text: self.text(*text), texts))
 
-    def code(self, pilgrim: Pilgrim, seconds: float = 10.0) -> str:
+    def code(self, pilgrim: Pilgrim, seconds: float = PATIENCE_SECONDS) -> str:
         """The newest code that a pilgrim's phone has been sent."""
         assert self.standin.wait(lambda: self.codes(pilgrim), seconds), self.printed
         return self.codes(pilgrim)[-1]
@@ -220,7 +220,7 @@ class TestSettings:
         """The exit status of a service that can't start, and what it wrote to stderr."""
         settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "PORT": str(free_port()), **settings}
         process = serve(settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         assert out == ""
         assert not (tmp_path / "x.db").exists(), "it must not have begun"
         return process.returncode, err
@@ -417,7 +417,7 @@ class TestWhatItPrints:
             unknown = receipt_form("SM-nobody", "delivered")
             assert twilio_standin.post(session, service.address, PUBLIC_URL, RECEIPTS, unknown) == 204
         assert eventually(lambda: "send_failed" in service.printed and "receipt_unknown" in service.printed)
-        assert eventually(lambda: not service.rows(select(OUTBOX.c.id).where(OUTBOX.c.rank == int(Rank.QUEUED))), 10)
+        assert eventually(lambda: not service.rows(select(OUTBOX.c.id).where(OUTBOX.c.rank == int(Rank.QUEUED))))
         self.holds_nothing(service)
 
     def holds_nothing(self, service: Service) -> None:
@@ -487,7 +487,7 @@ class TestSuddenDeath:
                 assert set(service.at_once([(it.mobile, code, new_sid()) for it, code in codes.items()])) == {200}
             assert service.standin.wait(lambda: all(service.passwords(pilgrim) for pilgrim in people))
             waiting = select(OUTBOX.c.id).where(OUTBOX.c.rank == int(Rank.QUEUED))
-            assert eventually(lambda: not service.rows(waiting), 10)
+            assert eventually(lambda: not service.rows(waiting))
             assert all(len(set(service.passwords(it))) == 1 for it in people)
             assert all(len(set(service.codes(it))) == 1 for it in people)
             assert service.stop() == 0
