@@ -83,4 +83,4 @@ def test_its_readme_shows_a_client_that_works_as_it_stands(trial: Trial) -> None
     assert re.fullmatch(r'\{"verified":true,"ticket":"\S+","expires_at":"\S+"\}', answer)
     python = EXAMPLES["python"].replace("127.0.0.1:8000", f"127.0.0.1:{trial.port}")
     said = trial.run([sys.executable, "-c", python], trial.code() + "\n", TOKEN=token)
-    assert said == "{'verified': True, 'must_change': False}\n"
+    assert said == "The code: {'verified': True, 'must_change': False}\n"
