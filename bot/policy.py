@@ -23,8 +23,10 @@ class Weakness(StrEnum):
     TOO_PERSONAL = auto()  # it holds the user name, national ID or mobile
 
 
-# The commonest of leaked passwords, as they fold.
-COMMON = frozenset(map(fold, FREQUENCY_LISTS["passwords"]))
+# The commonest of leaked passwords, as they fold; and what cannot be seen at all.
+COMMON = frozenset(map(fold, FREQUENCY_LISTS["passwords"])) | {""}
+# One key held down, which that list has only by chance. A long run is nobody's habit, and no other character's is.
+HELD_DOWN = re.compile(r"([a-z]|\d)\1{,14}", re.IGNORECASE)
 
 
 def weaknesses(password: str, holder: Holder) -> list[Weakness]:
@@ -36,7 +38,7 @@ def _weaknesses(password: str, holder: Holder) -> Iterator[Weakness]:
     folded = fold(password)
     if len(password) < SHORTEST:
         yield Weakness.TOO_SHORT
-    if folded in COMMON or len(set(folded)) <= 1:
+    if folded.strip() in COMMON or HELD_DOWN.fullmatch(password):
         yield Weakness.TOO_COMMON
     if _names(folded, holder):
         yield Weakness.TOO_PERSONAL

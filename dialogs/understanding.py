@@ -27,14 +27,15 @@ def understand(text: str, code_length: int = 6) -> Heard:
     said = read(text, code_length)
     intent = next((intent for holds, intent in _RULES if holds(said)), Intent.UNKNOWN)
     naming = _naming(said, intent)
+    brings_password = offered(text, code_length) is not None
     return Heard(
         intent=intent,
         naming=naming,
         national_id=next(iter(said.ids)) if naming is Naming.ONE else None,
         code=said.code if intent in _WITH_CODE else None,
-        language=said.language,
+        language=said.language if said.words or not brings_password else None,  # a password is in none
         own_password=intent is Intent.CHANGE and _brings_password(said),
-        password_follows=naming is not Naming.ONE and offered(text, code_length) is not None,
+        password_follows=naming is not Naming.ONE and brings_password,
         mobile=_mobile(said) if intent is Intent.STAFF_MOBILE else None,
         objects=_objects(said),
     )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
+from io import RawIOBase
 from itertools import cycle, islice
 from typing import Any
 
@@ -311,6 +312,19 @@ HOSTILE: tuple[bytes, ...] = (
 )
 
 
+class NoChunks(RawIOBase):
+    """A body that the server finds to be none as it is read: its chunks are not what HTTP wants."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _buffer: object) -> int:
+        raise OSError("Invalid chunk size: b'zz'")
+
+
+BROKEN_CHUNKS: dict[str, Any] = {"wsgi.input": NoChunks(), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+
+
 class TestABody:
     @pytest.mark.parametrize("path", PATHS)
     @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
@@ -385,6 +399,16 @@ class TestABody:
         body = json.dumps(SOUND["passwords/verify"]).ljust(size)
         answer = desk.post("passwords/verify", data=body, content_type="application/json", environ_overrides=length)
         assert answer.status_code == (200 if size == LARGEST else 413)
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_one_whose_chunks_are_none_is_unprocessable(self, untouched: Desk, path: str) -> None:
+        how = {"content_type": "application/json", "environ_overrides": BROKEN_CHUNKS}
+        assert problem(untouched.post(path, data=b"", **how), 422)["errors"][0]["pointer"] == ""
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_one_that_breaks_off_is_unprocessable(self, untouched: Desk, path: str) -> None:
+        how = {"content_type": "application/json", "environ_overrides": {"CONTENT_LENGTH": "100"}}
+        assert problem(untouched.post(path, data=json.dumps(SOUND[path])[:-1], **how), 422)["errors"]
 
     @pytest.mark.parametrize("path", PATHS)
     @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.parts import KEYS, eventually
+from tests.parts import KEYS, PATIENCE_SECONDS, eventually
 from tests.test_service import ROOT, environment, free_port
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -34,7 +34,7 @@ class Trial:
             input=words,
             text=True,
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -60,11 +60,11 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
     with (tmp_path / "printed").open("w") as printed:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=printed, stderr=printed)
     try:
-        assert eventually(lambda: answers(port), 20)
+        assert eventually(lambda: answers(port))
         yield Trial(port, settings)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_SECONDS)
 
 
 def answers(port: int) -> bool:
@@ -83,4 +83,4 @@ def test_its_readme_shows_a_client_that_works_as_it_stands(trial: Trial) -> None
     assert re.fullmatch(r'\{"verified":true,"ticket":"\S+","expires_at":"\S+"\}', answer)
     python = EXAMPLES["python"].replace("127.0.0.1:8000", f"127.0.0.1:{trial.port}")
     said = trial.run([sys.executable, "-c", python], trial.code() + "\n", TOKEN=token)
-    assert said == "{'verified': True, 'must_change': False}\n"
+    assert said == "The code: {'verified': True, 'must_change': False}\n"

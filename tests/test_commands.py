@@ -26,7 +26,7 @@ from dialogs.machine import mermaid
 from dialogs.vocabulary import AnyEvent, Event
 from store import migrate
 from store.engine import Store
-from tests.parts import KEYS, Carrier
+from tests.parts import KEYS, PATIENCE_SECONDS, Carrier
 from tests.people import ZAHRA, settle, settled
 from wsgi import app
 
@@ -37,7 +37,6 @@ TWILIO = {
     "TWILIO_AUTH_TOKEN": "an-auth-token",
     "TWILIO_SENDER": "+15005550006",
 }
-PATIENCE_SECONDS = 30
 COMMAND = [sys.executable, "-m", "flask", "--app", str(ROOT / "wsgi.py")]
 
 
@@ -297,7 +296,7 @@ def test_nothing_is_tried_out_beside_a_real_gateway(sqlite_url: str, command: li
 
 
 def answers(address: str, process: "subprocess.Popen[str]") -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urlopen(address, timeout=2) as answer:
@@ -313,7 +312,7 @@ def test_a_trial_says_whom_to_be_and_stops_without_a_traceback(tmp_path: Path, e
     with running("trial", folder=tmp_path, PORT=str(port)) as process:
         assert answers(f"http://127.0.0.1:{port}/healthz", process)
         process.send_signal(end)
-        said, complained = process.communicate(timeout=20)
+        said, complained = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, complained
     assert "Traceback" not in said + complained
     for person in PEOPLE:

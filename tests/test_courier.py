@@ -24,7 +24,7 @@ from store import outbox
 from store.engine import Store
 from store.tables import Code, Conversation, Fate, Kind, Outbox, Rank, table
 from tests.conftest import MakeBot
-from tests.parts import KEYS, NOON, Carrier, LoadedDice, StoppedClock, eventually, settings
+from tests.parts import KEYS, NOON, PATIENCE_SECONDS, Carrier, LoadedDice, StoppedClock, eventually, settings
 from tests.people import FATIMA, OMID, STRANGER, ZAHRA, settle, settled
 
 OUTBOX, CODE, CONVERSATION = table(Outbox), table(Code), table(Conversation)
@@ -476,7 +476,7 @@ class TestLeases:
     def test_a_text_in_a_living_process_is_not_taken_from_it(
         self, store: Store, clock: StoppedClock, make_bot: MakeBot
     ) -> None:
-        slow = Slow(seconds=5)
+        slow = Slow(seconds=PATIENCE_SECONDS)
         one, other = make_bot(gateways=[slow]), make_bot(gateways=[Carrier()])
         settle(store)
         with started(one):
@@ -490,7 +490,7 @@ class TestLeases:
     def test_a_text_that_lay_too_long_is_left_to_whoever_takes_it_over(
         self, store: Store, clock: StoppedClock, make_bot: MakeBot
     ) -> None:
-        slow = Slow(seconds=5)
+        slow = Slow(seconds=PATIENCE_SECONDS)
         bot = make_bot(gateways=[slow])
         with started(bot):
             ids = queue(store, ROOM)
@@ -525,7 +525,7 @@ class TestLeases:
                 hearer.start()
             for hearer in hearers:
                 hearer.join()
-            assert eventually(lambda: len(sent) == 180, 15)
+            assert eventually(lambda: len(sent) == 180)
             assert eventually(lambda: all(row.rank == Rank.ACCEPTED for row in rows(store)))
         assert set(ids) <= sent.keys()
         assert set(sent.values()) == {1}
@@ -622,7 +622,7 @@ class TestWhileTheDatabaseIsOutOfReach:
         assert eventually(lambda: carrier.sent)
         began = time.monotonic()
         bot.courier.stop()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < PATIENCE_SECONDS
         assert not bot.courier.is_alive()
 
 
@@ -664,31 +664,32 @@ class TestStartingAndStopping:
         settled(bot)
         with started(bot):
             time.sleep(0.2)  # it has found nothing to do
-            began = time.monotonic()
             text(bot, REQUEST)
-            assert eventually(lambda: carrier.sent)
-            assert time.monotonic() - began < 0.5
+            assert eventually(lambda: carrier.sent)  # by this process: for any sweep it is due only after its lease
 
     def test_a_text_that_another_process_left_is_found_within_seconds(self, bot: Bot, carrier: Carrier) -> None:
         with started(bot):
             time.sleep(0.2)
             queue(bot.store)
-            assert eventually(lambda: carrier.sent, 3)
+            assert eventually(lambda: carrier.sent)
 
     def test_more_texts_than_it_can_hold_are_all_sent(self, bot: Bot, carrier: Carrier) -> None:
         with started(bot):
             ids = queue(bot.store, 3 * ROOM + 1)
-            assert eventually(lambda: len(carrier.sent) == len(ids), 10)
+            assert eventually(lambda: len(carrier.sent) == len(ids))
         assert sorted(sent.ref for sent in carrier.sent) == ids
 
     def test_a_stop_finishes_what_is_on_its_way(self, make_bot: MakeBot, store: Store) -> None:
-        slow = Slow(seconds=0.5)
+        slow = Slow(seconds=PATIENCE_SECONDS)
         bot = settled(make_bot(gateways=[slow]))
         bot.courier.start()
         text(bot, REQUEST)
         assert eventually(lambda: slow.begun)
-        assert not slow.sent
-        bot.courier.stop()
+        stop = Thread(target=bot.courier.stop)
+        stop.start()
+        assert not eventually(lambda: not stop.is_alive(), 0.3)
+        slow.let_go.set()
+        stop.join()
         assert len(slow.sent) == 1
         assert rows(store)[0].rank == Rank.ACCEPTED
         assert not bot.courier.is_alive()
@@ -721,7 +722,7 @@ class TestStartingAndStopping:
         assert eventually(lambda: rows(store)[0].error)
         began = time.monotonic()
         bot.courier.stop()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < LAST_WORDS
         assert rows(store)[0].rank == Rank.QUEUED
 
     def test_what_is_heard_after_a_stop_is_left_to_others(

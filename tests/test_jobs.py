@@ -1,8 +1,7 @@
 """The jobs: each harmless twice and anywhere, none of them needed for an answer, none that ends the others."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from io import StringIO
 from threading import Thread
@@ -23,7 +22,7 @@ from store import handset, heartbeats, inbox, outbox
 from store.engine import Store
 from store.tables import METADATA, Code, Conversation, Fate, Handset, Inbox, Kind, Outbox, Rank, table
 from tests.conftest import MakeBot
-from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, settings
+from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, eventually, settings
 from tests.people import OMID, STRANGER, ZAHRA, settled
 
 CODE, CONVERSATION, OUTBOX = table(Code), table(Conversation), table(Outbox)
@@ -162,20 +161,13 @@ def test_a_job_whose_table_is_gone_harms_no_other(bot: Bot, printed: StringIO) -
         assert set(heartbeats.last(connection)) == set(NAMES) - set(failed)
 
 
-def until(holds: Callable[[], bool], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return holds()
-
-
 def test_the_scheduler_outlives_a_job_that_keeps_failing(sqlite_url: str, printed: StringIO) -> None:
     bot = build(settings(), dice=LoadedDice(), gateways=[Carrier()], store=Store(sqlite_url))
     with bot.store.writing() as connection:
         connection.execute(text("DROP TABLE outbox"))
     bot.jobs.start()
     try:
-        assert until(lambda: printed.getvalue().count('"job": "outbox"') >= 2)
+        assert eventually(lambda: printed.getvalue().count('"job": "outbox"') >= 2)
     finally:
         bot.jobs.stop()
         bot.store.close()
@@ -187,7 +179,7 @@ def test_a_bot_that_stops_leaves_no_thread_behind(sqlite_url: str, carrier: Carr
     bot.start()
     assert set(threads()) - before
     bot.stop()
-    assert until(lambda: not set(threads()) - before, 2)
+    assert eventually(lambda: not set(threads()) - before)
 
 
 def test_stopping_what_never_began_is_no_error(bot: Bot) -> None:

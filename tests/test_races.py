@@ -11,7 +11,7 @@ from threading import Event as Flag
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, select, text
+from sqlalchemy import Connection, event, select
 
 from bot import passwords
 from bot.build import Bot, build
@@ -20,7 +20,7 @@ from dialogs.vocabulary import Event
 from store.engine import Store
 from store.tables import Code, Fate, Outbox, Rate, Ticket, table
 from tests.conftest import MakeBot
-from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, eventually, settings
+from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, settings
 from tests.people import FATIMA, OMID, ZAHRA
 from tests.test_api import IS_LOCKED, NO_LIVE_CODE, OTHER, OWN, PLENTY, REFUSED, THEIR_OWN, Desk, issue
 from webhooks import create_app
@@ -277,19 +277,6 @@ def test_an_older_ticket_and_a_newer_code_do_not_lock_each_other_out(database_ur
         assert verdict["verified"]
         assert (crowd.login(OWN), crowd.account().failures) == (THEIR_OWN, 0)
         assert crowd.choose(verdict["ticket"], OTHER).status_code == 204
-
-
-def waits(store: Store, number: int) -> bool:
-    """Whether so many wait for a lock in PostgreSQL, or come to within half a second."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-
-    def count() -> int:
-        with store.reading() as connection:
-            return int(connection.execute(waiting).scalar_one())
-
-    return eventually(lambda: count() >= number, 0.5)
 
 
 def test_a_sweep_waits_for_no_call_and_no_call_for_it(postgresql_url: str, crowd_on: OnStore) -> None:

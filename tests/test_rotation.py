@@ -16,7 +16,7 @@ from sqlalchemy import select
 from bot import bearer
 from bot.bearer import Bearer
 from bot.build import Bot
-from bot.courier import LEASE
+from bot.courier import LAST_WORDS, LEASE
 from bot.fakher import Caller, Login, TicketGone, Verdict
 from bot.keys import Unreadable
 from bot.passwords import ALPHABET, LENGTH
@@ -371,7 +371,7 @@ def test_the_courier_gives_it_up_while_it_runs_and_stops_as_ever(old: House, new
     finally:
         began = time.monotonic()
         new.bot.courier.stop()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < LAST_WORDS
 
 
 def test_every_key_is_left_in_its_turn(make_house: Callable[[str], House], old: House) -> None:
@@ -419,7 +419,7 @@ class Leader:
 
     def read(self, pattern: re.Pattern[str], kind: Kind) -> str:
         """What the phone is sent next of a kind; AssertionError where nothing comes."""
-        assert eventually(lambda: len(self.mine(kind)) == self.asked, 8), f"no answer: {kind.name}"
+        assert eventually(lambda: len(self.mine(kind)) == self.asked), f"no answer: {kind.name}"
         (found,) = pattern.findall(self.mine(kind)[-1])
         return str(found)
 
@@ -455,13 +455,13 @@ def test_ten_leaders_notice_nothing_of_a_rotation_in_the_middle_of_their_dialogs
         def have_done(rounds: int) -> bool:
             return any(life.done() for life in lives) or all(leader.done >= rounds for leader in street.leaders)
 
-        assert eventually(lambda: have_done(1), 15)
+        assert eventually(lambda: have_done(1))
         street.house.bot.courier.stop()  # the old process ends; what it is still texted waits in the outbox
         clock.now += LEASE  # and what it had claimed, but not taken in hand
         both.bot.courier.start()
         street.house = both
         so_far = max(leader.done for leader in street.leaders)
-        assert eventually(lambda: have_done(so_far + 1), 15)
+        assert eventually(lambda: have_done(so_far + 1))
         street.over.set()
         rounds = [life.result() for life in lives]
     assert min(rounds) >= 2

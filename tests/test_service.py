@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -21,13 +22,16 @@ import pytest
 import requests
 from sqlalchemy import select
 
+from bot import bearer
+from bot.calendars import system_clock
+from bot.dice import SystemDice
 from bot.passwords import ALPHABET, LENGTH
-from store import accounts
+from store import accounts, tokens
 from store.engine import Store
 from store.tables import Account, Code, Fate, Outbox, Rank, table
 from tests import twilio_standin
 from tests.databases import Fresh
-from tests.parts import KEYS, NOON, eventually
+from tests.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
 from tests.people import UNKNOWN_ID
 from tests.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn, new_sid, post_text, receipt_form
 
@@ -130,7 +134,7 @@ class Service:
                 stdout=printed,
                 stderr=subprocess.STDOUT,
             )
-        assert eventually(self.is_ready, 20), self.printed
+        assert eventually(self.is_ready), self.printed
 
     def is_ready(self) -> bool:
         try:
@@ -146,14 +150,14 @@ class Service:
         """End it as an operator does; its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
         """End it as a power cut does: the master and every worker, one after the other."""
         assert self.process is not None
         for pid in [self.process.pid, *self.workers()]:
             os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
         assert eventually(self.is_free)
 
     def is_free(self) -> bool:
@@ -171,7 +175,7 @@ class Service:
         with ThreadPoolExecutor(len(texts)) as pool:
             return list(pool.map(lambda text: self.text(*text), texts))
 
-    def code(self, pilgrim: Pilgrim, seconds: float = 10.0) -> str:
+    def code(self, pilgrim: Pilgrim, seconds: float = PATIENCE_SECONDS) -> str:
         """The newest code that a pilgrim's phone has been sent."""
         assert self.standin.wait(lambda: self.codes(pilgrim), seconds), self.printed
         return self.codes(pilgrim)[-1]
@@ -216,7 +220,7 @@ class TestSettings:
         """The exit status of a service that can't start, and what it wrote to stderr."""
         settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "PORT": str(free_port()), **settings}
         process = serve(settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         assert out == ""
         assert not (tmp_path / "x.db").exists(), "it must not have begun"
         return process.returncode, err
@@ -359,6 +363,42 @@ class TestAtWork:
 PIECES = ("Traceback", "Warning", "fakher", "RESET", "Your new", KEYS, TOKEN, "national")
 
 
+NO_CHUNKS = (b"zz\r\n", b"3\r\nabcXX0\r\n\r\n", b"10\r\nabc", b"FFFFFFFFFFFF\r\nabc")
+
+
+class TestABodyInChunks:
+    """Gunicorn finds out about them only as the body is read."""
+
+    def status(self, service: Service, path: str, body: bytes, *headers: str) -> int:
+        lines = (f"POST {path} HTTP/1.1", "Host: ramz", "Transfer-Encoding: chunked", "Connection: close", *headers)
+        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as caller:
+            caller.sendall("\r\n".join((*lines, "", "")).encode() + body)
+            caller.shutdown(socket.SHUT_WR)
+            with caller.makefile("rb") as answer:
+                return int(answer.readline().split()[1])
+
+    @pytest.mark.parametrize("body", NO_CHUNKS)
+    def test_one_whose_chunks_are_none_is_the_callers_fault(self, service: Service, body: bytes) -> None:
+        token = self.token(service)
+        json = (f"Authorization: Bearer {token}", "Content-Type: application/json")
+        assert self.status(service, "/api/v1/passwords/verify", body, *json) == 422
+        assert self.status(service, SMS, body, "Content-Type: application/x-www-form-urlencoded") == 400
+
+    def test_one_whose_chunks_are_right_is_read(self, service: Service) -> None:
+        said = b'{"national_id":"0012345679","password":"saffron"}'
+        headers = (f"Authorization: Bearer {self.token(service)}", "Content-Type: application/json")
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(said), said)
+        assert self.status(service, "/api/v1/passwords/verify", body, *headers) == 200
+
+    def token(self, service: Service) -> str:
+        made, now = bearer.make(SystemDice()), system_clock()
+        store = Store(service.database_url)
+        with store.writing() as connection:
+            tokens.issue(connection, made.id, "fakher", made.digest, now, now + timedelta(days=1))
+        store.close()
+        return made.text
+
+
 class TestWhatItPrints:
     def test_it_is_nothing_about_anyone(self, service: Service) -> None:
         """All troubles at once, after all that the tests above had it do."""
@@ -377,7 +417,7 @@ class TestWhatItPrints:
             unknown = receipt_form("SM-nobody", "delivered")
             assert twilio_standin.post(session, service.address, PUBLIC_URL, RECEIPTS, unknown) == 204
         assert eventually(lambda: "send_failed" in service.printed and "receipt_unknown" in service.printed)
-        assert eventually(lambda: not service.rows(select(OUTBOX.c.id).where(OUTBOX.c.rank == int(Rank.QUEUED))), 10)
+        assert eventually(lambda: not service.rows(select(OUTBOX.c.id).where(OUTBOX.c.rank == int(Rank.QUEUED))))
         self.holds_nothing(service)
 
     def holds_nothing(self, service: Service) -> None:
@@ -447,7 +487,7 @@ class TestSuddenDeath:
                 assert set(service.at_once([(it.mobile, code, new_sid()) for it, code in codes.items()])) == {200}
             assert service.standin.wait(lambda: all(service.passwords(pilgrim) for pilgrim in people))
             waiting = select(OUTBOX.c.id).where(OUTBOX.c.rank == int(Rank.QUEUED))
-            assert eventually(lambda: not service.rows(waiting), 10)
+            assert eventually(lambda: not service.rows(waiting))
             assert all(len(set(service.passwords(it))) == 1 for it in people)
             assert all(len(set(service.codes(it))) == 1 for it in people)
             assert service.stop() == 0

@@ -25,7 +25,7 @@ from store import codes, conversations, heartbeats, inbox, migrate, outbox, seas
 from store.conversations import Overtaken
 from store.engine import Store
 from store.tables import METADATA, Account, Code, Conversation, Fate, Kind, Outbox, Rank, table
-from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, settings
+from tests.parts import NOON, PATIENCE_SECONDS, Carrier, LoadedDice, StoppedClock, settings
 from tests.people import OMID, STRANGER, ZAHRA, settle, settled
 
 ACCOUNT, CODE, CONVERSATION, OUTBOX = table(Account), table(Code), table(Conversation), table(Outbox)
@@ -129,7 +129,7 @@ def test_a_host_waits_while_another_migrates(store: Store) -> None:
         second.start()
         second.join(0.5)
         assert second.is_alive()
-    second.join(5)
+    second.join(PATIENCE_SECONDS)
     other.close()
     assert not second.is_alive()
 

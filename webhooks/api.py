@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from bot.build import Bot
 from bot.fakher import Caller, Fakher, NotAuthorised, TicketGone, TooManyCalls, WeakPassword
@@ -18,6 +18,7 @@ from webhooks.models import (
     ByNationalId,
     CodeTry,
     CodeVerdict,
+    Fault,
     NewPassword,
     PasswordTry,
     PasswordVerdict,
@@ -112,16 +113,23 @@ def _body(model: type[Body]) -> Body:
     try:
         return model.model_validate_json(_whole_body())
     except ValidationError as error:
-        detail = "The body is not what it should be."
-        raise Refused(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=faults(model, error))) from None
+        raise _malformed(faults(model, error)) from None
 
 
 def _whole_body() -> bytes:
-    body = request.get_data()
-    # One that comes in chunks says nothing of its size, and would be cut off at the limit.
-    if request.content_length is None and request.environ["wsgi.input"].read(1):
+    try:
+        body = request.get_data()
+        # One that comes in chunks says nothing of its size, and would be cut off at the limit.
+        is_cut = request.content_length is None and request.environ["wsgi.input"].read(1)
+    except (ClientDisconnected, OSError):  # it breaks off, or its chunks are none
+        raise _malformed([Fault(pointer="", detail="The body is not whole.")]) from None
+    if is_cut:
         raise RequestEntityTooLarge
     return body
+
+
+def _malformed(found: list[Fault]) -> Refused:
+    return Refused(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The body is not what it should be.", errors=found))
 
 
 def _verify_code(fakher: Fakher, caller: Caller, body: CodeTry) -> BaseModel:
