@@ -25,6 +25,8 @@ PEOPLE = (
     Person("فاطمة العامري", "4409173529", "+989162223344", "ar", True, "recovers in Arabic"),
     Person("رضا موسوی", "7604529186", "+989193334455", "fa", False, "is inactive: the neutral reply"),
 )
+# What the transcripts of the tests call them, in the same order.
+NICKS = ("zahra", "omid", "fatima", "retired")
 PROVINCES = ("تهران", "فارس", "خوزستان", "قم")
 BROKERS = ("نور", "نور", None, None)
 
@@ -45,6 +47,26 @@ STAFF = (
     Clerk("دفتر نور", "+989121110002", Role.BROKER, "broker of Zahra and Omid", broker="نور"),
     Clerk("علی کریمی", "+989121110003", Role.HEADQUARTERS, "headquarters"),
 )
+
+
+class Mobile(NamedTuple):
+    """A made-up person's phone. `nick` is what transcripts call it; staff have no national ID here."""
+
+    nick: str
+    name: str
+    number: str
+    national_id: str
+    language: str
+    about: str
+    is_staff: bool
+
+
+def mobiles() -> list[Mobile]:
+    """Everybody's phone, pilgrims' first."""
+    return [
+        Mobile(nick, it.name, it.mobile, it.national_id, it.language or "fa", it.about, is_staff=False)
+        for nick, it in zip(NICKS, PEOPLE, strict=True)
+    ]
 
 
 def seed(store: Store) -> None:

@@ -17,6 +17,7 @@ announcements.py  what Fakher is told, until it has taken it
 outbox.py         the texts to be sent, from queued to delivered
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
+behind.py         what stands behind one phone, for the trial's page to show
 heartbeats.py     when each job last ran
 dialect.py        what the two databases spell apart, and statements prepared for the hot path
 migrate.py        brings a database to the newest schema

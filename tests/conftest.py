@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Playwright
 
 from bot.build import Bot, build
 from bot.settings import Settings
 from store.engine import Store
-from tests import databases
+from tests import browser, databases
 from tests.databases import Fresh
 from tests.parts import Carrier, LoadedDice, StoppedClock, settings
 
@@ -45,6 +46,13 @@ def store(database_url: str) -> Iterator[Store]:
     store = Store(database_url, pool_size=60)
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    browser.chromium()
+    with browser.playwright() as started:
+        yield started
 
 
 @pytest.fixture

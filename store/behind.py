@@ -1,0 +1,52 @@
+"""What stands behind one phone, for the trial's page to show: its conversation, its codes, its texts. Read only."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from store.tables import Account, Code, Conversation, Inbox, Outbox, table
+
+ACCOUNT, CODE, CONVERSATION, INBOX, OUTBOX = (table(it) for it in (Account, Code, Conversation, Inbox, Outbox))
+# As long as the simulated carrier keeps a text.
+SHOWN = timedelta(days=1)
+CODES, TEXTS = 5, 50
+
+
+def conversation(connection: Connection, phone: str) -> Row[Any] | None:
+    """The conversation with a phone, if it has ever texted."""
+    return connection.execute(select(CONVERSATION).where(CONVERSATION.c.phone == phone)).one_or_none()
+
+
+def codes(connection: Connection, phone: str) -> list[Row[Any]]:
+    """The last codes that went to a phone, newest first; neither what they are nor their hashes."""
+    columns = (CODE.c[name] for name in ("tries_left", "by_owner", "created_at", "expires_at", "closed_at", "fate"))
+    accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == phone)
+    found = select(*columns).where(CODE.c.account_id.in_(accounts), CODE.c.phone == phone)
+    return list(connection.execute(found.order_by(CODE.c.created_at.desc()).limit(CODES)))
+
+
+def texts(connection: Connection, phone: str, now: datetime) -> list[Row[Any]]:
+    """The last texts of a day to a phone, oldest first; no parameters and no secrets."""
+    found = _texts().where(OUTBOX.c.phone == phone, OUTBOX.c.created_at > now - SHOWN)
+    return list(reversed(connection.execute(found.order_by(OUTBOX.c.id.desc()).limit(TEXTS)).all()))
+
+
+def texts_since(connection: Connection, since: datetime) -> list[Row[Any]]:
+    """The texts to all phones since a time, a day ago at most, in the order in which they leave."""
+    found = _texts().where(OUTBOX.c.created_at >= since)
+    return list(connection.execute(found.order_by(OUTBOX.c.heard_at, OUTBOX.c.kind, OUTBOX.c.id)))
+
+
+def event_of(connection: Connection, gateway: str, provider_id: str) -> str | None:
+    """What a text was understood as; None where it was not heard."""
+    heard = select(INBOX.c.event).where(INBOX.c.gateway == gateway, INBOX.c.provider_id == provider_id)
+    return connection.execute(heard).scalar_one_or_none()
+
+
+def _texts() -> Select[Any]:
+    names = (
+        "id", "phone", "kind", "phrase", "language", "rank", "attempts", "gateway",
+        "heard_at", "created_at", "accepted_at", "ended_at", "error",
+    )  # fmt: skip
+    return select(*(OUTBOX.c[name] for name in names))
