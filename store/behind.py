@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from store.tables import Account, Code, Conversation, Inbox, Outbox, table
 
@@ -32,10 +32,16 @@ def texts(connection: Connection, phone: str, now: datetime) -> list[Row[Any]]:
     return list(reversed(connection.execute(found.order_by(OUTBOX.c.id.desc()).limit(TEXTS)).all()))
 
 
-def texts_since(connection: Connection, since: datetime) -> list[Row[Any]]:
-    """The texts to all phones since a time, a day ago at most, in the order in which they leave."""
-    found = _texts().where(OUTBOX.c.created_at >= since)
-    return list(connection.execute(found.order_by(OUTBOX.c.heard_at, OUTBOX.c.kind, OUTBOX.c.id)))
+def newest_text(connection: Connection) -> int:
+    """The id of the last text that was written, to whomever; 0 where there is none."""
+    newest: int = connection.execute(select(func.coalesce(func.max(OUTBOX.c.id), 0))).scalar_one()
+    return newest
+
+
+def texts_between(connection: Connection, after: int, upto: int, now: datetime) -> list[Row[Any]]:
+    """The texts of a day to all phones with ids above the one and up to the other, in the order in which they leave."""
+    found = _texts().where(OUTBOX.c.id > after, OUTBOX.c.id <= upto, OUTBOX.c.created_at > now - SHOWN)
+    return list(connection.execute(found.order_by(OUTBOX.c.kind, OUTBOX.c.id)))
 
 
 def event_of(connection: Connection, gateway: str, provider_id: str) -> str | None:

@@ -37,6 +37,7 @@ def trial() -> None:
     log.set_up()
     bot = build(found, store=upgraded(found), trial=Trial())
     seed(bot.store)
+    Trial().calm()
     try:
         server = make_server(found.host, found.port, create_app(bot), threaded=True)
     except (OSError, SystemExit):

@@ -26,6 +26,7 @@ from webhooks.handset import Phone
 from webhooks.rehearsal import Said, Sent, Writer, code_in
 
 LONGEST = 1600
+LARGEST_ID = 2**31 - 1
 LONG = ("سلام، رمز سامانه فاخر را فراموش کرده‌ام. لطفا راهنمایی کنید. " * 30)[: LONGEST - 1] + "."
 REQUESTS = {"fa": "رمز", "en": "RESET", "ar": "نسيت كلمة المرور"}
 STOPS = {"fa": "لغو11", "en": "STOP", "ar": "إيقاف"}
@@ -156,12 +157,19 @@ def _text(bot: Bot) -> Response:
     if number is None or not isinstance(words, str) or len(words) > LONGEST:
         abort(400)
     at = bot.clock()
+    with bot.store.reading() as connection:
+        after = behind.newest_text(connection)
     status, name = Phone(bot, number, current_app).text(words)
     with bot.store.reading() as connection:
-        event = behind.event_of(connection, Simulated.name, name)
-    understood = event.upper() if event else None
+        event, upto = behind.event_of(connection, Simulated.name, name), behind.newest_text(connection)
     return jsonify(
-        id=name, at=at.isoformat(), heard=status == 200, event=understood, size=size(words)._asdict(), length=len(words)
+        id=name,
+        at=at.isoformat(),
+        heard=status == 200,
+        event=event.upper() if event else None,
+        size=size(words)._asdict(),
+        after=after,
+        upto=upto,
     )
 
 
@@ -178,7 +186,7 @@ def _bend(bot: Bot) -> Response:
     assert bot.trial is not None
     asked = _asked()
     name, on = asked.get("name"), asked.get("on")
-    if name not in set(Bend) or not isinstance(on, bool):
+    if name not in list(Bend) or not isinstance(on, bool):
         abort(400)
     bot.trial.bend(Bend(name), on=on)
     return jsonify(bends=sorted(bot.trial.bends()))
@@ -189,9 +197,8 @@ def _transcript(bot: Bot) -> Response:
         said = [_said(it) for it in _asked()["said"]]
     except (KeyError, TypeError, ValueError, OverflowError):
         abort(400)
-    since = min((it.at for it in said), default=bot.clock())
     names = {it.number: it.nick for it in mobiles()}
-    written = Writer(names, bot.settings.code_length).write(said, _sent(bot, since))
+    written = Writer(names, bot.settings.code_length).write(said, _sent(bot, said))
     return Response(written, content_type="text/plain; charset=utf-8")
 
 
@@ -199,17 +206,19 @@ def _said(it: dict[str, Any]) -> Said:
     at = datetime.fromisoformat(it["at"])
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
-    return Said(at, str(it.get("from", "")), str(it.get("text", "")), timedelta(seconds=float(it.get("later", 0))))
+    after, upto, later = int(it.get("after", 0)), int(it.get("upto", 0)), timedelta(seconds=float(it.get("later", 0)))
+    if not 0 <= after <= upto <= LARGEST_ID:
+        raise ValueError("ids that no text has")
+    return Said(at, str(it.get("from", "")), str(it.get("text", "")), later, after, upto)
 
 
-def _sent(bot: Bot, since: datetime) -> list[Sent]:
+def _sent(bot: Bot, said: list[Said]) -> list[Sent]:
+    after, upto = min((it.after for it in said if it.upto), default=0), max((it.upto for it in said), default=0)
     with bot.store.reading() as connection:
-        rows = behind.texts_since(connection, max(since, bot.clock() - behind.SHOWN))
+        rows = behind.texts_between(connection, after, upto, bot.clock())
     numbers = {row.phone for row in rows}
     gateway = bot.gateways[Simulated.name]
     assert isinstance(gateway, Simulated)
     words = {message.ref: message.text for number in numbers for message in gateway.carried(number)}
     length = bot.settings.code_length
-    return [
-        Sent(row.heard_at, row.phone, row.phrase, row.language, code_in(words.get(row.id, ""), length)) for row in rows
-    ]
+    return [Sent(row.id, row.phone, row.phrase, row.language, code_in(words.get(row.id, ""), length)) for row in rows]

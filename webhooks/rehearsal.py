@@ -13,19 +13,24 @@ TITLE = "== as it went on the phone page"
 
 @dataclass(frozen=True)
 class Said:
-    """What was done on the page: a phone texted, or, where `later` is set, time was moved on by so much."""
+    """What was done on the page: a phone texted, or, where `later` is set, time was moved on by so much.
+
+    The bot's texts with ids above `after` and up to `upto` came of it.
+    """
 
     at: datetime
     phone: str = ""
     words: str = field(default="", repr=False)
     later: timedelta = timedelta()
+    after: int = 0
+    upto: int = 0
 
 
 @dataclass(frozen=True)
 class Sent:
     """A text of the bot's: to whom, which phrase, in which language, and the code in it. In the order of leaving."""
 
-    heard_at: datetime
+    id: int
     phone: str
     phrase: str
     language: str
@@ -47,7 +52,7 @@ class Writer:
 
     def _lines(self, said: Sequence[Said], sent: Sequence[Sent]) -> Iterator[str]:
         in_hand, told = "", timedelta()
-        for it, end in zip(said, [*(it.at for it in said[1:]), None], strict=False):
+        for it in said:
             # Time is told in whole seconds, and what is left of one is carried on.
             passed = it.at - it.later - said[0].at - told
             if passed >= timedelta(seconds=1):
@@ -60,7 +65,7 @@ class Writer:
             name = self._name(it.phone)
             yield f"{'' if name == in_hand else name}> {self._words(it)}".rstrip()
             in_hand = name
-            yield from self._answers(in_hand, [text for text in sent if _between(text, it.at, end)])
+            yield from self._answers(in_hand, [text for text in sent if it.after < text.id <= it.upto])
 
     def _answers(self, in_hand: str, texts: Sequence[Sent]) -> Iterator[str]:
         for text in texts:
@@ -83,10 +88,6 @@ class Writer:
         code = "".join(str(int(digit)) for digit in typed)
         places = dict(zip(reversed(mine), ("{code}", "{older}"), strict=False))
         return places.get(code, "{wrong}") if mine else typed
-
-
-def _between(text: Sent, begin: datetime, end: datetime | None) -> bool:
-    return begin <= text.heard_at and (end is None or text.heard_at < end)
 
 
 def _span(span: timedelta) -> str:

@@ -4,6 +4,7 @@
 const words = JSON.parse(document.body.dataset.words);
 const chips = JSON.parse(document.body.dataset.chips);
 const language = document.documentElement.lang;
+const SVG = "http://www.w3.org/2000/svg";
 const POLL = 700;
 const MEMORY = "ramz-said";
 const PATHS = {
@@ -51,10 +52,10 @@ async function ask(path, body) {
 // What a phone shows
 
 function tick(kind) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 13");
   svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", PATHS[kind]);
   svg.append(path);
   return element("span", { className: `tick ${kind}` }, svg, words.ticks[kind]);
@@ -269,6 +270,7 @@ document.getElementById("copy").addEventListener("click", () => doing(async () =
   area.value = await (await ask("/phone/transcript", { said })).text();
   dialog.showModal();
   area.select();
+  area.scrollTop = 0;
   const copied = await navigator.clipboard?.writeText(area.value).then(() => true, () => false);
   dialog.querySelector("[role=status]").textContent = copied ? words.copied : words.copy_by_hand;
 }));
