@@ -14,7 +14,7 @@ from bot.calendars import system_clock
 from bot.ports import Clock
 
 KEPT_TRIAL = Path("instance/trial.json")
-# How long a gateway that goes down stays down: two attempts fail, the third or fourth goes through.
+# How long a gateway that goes down stays down: a text's first attempts fail, and a later one goes through.
 DOWN = timedelta(seconds=10)
 # How late a bent carrier brings a text.
 DELAY = timedelta(seconds=8)

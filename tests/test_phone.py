@@ -2,10 +2,12 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from bot.build import Bot, build
@@ -31,8 +33,8 @@ PATHS = ("/phone", "/phone/now", "/phone/texts", "/phone/later", "/phone/bends",
 class Page:
     """What the page's script does, without a browser."""
 
-    def __init__(self, bot: Bot) -> None:
-        self.bot, self.client = bot, create_app(bot).test_client()
+    def __init__(self, bot: Bot, app: Flask | None = None) -> None:
+        self.bot, self.client = bot, (app or create_app(bot)).test_client()
         self.said: list[dict[str, Any]] = []
 
     def ask(self, path: str, body: Any) -> Any:
@@ -225,6 +227,15 @@ def test_what_was_tried_can_be_played_as_a_test(
     fresh = settled(build(settings(), clock=other, dice=dice, gateways=[carrier], store=store))
     Player(fresh, carrier, other).play(lines)
     store.close()
+
+
+def test_texts_at_the_same_moment_are_told_apart(page: Page) -> None:
+    numbers, app = [person.mobile for person in PEOPLE[:3]], page.client.application
+    with ThreadPoolExecutor(3) as pool:
+        said = list(pool.map(lambda number: Page(page.bot, app).text("راهنما", number), numbers))
+    windows = sorted((it["after"], it["upto"]) for it in said)
+    assert [upto - after for after, upto in windows] == [1, 1, 1]
+    assert [after for after, _ in windows[1:]] == [upto for _, upto in windows[:-1]]
 
 
 def test_nothing_tried_is_a_transcript_of_nothing(page: Page) -> None:

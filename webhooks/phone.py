@@ -6,6 +6,7 @@ on while somebody looks at it: its looking is what lets the carrier confirm that
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
@@ -37,10 +38,10 @@ JUMP = timedelta(minutes=10)
 
 def routes(bot: Bot) -> Blueprint:
     """/phone, and what its script asks for."""
-    blueprint = Blueprint("phone", __name__)
+    blueprint, turn = Blueprint("phone", __name__), Lock()
     blueprint.add_url_rule("/phone", "show", lambda: _show(bot))
     blueprint.add_url_rule("/phone/now", "now", lambda: _now(bot), methods=["POST"])
-    blueprint.add_url_rule("/phone/texts", "text", lambda: _text(bot), methods=["POST"])
+    blueprint.add_url_rule("/phone/texts", "text", lambda: _text(bot, turn), methods=["POST"])
     blueprint.add_url_rule("/phone/transcript", "transcript", lambda: _transcript(bot), methods=["POST"])
     if bot.trial is not None:
         blueprint.add_url_rule("/phone/later", "later", lambda: _later(bot), methods=["POST"])
@@ -151,17 +152,17 @@ def _asked() -> dict[str, Any]:
     return asked if isinstance(asked, dict) else abort(400)
 
 
-def _text(bot: Bot) -> Response:
+def _text(bot: Bot, turn: Lock) -> Response:
     asked = _asked()
     number, words = bot.phones.mobile(str(asked.get("from", ""))), asked.get("text")
     if number is None or not isinstance(words, str) or len(words) > LONGEST:
         abort(400)
-    at = bot.clock()
+    with turn:  # so that the texts which it causes can be told from others'
+        at, after = bot.clock(), _newest(bot)
+        status, name = Phone(bot, number, current_app).text(words)
+        upto = _newest(bot)
     with bot.store.reading() as connection:
-        after = behind.newest_text(connection)
-    status, name = Phone(bot, number, current_app).text(words)
-    with bot.store.reading() as connection:
-        event, upto = behind.event_of(connection, Simulated.name, name), behind.newest_text(connection)
+        event = behind.event_of(connection, Simulated.name, name)
     return jsonify(
         id=name,
         at=at.isoformat(),
@@ -171,6 +172,11 @@ def _text(bot: Bot) -> Response:
         after=after,
         upto=upto,
     )
+
+
+def _newest(bot: Bot) -> int:
+    with bot.store.reading() as connection:
+        return behind.newest_text(connection)
 
 
 def _later(bot: Bot) -> Response:

@@ -199,13 +199,11 @@ async function keepLooking() {
 
 // What is done to them
 
-async function doing(work) {
-  try {
-    await work();
-  } catch {
-    document.getElementById("lost").hidden = false;
-  }
-  await keepLooking();
+// One after another, in the order in which they were pressed.
+let busy = Promise.resolve();
+function doing(work) {
+  busy = busy.then(work).catch(() => { document.getElementById("lost").hidden = false; });
+  busy.then(keepLooking);
 }
 
 function remember(it) {
