@@ -27,6 +27,7 @@ PEOPLE = (
 )
 # What the transcripts of the tests call them, in the same order.
 NICKS = ("zahra", "omid", "fatima", "retired")
+STAFF_NICKS = ("tehran", "broker", "chief")
 PROVINCES = ("تهران", "فارس", "خوزستان", "قم")
 BROKERS = ("نور", "نور", None, None)
 
@@ -57,16 +58,19 @@ class Mobile(NamedTuple):
     number: str
     national_id: str
     language: str
-    about: str
     is_staff: bool
 
 
 def mobiles() -> list[Mobile]:
     """Everybody's phone, pilgrims' first."""
-    return [
-        Mobile(nick, it.name, it.mobile, it.national_id, it.language or "fa", it.about, is_staff=False)
+    leaders = [
+        Mobile(nick, it.name, it.mobile, it.national_id, it.language or "fa", is_staff=False)
         for nick, it in zip(NICKS, PEOPLE, strict=True)
     ]
+    clerks = [
+        Mobile(nick, it.name, it.mobile, "", "fa", is_staff=True) for nick, it in zip(STAFF_NICKS, STAFF, strict=True)
+    ]
+    return leaders + clerks
 
 
 def seed(store: Store) -> None:

@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from store.tables import Account, Code, Conversation, Inbox, Outbox, table
+from store.tables import Account, Code, Confirmation, Conversation, Inbox, Outbox, Staff, table
 
-ACCOUNT, CODE, CONVERSATION, INBOX, OUTBOX = (table(it) for it in (Account, Code, Conversation, Inbox, Outbox))
+ACCOUNT, CODE, CONFIRMATION, CONVERSATION = (table(it) for it in (Account, Code, Confirmation, Conversation))
+INBOX, OUTBOX, STAFF = (table(it) for it in (Inbox, Outbox, Staff))
 # As long as the simulated carrier keeps a text.
 SHOWN = timedelta(days=1)
 CODES, TEXTS = 5, 50
@@ -24,6 +25,19 @@ def codes(connection: Connection, phone: str) -> list[Row[Any]]:
     accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == phone)
     found = select(*columns).where(CODE.c.account_id.in_(accounts), CODE.c.phone == phone)
     return list(connection.execute(found.order_by(CODE.c.created_at.desc()).limit(CODES)))
+
+
+def confirmations(connection: Connection, phone: str) -> list[Row[Any]]:
+    """The last orders of the staff member whose phone it is, newest first; not their codes."""
+    names = ("command", "tries_left", "created_at", "expires_at", "closed_at", "fate")
+    found = select(*(CONFIRMATION.c[name] for name in names)).where(_ordered_by(phone))
+    return list(connection.execute(found.order_by(CONFIRMATION.c.created_at.desc()).limit(CODES)))
+
+
+def pending(connection: Connection, phone: str, now: datetime) -> str | None:
+    """Which order of that staff member waits for its code."""
+    live = (CONFIRMATION.c.closed_at.is_(None), CONFIRMATION.c.expires_at > now, CONFIRMATION.c.tries_left > 0)
+    return connection.execute(select(CONFIRMATION.c.command).where(_ordered_by(phone), *live)).scalar_one_or_none()
 
 
 def texts(connection: Connection, phone: str, now: datetime) -> list[Row[Any]]:
@@ -48,6 +62,10 @@ def event_of(connection: Connection, gateway: str, provider_id: str) -> str | No
     """What a text was understood as; None where it was not heard."""
     heard = select(INBOX.c.event).where(INBOX.c.gateway == gateway, INBOX.c.provider_id == provider_id)
     return connection.execute(heard).scalar_one_or_none()
+
+
+def _ordered_by(phone: str) -> ColumnElement[bool]:
+    return CONFIRMATION.c.staff_id.in_(select(STAFF.c.id).where(STAFF.c.mobile == phone, STAFF.c.removed_at.is_(None)))
 
 
 def _texts() -> Select[Any]:

@@ -13,7 +13,10 @@ from werkzeug.datastructures import Headers
 
 from bot.build import build
 from dialogs.machine import step, ways
-from dialogs.vocabulary import Event, State
+from dialogs.mobile_change import MOBILE_CHANGE
+from dialogs.recovery import RECOVERY
+from dialogs.staff import STAFF
+from dialogs.table import Dialog
 from tests.parts import settings
 from webhooks import create_app, pages
 from webhooks.diagram import diagram
@@ -108,26 +111,31 @@ def test_a_page_is_in_the_language_that_was_asked_for(
 # The diagram
 
 
-def test_the_diagram_has_every_arrow_between_states_once() -> None:
-    drawn = [(entry.source or None, entry.event, box.state) for box in diagram().boxes for entry in box.entries]
-    assert sorted(drawn, key=str) == sorted(
-        [(way.source and way.source.name, way.event.name, way.target.name) for way in ways()], key=str
-    )
+DRAWN = pytest.mark.parametrize("dialog", [RECOVERY, STAFF, MOBILE_CHANGE], ids=["recovery", "staff", "change"])
 
 
-def test_its_arrows_are_the_steps_of_the_machine() -> None:
-    for way in ways():
-        if way.source is not None:
-            assert step(way.source, way.event)[0] is way.target
-    own = {(way.source, way.event) for way in ways() if way.source}
-    led = {(state, event) for state in State for event in Event if step(state, event)[0] is not state}
-    anywhere = {way.event for way in ways() if way.source is None}
-    assert all((state, event) in own or event in anywhere for state, event in led)
+@DRAWN
+def test_a_diagram_has_every_arrow_between_states_once(dialog: Dialog[Any, Any]) -> None:
+    drawn = [(entry.source, entry.event, box.state) for box in diagram(dialog).boxes for entry in box.entries]
+    written = [(way.source.name if way.source else "", way.event.name, way.target.name) for way in ways(dialog)]
+    assert sorted(drawn) == sorted(written)
 
 
-def test_no_box_lies_over_another() -> None:
-    boxes = diagram().boxes
-    assert [box.state for box in boxes] == [state.name for state in State]
-    for box, below in pairwise(boxes):
+@DRAWN
+def test_its_arrows_are_the_steps_of_the_machine(dialog: Dialog[Any, Any]) -> None:
+    own = {(way.source, way.event): way.target for way in ways(dialog) if way.source}
+    anywhere = {way.event: way.target for way in ways(dialog) if way.source is None}
+    for state in dialog.table:
+        for event in dialog.anywhere:
+            after = step(state, event)[0]
+            if after is not state:
+                assert after is own.get((state, event), anywhere.get(event))
+
+
+@DRAWN
+def test_no_box_lies_over_another(dialog: Dialog[Any, Any]) -> None:
+    drawn = diagram(dialog)
+    assert [box.state for box in drawn.boxes] == [state.name for state in dialog.table]
+    for box, below in pairwise(drawn.boxes):
         assert box.y + box.height < below.y
-    assert boxes[-1].y + boxes[-1].height < diagram().height
+    assert drawn.boxes[-1].y + drawn.boxes[-1].height < drawn.height

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from playwright.sync_api import Locator, Playwright, expect
 from bot.build import Bot, build
 from bot.demo import mobiles, seed
 from bot.trial import DELAY, DOWN, Trial
+from dialogs.orders import StaffState
 from dialogs.vocabulary import State
 from store.engine import Store
 from tests.browser import Window, browsing, served
@@ -28,6 +30,7 @@ from webhooks import create_app
 pytestmark = pytest.mark.alone
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+ZAHRA, OMID, FATIMA = mobiles()[:3]
 FIRST, SECOND = "1", "2"
 PATIENCE = 20_000  # milliseconds, for a machine that is busy
 
@@ -54,8 +57,8 @@ class Desk:
     def code(self, place: str = FIRST) -> Locator:
         return self.phone(place).locator(".code").last
 
-    def expect_state(self, state: State, place: str = FIRST) -> None:
-        expect(self.phone(place).locator("[data-state]")).to_have_text(state.name)
+    def expect_state(self, state: StrEnum, place: str = FIRST) -> None:
+        expect(self.phone(place).locator("[data-state]")).to_contain_text(state.name)
         lit = self.window.page.locator(f'[data-box="{state.name}"]')
         expect(lit).to_have_class(re.compile(r"\blit\b"))
         expect(lit.locator(f'[data-at="{place}"]')).to_be_visible()
@@ -76,12 +79,21 @@ class Town:
     profiles: Path
     open: ExitStack
 
-    def desk(self, language: str = "en", viewport: dict[str, int] | None = None, **options: Any) -> Desk:
+    def desk(
+        self,
+        language: str = "en",
+        viewport: dict[str, int] | None = None,
+        second: str | None = OMID.number,
+        **options: Any,
+    ) -> Desk:
+        """The page, as it opens but for whose phone the second one is; None leaves that as it is."""
         profile = self.profiles / f"profile-{len(list(self.profiles.iterdir()))}"
         window = browsing(self.playwright, profile, self.home, viewport=viewport or WIDE, **options)
         desk = Desk(self.open.enter_context(window), self.clock, self.bot)
         desk.window.page.set_default_timeout(PATIENCE)
         desk.window.page.goto(f"/phone?lang={language}")
+        if second:
+            desk.phone(SECOND).locator("select").select_option(second)
         return desk
 
 
@@ -130,17 +142,29 @@ def test_another_phone_makes_the_registered_one_ring(desk: Desk) -> None:
     desk.expect_state(State.IDLE, SECOND)
 
 
+def test_staff_reset_over_the_two_phones(town: Town) -> None:
+    desk = town.desk(second=None)
+    desk.press("reset", SECOND)
+    desk.expect_state(StaffState.CONFIRMING_RESET, SECOND)
+    desk.code(SECOND).click()
+    desk.expect_state(StaffState.AT_REST, SECOND)
+    expect(desk.bubbles(SECOND)).to_have_count(2)
+    desk.code(FIRST).click()
+    expect(desk.bubbles(FIRST)).to_contain_text([re.compile("."), re.compile("[a-z2-9]{12}"), re.compile(".")])
+    assert desk.window.barriers() == []
+    assert desk.window.complaints == []
+
+
 def test_phones_are_switched_and_keep_what_they_have(desk: Desk) -> None:
-    zahra, fatima = mobiles()[0], mobiles()[2]
     desk.press("request")
     expect(desk.bubbles()).to_have_count(1)
-    desk.phone().locator("select").select_option(fatima.number)
+    desk.phone().locator("select").select_option(FATIMA.number)
     expect(desk.bubbles()).to_have_count(0)
     desk.press("request")
-    expect(desk.phone().locator(".mine")).to_contain_text(fatima.national_id)
+    expect(desk.phone().locator(".mine")).to_contain_text(FATIMA.national_id)
     expect(desk.bubbles()).to_have_count(1)
-    desk.phone().locator("select").select_option(zahra.number)
-    expect(desk.phone().locator(".mine")).to_contain_text(zahra.national_id)
+    desk.phone().locator("select").select_option(ZAHRA.number)
+    expect(desk.phone().locator(".mine")).to_contain_text(ZAHRA.national_id)
     expect(desk.bubbles()).to_have_count(1)
 
 
@@ -263,7 +287,7 @@ def test_what_was_tried_is_copied_as_a_test_that_passes(
 
 
 def test_without_javascript_it_says_what_to_do(town: Town) -> None:
-    desk = town.desk(java_script_enabled=False)
+    desk = town.desk(second=None, java_script_enabled=False)
     expect(desk.window.page.locator("noscript code")).to_contain_text("flask chat --from 09121234567")
 
 

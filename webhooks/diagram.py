@@ -1,10 +1,12 @@
-"""The dialog's diagram, drawn on the server from the table: boxes, what leads into them, and from where."""
+"""A dialog's diagram, drawn on the server from the table: boxes, what leads into them, and from where."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from dialogs.machine import Way, ways
-from dialogs.vocabulary import State
+from dialogs.table import Dialog
 
 # All in pixels of the drawing; it is 360 wide, so that a small phone shows it as it is.
 WIDTH, RAIL, LEFT, RIGHT = 360, 12, 34, 304
@@ -41,15 +43,15 @@ class Diagram:
     rail: str
 
 
-def diagram() -> Diagram:
-    """The whole dialog, as its table has it."""
-    leading = {state: [way for way in ways() if way.target is state] for state in State}
+def diagram(dialog: Dialog[Any, Any]) -> Diagram:
+    """A whole dialog, as its table has it."""
+    leading = {state: [way for way in ways(dialog) if way.target is state] for state in dialog.table}
     tops, y = {}, TOP
     for state, found in leading.items():
         tops[state] = y
         y += _height(found) + GAP
-    boxes = tuple(_box(state, leading[state], tops) for state in State)
-    lowest = max(entry.y for box in boxes for entry in box.entries if not entry.source)
+    boxes = tuple(_box(state, leading[state], tops) for state in dialog.table)
+    lowest = max((entry.y for box in boxes for entry in box.entries if not entry.source), default=TOP - 8)
     return Diagram(boxes, WIDTH, y, f"M{RAIL} {TOP - 8}V{lowest}")
 
 
@@ -57,13 +59,13 @@ def _height(found: Sequence[Way]) -> int:
     return HEAD + LINE * len(found) + FOOT
 
 
-def _box(state: State, found: Sequence[Way], tops: dict[State, int]) -> Box:
+def _box(state: StrEnum, found: Sequence[Way], tops: dict[StrEnum, int]) -> Box:
     top = tops[state]
     entries = tuple(_entry(way, top + HEAD + LINE * place + LINE // 2, tops) for place, way in enumerate(found))
     return Box(state.name, top, _height(found), entries)
 
 
-def _entry(way: Way, y: int, tops: dict[State, int]) -> Entry:
+def _entry(way: Way, y: int, tops: dict[StrEnum, int]) -> Entry:
     if way.source is None:
         return Entry(way.event.name, "", y, f"M{RAIL} {y}H{LEFT - 2}")
     begin = tops[way.source] + HEAD // 2

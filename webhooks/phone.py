@@ -6,6 +6,7 @@ on while somebody looks at it: its looking is what lets the carrier confirm that
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from threading import Lock
 from typing import Any
 
@@ -18,7 +19,10 @@ from bot.demo import Mobile, mobiles
 from bot.facts import standing
 from bot.gateways.simulated import Message, Simulated
 from bot.trial import Bend
+from dialogs.orders import CONFIRMING, Command, StaffState
+from dialogs.recovery import RECOVERY
 from dialogs.segments import size
+from dialogs.staff import STAFF
 from store import behind
 from store.tables import Rank
 from webhooks import pages
@@ -59,7 +63,7 @@ def _show(bot: Bot) -> Response:
         chips={it.number: _chips(it) for it in people},
         chosen=[people[0].number, second],
         bends=list(Bend) if bot.trial else [],
-        dialog=diagram(),
+        dialogs={"recovery": diagram(RECOVERY), "staff": diagram(STAFF)},
         longest=LONGEST,
     )
 
@@ -102,12 +106,18 @@ def _phone(bot: Bot, number: str) -> dict[str, Any]:
         texts = behind.texts(connection, number, now)
         codes = behind.codes(connection, number)
         found = behind.conversation(connection, number)
+        orders = behind.confirmations(connection, number)
+        order = behind.pending(connection, number, now)
+    states: list[StrEnum] = [standing(found.state if found else "", found.ends_at if found else None, now)]
+    if number in {it.number for it in mobiles() if it.is_staff}:
+        states.append(CONFIRMING[Command(order)] if order else StaffState.AT_REST)
     return {
-        "state": standing(found.state if found else "", found.ends_at if found else None, now).name,
+        "states": [state.name for state in states],
         "texts": [_bubble(bot, row, shown.get(row.id)) for row in texts],
         "rows": {
             "conversation": _plain([found] if found else []),
             "codes": _plain(codes),
+            "confirmations": _plain(orders),
             "outbox": _plain(texts[::-1]),
         },
     }
@@ -124,8 +134,8 @@ def _bubble(bot: Bot, row: Row[Any], message: Message | None) -> dict[str, Any]:
 
 
 SHOWN = (
-    "id", "phone", "phrase", "state", "rank", "attempts", "error", "language", "version", "tries_left", "by_owner",
-    "fate", "created_at", "accepted_at", "ends_at", "ended_at", "expires_at", "closed_at", "opted_out_at",
+    "id", "phone", "command", "phrase", "state", "rank", "attempts", "error", "language", "version", "tries_left",
+    "by_owner", "fate", "created_at", "accepted_at", "ends_at", "ended_at", "expires_at", "closed_at", "opted_out_at",
     "hinted", "shrugged", "gateway",
 )  # fmt: skip
 

@@ -123,9 +123,9 @@ function show(phone, texts) {
 
 // What stands beside the phones
 
-function showState(phone, state) {
-  phone.section.querySelector("[data-state]").textContent = state;
-  phone.state = state;
+function showState(phone, states) {
+  phone.section.querySelector("[data-state]").textContent = states.join(" · ");
+  phone.states = states;
   phone.event = said.findLast((it) => it.from === phone.number)?.event ?? "";
   phone.section.querySelector("[data-event]").textContent = phone.event;
   phone.section.querySelector(".understood").hidden = !phone.event;
@@ -133,7 +133,7 @@ function showState(phone, state) {
 
 function showDiagram() {
   for (const box of document.querySelectorAll("[data-box]")) {
-    const here = phones.filter((phone) => phone.state === box.dataset.box);
+    const here = phones.filter((phone) => phone.states?.includes(box.dataset.box));
     box.classList.toggle("lit", here.length > 0);
     for (const mark of box.querySelectorAll("[data-at]")) {
       mark.classList.toggle("lit", here.some((phone) => phone.place === mark.dataset.at));
@@ -178,7 +178,7 @@ async function refresh() {
     for (const phone of phones) {
       const found = now.phones[phone.number];
       show(phone, found.texts);
-      showState(phone, found.state);
+      showState(phone, found.states);
       showRows(phone, found.rows);
     }
     showDiagram();
