@@ -36,4 +36,5 @@ log.py            JSON lines without anyone's particulars
 cli.py            the operator's commands
 staff_cli.py      those about staff
 demo.py           the people of `make run`
+trial.py          its weather: a clock that can be moved on, a carrier that can be bent
 """

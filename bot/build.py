@@ -17,6 +17,7 @@ from bot.keys import Keys
 from bot.phones import Phones
 from bot.ports import Clock, Dice, Gateway, Inbound, Receipt
 from bot.settings import Settings, read_keys
+from bot.trial import Trial, fair
 from dialogs.vocabulary import AnyEvent
 from store import outbox
 from store.engine import Store
@@ -31,12 +32,15 @@ class Parts:
     keys: Keys
     clock: Clock
     dice: Dice
+    trial: Trial | None = None
 
 
 # A new gateway's line goes here, and its name into settings.GatewayName.
 GATEWAYS: dict[str, Callable[[Parts], Gateway]] = {
     "twilio": lambda parts: Twilio(parts.settings),
-    "simulated": lambda parts: Simulated(parts.store, parts.keys, parts.clock, parts.dice),
+    "simulated": lambda parts: Simulated(
+        parts.store, parts.keys, parts.clock, parts.dice, parts.trial.bends if parts.trial else fair
+    ),
 }
 
 
@@ -56,6 +60,7 @@ class Bot:
     jobs: Jobs
     announcer: Announcer
     fakher: Fakher
+    trial: Trial | None = None
 
     def start(self) -> None:
         """Begin to send and to sweep, in threads of this process."""
@@ -94,13 +99,15 @@ def build(
     dice: Dice | None = None,
     gateways: Sequence[Gateway] | None = None,
     store: Store | None = None,
+    trial: Trial | None = None,
 ) -> Bot:
-    """Put the bot together from its settings; what is handed in takes the real part's place."""
+    """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's."""
+    clock = trial.clock if trial else clock
     dice = dice or SystemDice()
     store = store or Store(settings.database_url)
     keys = Keys.of(read_keys(settings.secret_keys))
     phones = Phones(settings.default_region, settings.allowed_countries)
-    parts = Parts(settings, store, keys, clock, dice)
+    parts = Parts(settings, store, keys, clock, dice, trial)
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
     courier = Courier(store, chosen, keys, clock)
     conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
@@ -122,4 +129,5 @@ def build(
         jobs,
         announcer=announcer,
         fakher=fakher,
+        trial=trial,
     )

@@ -25,6 +25,9 @@ PEOPLE = (
     Person("فاطمة العامري", "4409173529", "+989162223344", "ar", True, "recovers in Arabic"),
     Person("رضا موسوی", "7604529186", "+989193334455", "fa", False, "is inactive: the neutral reply"),
 )
+# What the transcripts of the tests call them, in the same order.
+NICKS = ("zahra", "omid", "fatima", "retired")
+STAFF_NICKS = ("tehran", "broker", "chief")
 PROVINCES = ("تهران", "فارس", "خوزستان", "قم")
 BROKERS = ("نور", "نور", None, None)
 
@@ -45,6 +48,29 @@ STAFF = (
     Clerk("دفتر نور", "+989121110002", Role.BROKER, "broker of Zahra and Omid", broker="نور"),
     Clerk("علی کریمی", "+989121110003", Role.HEADQUARTERS, "headquarters"),
 )
+
+
+class Mobile(NamedTuple):
+    """A made-up person's phone. `nick` is what transcripts call it; staff have no national ID here."""
+
+    nick: str
+    name: str
+    number: str
+    national_id: str
+    language: str
+    is_staff: bool
+
+
+def mobiles() -> list[Mobile]:
+    """Everybody's phone, pilgrims' first."""
+    leaders = [
+        Mobile(nick, it.name, it.mobile, it.national_id, it.language or "fa", is_staff=False)
+        for nick, it in zip(NICKS, PEOPLE, strict=True)
+    ]
+    clerks = [
+        Mobile(nick, it.name, it.mobile, "", "fa", is_staff=True) for nick, it in zip(STAFF_NICKS, STAFF, strict=True)
+    ]
+    return leaders + clerks
 
 
 def seed(store: Store) -> None:

@@ -19,8 +19,13 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def current_state(view: View, now: datetime) -> State:
     """Where the conversation stands at this moment, whether or not a sweep has been by."""
-    state = revive(view.state)
-    if view.ends_at is not None and view.ends_at <= now:
+    return standing(view.state, view.ends_at, now)
+
+
+def standing(name: str, ends_at: datetime | None, now: datetime) -> State:
+    """The state that a row's name means at this moment."""
+    state = revive(name)
+    if ends_at is not None and ends_at <= now:
         state, _ = step(state, Event.TIMED_OUT)
     return state
 

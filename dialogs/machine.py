@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dialogs.mobile_change import MOBILE_CHANGE
 from dialogs.orders import ChangeState, StaffState
@@ -33,6 +33,25 @@ def revive(name: str) -> State:
 def lasts(state: StrEnum) -> timedelta | None:
     """How long a state holds before it ends by itself; None for ever."""
     return DIALOGS[type(state)].lasts.get(state)
+
+
+class Way(NamedTuple):
+    """An arrow from one state to another; from None, where it leads there from any state without one of its own."""
+
+    source: StrEnum | None
+    event: StrEnum
+    target: StrEnum
+
+
+def ways(dialog: Dialog[Any, Any] = RECOVERY) -> list[Way]:
+    """Every arrow of a dialog, but for those that keep the state."""
+    tables: list[tuple[StrEnum | None, Mapping[Any, Arrow[Any]]]] = [(None, dialog.anywhere), *dialog.table.items()]
+    return [
+        Way(source, event, arrow.target)
+        for source, arrows in tables
+        for event, arrow in arrows.items()
+        if arrow.target is not STAY
+    ]
 
 
 def mermaid(dialog: Dialog[Any, Any] = RECOVERY) -> str:

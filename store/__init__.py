@@ -19,6 +19,7 @@ outbox.py         the texts to be sent, from queued to delivered
 audit.py          what was done, by whom: rows that nobody changes
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
+behind.py         what stands behind one phone, for the trial's page to show
 heartbeats.py     when each job last ran
 dialect.py        what the two databases spell apart, and statements prepared for the hot path
 migrate.py        brings a database to the newest schema

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
-from store.tables import Handset, table
+from store.tables import FINAL, Handset, Outbox, table
 
-HANDSET = table(Handset)
+HANDSET, OUTBOX = table(Handset), table(Outbox)
 KEPT = timedelta(days=1)
 
 
@@ -27,10 +27,18 @@ def deliver(connection: Connection, phone: str, provider_id: str, sealed: bytes,
 
 
 def arrivals(connection: Connection, phone: str, after: int = 0) -> list[Arrival]:
-    """The texts that reached a phone after the one with this id, oldest first."""
+    """The carrier's texts to a phone with a later id than this one, in the order in which they arrive, or will."""
     columns = (HANDSET.c.id, HANDSET.c.provider_id, HANDSET.c.sealed, HANDSET.c.arrived_at)
-    found = select(*columns).where(HANDSET.c.phone == phone, HANDSET.c.id > after).order_by(HANDSET.c.id)
-    return [Arrival(*row) for row in connection.execute(found)]
+    there = select(*columns).where(HANDSET.c.phone == phone, HANDSET.c.id > after)
+    return [Arrival(*row) for row in connection.execute(there.order_by(HANDSET.c.arrived_at, HANDSET.c.id))]
+
+
+def unconfirmed(connection: Connection, phone: str, now: datetime) -> list[str]:
+    """The carrier's names of the texts that should have reached a phone by now, while the bot does not know of it."""
+    same = HANDSET.c.provider_id == OUTBOX.c.provider_id
+    there = select(HANDSET.c.provider_id).join(OUTBOX, same).where(OUTBOX.c.rank < FINAL)
+    there = there.where(HANDSET.c.phone == phone, HANDSET.c.arrived_at <= now)
+    return list(connection.execute(there.order_by(HANDSET.c.id)).scalars())
 
 
 def forget_old(connection: Connection, now: datetime) -> int:

@@ -1,14 +1,17 @@
 """Fixtures: both databases, and a bot made of them with a stopped clock, loaded dice and a carrier that remembers."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Playwright
 
 from bot.build import Bot, build
 from bot.settings import Settings
+from bot.trial import Trial
 from store.engine import Store
-from tests import databases
+from tests import browser, databases
 from tests.databases import Fresh
 from tests.parts import Carrier, LoadedDice, StoppedClock, settings
 
@@ -47,6 +50,13 @@ def store(database_url: str) -> Iterator[Store]:
     store.close()
 
 
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    browser.chromium()
+    with browser.playwright() as started:
+        yield started
+
+
 @pytest.fixture
 def clock() -> StoppedClock:
     return StoppedClock()
@@ -67,12 +77,24 @@ MakeBot = Callable[..., Bot]
 
 @pytest.fixture
 def make_bot(store: Store, clock: StoppedClock, dice: LoadedDice, carrier: Carrier) -> MakeBot:
-    """A bot on a fresh database. Settings by their names in the environment; `gateways` in place of the one carrier."""
+    """A bot on a fresh database. Settings by their names in the environment; `gateways` in place of the one carrier.
 
-    def make(chosen: Settings | None = None, gateways: list[Any] | None = None, **changes: str) -> Bot:
-        return build(chosen or settings(**changes), clock=clock, dice=dice, gateways=gateways or [carrier], store=store)
+    With a trial, the simulated carrier as the trial bends it.
+    """
+
+    def make(
+        chosen: Settings | None = None, gateways: list[Any] | None = None, trial: Trial | None = None, **changes: str
+    ) -> Bot:
+        carriers = None if trial else gateways or [carrier]
+        found = chosen or settings(**changes)
+        return build(found, clock=clock, dice=dice, gateways=carriers, store=store, trial=trial)
 
     return make
+
+
+@pytest.fixture
+def trial(tmp_path: Path, clock: StoppedClock) -> Trial:
+    return Trial(tmp_path / "trial.json", clock)
 
 
 @pytest.fixture

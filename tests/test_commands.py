@@ -28,6 +28,7 @@ from store import migrate
 from store.engine import Store
 from tests.parts import KEYS, PATIENCE_SECONDS, Carrier
 from tests.people import ZAHRA, settle, settled
+from webhooks.cli import has_screen
 from wsgi import app
 
 ROOT = Path(__file__).parent.parent
@@ -321,6 +322,22 @@ def test_a_trial_says_whom_to_be_and_stops_without_a_traceback(tmp_path: Path, e
     assert f"http://127.0.0.1:{port}/phone" in said
     assert (tmp_path / "instance" / "ramz.db").exists()
     assert (tmp_path / "instance" / "secret_keys").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "opens"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({}, "darwin", True),
+        ({}, "linux", False),  # a browser there would take over the terminal
+        ({"DISPLAY": ":0", "CI": "true"}, "linux", False),
+    ],
+)
+def test_a_trial_opens_the_page_where_there_is_a_screen(
+    environment: dict[str, str], platform: str, opens: bool
+) -> None:
+    assert has_screen(environment, platform) is opens
 
 
 def test_a_trial_says_that_its_port_is_taken(tmp_path: Path) -> None:

@@ -17,12 +17,17 @@ def scenes() -> list[Any]:
     """Every scene of every file: `== title` begins one, `== title | SETTING=value …` with other settings."""
     found = []
     for file in FILES:
-        for scene in file.read_text("utf-8").split("\n== ")[1:]:
-            title, _, lines = scene.partition("\n")
+        for title, lines in titled(file.read_text("utf-8")):
             name, _, changes = title.partition("|")
             chosen = dict(change.split("=", 1) for change in changes.split())
             found.append(pytest.param(chosen, lines, id=f"{file.stem}: {name.strip()}"))
     return found
+
+
+def titled(written: str) -> list[tuple[str, str]]:
+    """The scenes in a file's text: each one's title, and its lines."""
+    found = [scene.partition("\n") for scene in f"\n{written}".split("\n== ")[1:]]
+    return [(title, lines) for title, _, lines in found]
 
 
 @pytest.mark.parametrize(("changes", "lines"), scenes())

@@ -5,7 +5,10 @@ api.py      Fakher's API
 models.py   what goes in and out of it
 openapi.py  its description
 health.py   alive, able to serve, figures
-phone.py    a phone in the browser, under the simulated carrier only
+pages.py    what every page for people has: words, fonts, styles, a strict policy
+phone.py    two phones in the browser, under the simulated carrier only
+diagram.py  the dialog's diagram beside them
+rehearsal.py  what was tried on them, as a test
 handset.py  one mobile on the simulated carrier
 chat.py     a phone in the terminal
 server.py   gunicorn around it all
@@ -17,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
 from bot.log import logger
-from webhooks import api, health, inbound, phone
+from webhooks import api, health, inbound, pages, phone
 
 LOG = logger("webhooks")
 
@@ -32,6 +35,7 @@ def create_app(bot: Bot) -> Flask:
     app.register_blueprint(inbound.routes(bot))
     app.register_blueprint(api.routes(bot))
     app.register_blueprint(health.routes(bot))
+    pages.set_up(app)
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
     app.register_error_handler(Exception, _broken)

@@ -34,7 +34,7 @@ def chat(bot: Bot, number: str) -> None:
 
 
 def _exchange(phone: Phone, words: str) -> None:
-    status = phone.text(words)
+    status, _ = phone.text(words)
     if status != 200:
         click.echo(f"(the webhook answered {status})", err=True)
     phone.bot.courier.deliver_due()

@@ -1,6 +1,10 @@
 """The commands that need the web application: `flask serve`, `flask trial`, `flask chat`."""
 
+import os
 import signal
+import sys
+import webbrowser
+from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
 
@@ -12,6 +16,7 @@ from bot.build import build
 from bot.cli import chosen, fail, opened, upgraded
 from bot.demo import PEOPLE, STAFF, seed
 from bot.settings import Settings
+from bot.trial import Trial
 from webhooks import create_app
 from webhooks.chat import chat
 from webhooks.server import Server
@@ -30,8 +35,9 @@ def trial() -> None:
     """Serve made-up people on the simulated carrier. No text leaves this machine."""
     found = _simulated_only()
     log.set_up()
-    bot = build(found, store=upgraded(found))
+    bot = build(found, store=upgraded(found), trial=Trial())
     seed(bot.store)
+    Trial().calm()
     try:
         server = make_server(found.host, found.port, create_app(bot), threaded=True)
     except (OSError, SystemExit):
@@ -39,12 +45,24 @@ def trial() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     bot.start()
     click.echo(_welcome(found.port))
+    if has_screen(os.environ, sys.platform) and sys.stdin.isatty() and sys.stdout.isatty():
+        webbrowser.open(_page(found.port))
     with suppress(KeyboardInterrupt):  # from SIGTERM; at Ctrl-C the server ends by itself
         server.serve_forever()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server.server_close()
     bot.stop()
     click.echo("\nStopped.")
+
+
+def has_screen(environment: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser would open in a window of its own, and not in this terminal. Never in a check."""
+    windows = platform in {"darwin", "win32"} or any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return windows and not environment.get("CI")
+
+
+def _page(port: int) -> str:
+    return f"http://127.0.0.1:{port}/phone"
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -75,7 +93,7 @@ Text it from another terminal:
   رمز {first.national_id}
 
 It sends a code; type the code, and it sends a new password. As staff, text: ریست {first.national_id}
-The phone page: http://127.0.0.1:{port}/phone
+The phone page: {_page(port)}
 """
 
 
@@ -89,7 +107,7 @@ def chat_command(mobile: str) -> None:
     """Text the bot from this terminal, and see every text that the number receives."""
     found = _simulated_only()
     log.set_up()
-    bot = build(found, store=opened(found))
+    bot = build(found, store=opened(found), trial=Trial())
     number = bot.phones.mobile(mobile)
     if number is None:
         fail(f"--from: not a mobile number of {', '.join(found.allowed_countries)}")

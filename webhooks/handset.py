@@ -6,6 +6,7 @@ from flask import Flask
 
 from bot.build import Bot
 from bot.gateways.simulated import HEADER, Message, Simulated
+from bot.trial import Bend
 
 
 class Phone:
@@ -17,33 +18,33 @@ class Phone:
         assert isinstance(gateway, Simulated)
         self.bot, self.number, self.gateway = bot, number, gateway
         self.client = app.test_client()
-        self.seen = max((message.id for message in gateway.screen(number)), default=0)
+        self.seen = {message.id for message in gateway.screen(number)}
         self._lock = Lock()
 
-    def text(self, words: str) -> int:
-        """Text the bot; the webhook's status."""
-        return self._call("sms", {"from": self.number, "id": f"R{self.bot.dice.token()}", "text": words})
+    def text(self, words: str) -> tuple[int, str]:
+        """Text the bot; the webhook's status, and the carrier's name of the text."""
+        name = f"R{self.bot.dice.token()}"
+        return self._call("sms", {"from": self.number, "id": name, "text": words}), name
 
     def screen(self) -> list[Message]:
-        """All that has reached the phone, oldest first; each text is confirmed by a receipt."""
-        shown = self.gateway.screen(self.number)
-        for message in shown:
-            self._confirm(message)
-        return shown
+        """All that has reached the phone, oldest first; each text is confirmed by a receipt, as the carrier will."""
+        for form in self.gateway.receipts(self.number):
+            self._call("receipts", form)
+        return self.gateway.screen(self.number)
 
     def arrivals(self) -> list[Message]:
         """What has reached the phone since it was last asked."""
         with self._lock:
-            new = self.gateway.screen(self.number, self.seen)
-            for message in new:
-                self.seen = message.id
-                self._confirm(message)
+            new = [message for message in self.screen() if message.id not in self.seen]
+            self.seen.update(message.id for message in new)
         return new
-
-    def _confirm(self, message: Message) -> None:
-        self._call("receipts", {"id": message.provider_id, "status": "delivered"})
 
     def _call(self, what: str, form: dict[str, str]) -> int:
         path = f"/webhooks/simulated/{what}"
         url = self.bot.settings.public_url.rstrip("/") + path
-        return self.client.post(path, data=form, headers={HEADER: self.gateway.sign(url, form)}).status_code
+        headers = {HEADER: self.gateway.sign(url, form)}
+        statuses = [self.client.post(path, data=form, headers=headers).status_code for _ in range(self._times())]
+        return statuses[0]
+
+    def _times(self) -> int:
+        return 2 if Bend.DUPLICATE in self.gateway.bends() else 1

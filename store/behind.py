@@ -1,0 +1,76 @@
+"""What stands behind one phone, for the trial's page to show: its conversation, its codes, its texts. Read only."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+
+from store.tables import Account, Code, Confirmation, Conversation, Inbox, Outbox, Staff, table
+
+ACCOUNT, CODE, CONFIRMATION, CONVERSATION = (table(it) for it in (Account, Code, Confirmation, Conversation))
+INBOX, OUTBOX, STAFF = (table(it) for it in (Inbox, Outbox, Staff))
+# As long as the simulated carrier keeps a text.
+SHOWN = timedelta(days=1)
+CODES, TEXTS = 5, 50
+
+
+def conversation(connection: Connection, phone: str) -> Row[Any] | None:
+    """The conversation with a phone, if it has ever texted."""
+    return connection.execute(select(CONVERSATION).where(CONVERSATION.c.phone == phone)).one_or_none()
+
+
+def codes(connection: Connection, phone: str) -> list[Row[Any]]:
+    """The last codes that went to a phone, newest first; neither what they are nor their hashes."""
+    columns = (CODE.c[name] for name in ("tries_left", "by_owner", "created_at", "expires_at", "closed_at", "fate"))
+    accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == phone)
+    found = select(*columns).where(CODE.c.account_id.in_(accounts), CODE.c.phone == phone)
+    return list(connection.execute(found.order_by(CODE.c.created_at.desc()).limit(CODES)))
+
+
+def confirmations(connection: Connection, phone: str) -> list[Row[Any]]:
+    """The last orders of the staff member whose phone it is, newest first; not their codes."""
+    names = ("command", "tries_left", "created_at", "expires_at", "closed_at", "fate")
+    found = select(*(CONFIRMATION.c[name] for name in names)).where(_ordered_by(phone))
+    return list(connection.execute(found.order_by(CONFIRMATION.c.created_at.desc()).limit(CODES)))
+
+
+def pending(connection: Connection, phone: str, now: datetime) -> str | None:
+    """Which order of that staff member waits for its code."""
+    live = (CONFIRMATION.c.closed_at.is_(None), CONFIRMATION.c.expires_at > now, CONFIRMATION.c.tries_left > 0)
+    return connection.execute(select(CONFIRMATION.c.command).where(_ordered_by(phone), *live)).scalar_one_or_none()
+
+
+def texts(connection: Connection, phone: str, now: datetime) -> list[Row[Any]]:
+    """The last texts of a day to a phone, oldest first; no parameters and no secrets."""
+    found = _texts().where(OUTBOX.c.phone == phone, OUTBOX.c.created_at > now - SHOWN)
+    return list(reversed(connection.execute(found.order_by(OUTBOX.c.id.desc()).limit(TEXTS)).all()))
+
+
+def newest_text(connection: Connection) -> int:
+    """The id of the last text that was written, to whomever; 0 where there is none."""
+    newest: int = connection.execute(select(func.coalesce(func.max(OUTBOX.c.id), 0))).scalar_one()
+    return newest
+
+
+def texts_between(connection: Connection, after: int, upto: int, now: datetime) -> list[Row[Any]]:
+    """The texts of a day to all phones with ids above the one and up to the other, in the order in which they leave."""
+    found = _texts().where(OUTBOX.c.id > after, OUTBOX.c.id <= upto, OUTBOX.c.created_at > now - SHOWN)
+    return list(connection.execute(found.order_by(OUTBOX.c.kind, OUTBOX.c.id)))
+
+
+def event_of(connection: Connection, gateway: str, provider_id: str) -> str | None:
+    """What a text was understood as; None where it was not heard."""
+    heard = select(INBOX.c.event).where(INBOX.c.gateway == gateway, INBOX.c.provider_id == provider_id)
+    return connection.execute(heard).scalar_one_or_none()
+
+
+def _ordered_by(phone: str) -> ColumnElement[bool]:
+    return CONFIRMATION.c.staff_id.in_(select(STAFF.c.id).where(STAFF.c.mobile == phone, STAFF.c.removed_at.is_(None)))
+
+
+def _texts() -> Select[Any]:
+    names = (
+        "id", "phone", "kind", "phrase", "language", "rank", "attempts", "gateway",
+        "heard_at", "created_at", "accepted_at", "ended_at", "error",
+    )  # fmt: skip
+    return select(*(OUTBOX.c[name] for name in names))

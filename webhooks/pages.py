@@ -1,0 +1,82 @@
+"""What every page for people has: its words in two languages, our own fonts, styles and scripts, and a strict policy.
+
+A page asks nothing of any other host, and runs and styles nothing that stands in the page itself.
+"""
+
+import hashlib
+import mimetypes
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, make_response, render_template, request
+
+HERE = Path(__file__).parent
+LANGUAGES = {"fa": "rtl", "en": "ltr"}
+DEFAULT_LANGUAGE = "fa"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "font-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def set_up(app: Flask) -> None:
+    """Let templates name static files by `asset`, and answer for those with the right types and for ever."""
+    mimetypes.add_type("font/woff2", ".woff2")  # a slim system does not know it
+    app.jinja_env.globals["asset"] = asset
+    app.after_request(_hardened)
+
+
+def page(template: str, language: str, **context: Any) -> Response:
+    """A page in one of LANGUAGES, with the words that its language file has for all pages and for this one."""
+    said = words(language)
+    response = make_response(
+        render_template(template, lang=language, dir=LANGUAGES[language], words=said, **context),
+    )
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def language_asked() -> str:
+    """The page's language: the one in its address, else what the browser prefers, else Persian."""
+    asked = request.args.get("lang", "")
+    return asked if asked in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or DEFAULT_LANGUAGE
+
+
+@cache
+def words(language: str) -> Mapping[str, Any]:
+    """What the pages say in a language."""
+    return tomllib.loads((HERE / "words" / f"{language}.toml").read_text("utf-8"))
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a static file, changing as the file does, so that browsers may keep it for ever."""
+    content = (HERE / "static" / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def _hardened(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    # The font's name holds its version; a style sheet can't ask for it by `asset`.
+    if request.endpoint == "static" and response.status_code < 400 and ("v" in request.args or _is_font()):
+        response.headers["Cache-Control"] = FOR_EVER
+    return response
+
+
+def _is_font() -> bool:
+    return request.path.endswith(".woff2")
