@@ -65,7 +65,7 @@ class Conversation:
         self.store, self.settings, self.phones, self.keys = store, settings, phones, keys
         self.clock, self.dice, self.courier = clock, dice, courier
         self.flooded = False  # a job has seen more codes go out than people can want
-        self._own = phones.mobile(settings.twilio_sender)
+        self._own = {phones.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender)}
         understand("")  # the vocabulary is built at the first text: let it not be a pilgrim's
 
     def hear(self, inbound: Inbound) -> Event | None:
@@ -76,7 +76,7 @@ class Conversation:
         then be handed in again.
         """
         phone = self.phones.mobile(inbound.sender)
-        if phone is None or phone == self._own:
+        if phone is None or phone in self._own:
             return None
         heard = understand(inbound.text, self.settings.code_length)
         fresh = codes.make(self.dice, self.keys, self.settings.code_length) if is_request(heard) else None

@@ -137,6 +137,10 @@ class Gateway(Protocol):
     name: str
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """The HTTP methods that it calls by."""
+
+    @property
     def heard(self) -> Answer:
         """What it wants to read when a text was taken."""
 

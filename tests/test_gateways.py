@@ -4,8 +4,8 @@ import logging
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, cast
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -22,6 +22,7 @@ from store.engine import Store
 from store.tables import Kind, Rank
 from tests import twilio_standin
 from tests.databases import Fresh
+from tests.kannel_wire import KannelWire
 from tests.parts import KEYS, StoppedClock, settings
 from tests.people import OMID, ZAHRA
 from tests.twilio_standin import ACCOUNT, SENDER, SIGNATURE, TOKEN, TwilioStandIn
@@ -42,10 +43,14 @@ class Wire(Protocol):
     def ids(self) -> tuple[str, str]: ...
 
     def sign(self, url: str, form: Form) -> str: ...
-    def headers(self, signature: str | None) -> Headers: ...
+    def call(self, url: str, form: Form, signature: str | None) -> Call: ...
     def text(self, sender: str, name: str, words: str) -> Form: ...
     def receipt(self, name: str, status: str) -> Form: ...
     def arrived(self, phone: str) -> list[str]: ...
+
+
+def signed_call(url: str, form: Form, headers: Form) -> Call:
+    return Call(url, cast("Mapping[str, str]", Headers(headers)), MultiDict(form), MultiDict())
 
 
 @dataclass
@@ -57,8 +62,8 @@ class TwilioWire:
     def sign(self, url: str, form: Form) -> str:
         return twilio_standin.sign(TOKEN, url, form)
 
-    def headers(self, signature: str | None) -> Headers:
-        return Headers({SIGNATURE: signature} if signature is not None else {})
+    def call(self, url: str, form: Form, signature: str | None) -> Call:
+        return signed_call(url, form, {SIGNATURE: signature} if signature is not None else {})
 
     def text(self, sender: str, name: str, words: str) -> Form:
         return twilio_standin.text_form(sender, words, name)
@@ -81,8 +86,8 @@ class SimulatedWire:
     def sign(self, url: str, form: Form) -> str:
         return self.gateway.sign(url, form)
 
-    def headers(self, signature: str | None) -> Headers:
-        return Headers({HEADER: signature} if signature is not None else {})
+    def call(self, url: str, form: Form, signature: str | None) -> Call:
+        return signed_call(url, form, {HEADER: signature} if signature is not None else {})
 
     def text(self, sender: str, name: str, words: str) -> Form:
         return {"from": sender, "id": name, "text": words}
@@ -155,11 +160,18 @@ def one_postgresql(fresh_postgresql: Fresh) -> str:
     return fresh_postgresql()
 
 
-@pytest.fixture(params=["twilio", "simulated-sqlite", "simulated-postgresql"])
+SIGNING = ["twilio", "simulated-sqlite", "simulated-postgresql"]
+
+
+@pytest.fixture(params=[*SIGNING, "kannel-post", "kannel-get"])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     name, _, database = request.param.partition("-")
     if name == "twilio":
         yield TwilioWire(request.getfixturevalue("standin"), request.getfixturevalue("twilio"))
+        return
+    if name == "kannel":
+        with KannelWire.opened(request.param) as kannel:
+            yield kannel
         return
     store = Store(request.getfixturevalue(f"one_{database}"))
     yield SimulatedWire(Simulated(store, Keys.of(read_keys(KEYS)), StoppedClock(), SystemDice()))
@@ -171,9 +183,8 @@ def call(
 ) -> Call:
     """A call of the provider's, signed; with another signature or form in place of the right one, where given."""
     url = f"{PUBLIC_URL}/webhooks/{wire.gateway.name}/{what}{query}"
-    headers = wire.headers(wire.sign(url, signed) if signature is None else signature)
-    found: dict[str, Any] = {"url": url, "headers": headers, "form": MultiDict(signed), "query": MultiDict(), **changes}
-    return Call(**found)
+    made = wire.call(url, signed, wire.sign(url, signed) if signature is None else signature)
+    return replace(made, **changes)
 
 
 def text_of(wire: Wire, words: str = "رمز 0012345679") -> Form:
@@ -197,7 +208,7 @@ class TestEveryGateway:
         assert wire.gateway.is_authentic(call(wire, text_of(wire), query="?ref=1&again=%D8%B1"))
 
     def test_it_does_not_believe_a_call_without_a_signature(self, wire: Wire) -> None:
-        assert not wire.gateway.is_authentic(call(wire, text_of(wire), headers=Headers()))
+        assert not wire.gateway.is_authentic(wire.call(PUBLIC_URL, text_of(wire), None))
 
     @pytest.mark.parametrize(
         "signature", ["", " ", "0" * 64, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", "\xd8\xb1\xff", "a" * 9999]
@@ -207,49 +218,8 @@ class TestEveryGateway:
 
     def test_it_does_not_believe_a_signature_that_is_cut_short(self, wire: Wire) -> None:
         form = text_of(wire)
-        right = call(wire, form)
-        signature = next(iter(right.headers.values()))
+        signature = wire.sign(call(wire, form).url, form)
         assert not wire.gateway.is_authentic(call(wire, form, signature=signature[:-1]))
-
-    @pytest.mark.parametrize("change", ["another value", "a field more", "a field less", "a second value"])
-    def test_it_does_not_believe_a_form_that_was_tampered_with(self, wire: Wire, change: str) -> None:
-        form = text_of(wire)
-        tampered: MultiDict[str, str] = MultiDict(form)
-        match change:
-            case "another value":
-                tampered[wire.ids[0]] = OMID["mobile"]
-            case "a field more":
-                tampered["more"] = "1"
-            case "a field less":
-                del tampered[wire.ids[1]]
-            case "a second value":
-                tampered.setlist(wire.ids[0], [OMID["mobile"], ZAHRA["mobile"]])
-        assert not wire.gateway.is_authentic(call(wire, form, form=tampered))
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "https://ramz.example.ir/webhooks/{name}/receipts",
-            "https://evil.example.ir/webhooks/{name}/sms",
-            "http://ramz.example.ir/webhooks/{name}/sms",
-            "https://ramz.example.ir/webhooks/{name}/sms?more=1",
-            "https://ramz.example.ir:99999999/webhooks/{name}/sms",
-            "https://[ramz/webhooks/{name}/sms",
-            "",
-        ],
-    )
-    def test_it_does_not_believe_a_call_signed_for_another_address(self, wire: Wire, url: str) -> None:
-        assert not wire.gateway.is_authentic(call(wire, text_of(wire), url=url.format(name=wire.gateway.name)))
-
-    def test_it_does_not_believe_what_another_key_signed(self, wire: Wire) -> None:
-        form = text_of(wire)
-        url = call(wire, form).url
-        other_twilio = twilio_standin.sign("another token", url, form)
-        other_simulated = Simulated(Store("sqlite://"), Keys.of({"k1": bytes(32)}), StoppedClock(), SystemDice()).sign(
-            url, form
-        )
-        for signature in (other_twilio, other_simulated):
-            assert not wire.gateway.is_authentic(call(wire, form, signature=signature))
 
     def test_it_reads_sender_id_and_text(self, wire: Wire) -> None:
         heard = wire.gateway.read_text(call(wire, wire.text(ZAHRA["mobile"], "M1", f"  {PERSIAN}\n")))
@@ -316,6 +286,51 @@ class TestEveryGateway:
         seen = caplog.text + "".join(capfd.readouterr())
         for secret in ("123456", "9121234567", "0012345679", "کد فاخر", TOKEN):
             assert secret not in seen
+
+
+@pytest.mark.parametrize("wire", SIGNING, indirect=True)
+class TestEveryGatewayThatSigns:
+    """The contract of those whose calls carry more than a secret."""
+
+    @pytest.mark.parametrize("change", ["another value", "a field more", "a field less", "a second value"])
+    def test_it_does_not_believe_a_form_that_was_tampered_with(self, wire: Wire, change: str) -> None:
+        form = text_of(wire)
+        tampered: MultiDict[str, str] = MultiDict(form)
+        match change:
+            case "another value":
+                tampered[wire.ids[0]] = OMID["mobile"]
+            case "a field more":
+                tampered["more"] = "1"
+            case "a field less":
+                del tampered[wire.ids[1]]
+            case "a second value":
+                tampered.setlist(wire.ids[0], [OMID["mobile"], ZAHRA["mobile"]])
+        assert not wire.gateway.is_authentic(call(wire, form, form=tampered))
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://ramz.example.ir/webhooks/{name}/receipts",
+            "https://evil.example.ir/webhooks/{name}/sms",
+            "http://ramz.example.ir/webhooks/{name}/sms",
+            "https://ramz.example.ir/webhooks/{name}/sms?more=1",
+            "https://ramz.example.ir:99999999/webhooks/{name}/sms",
+            "https://[ramz/webhooks/{name}/sms",
+            "",
+        ],
+    )
+    def test_it_does_not_believe_a_call_signed_for_another_address(self, wire: Wire, url: str) -> None:
+        assert not wire.gateway.is_authentic(call(wire, text_of(wire), url=url.format(name=wire.gateway.name)))
+
+    def test_it_does_not_believe_what_another_key_signed(self, wire: Wire) -> None:
+        form = text_of(wire)
+        url = call(wire, form).url
+        other_twilio = twilio_standin.sign("another token", url, form)
+        other_simulated = Simulated(Store("sqlite://"), Keys.of({"k1": bytes(32)}), StoppedClock(), SystemDice()).sign(
+            url, form
+        )
+        for signature in (other_twilio, other_simulated):
+            assert not wire.gateway.is_authentic(call(wire, form, signature=signature))
 
 
 class Loud:

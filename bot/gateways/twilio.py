@@ -96,6 +96,7 @@ class Twilio:
     """The `twilio` gateway."""
 
     name = "twilio"
+    methods = ("POST",)
     heard = Answer(200, '<?xml version="1.0" encoding="UTF-8"?><Response/>', "text/xml; charset=utf-8")
     noted = Answer(204)
 
