@@ -29,6 +29,7 @@ RECEIPTED_ID, STATE, NETWORK_ERROR = 0x001E, 0x0427, 0x0423
 INTERNATIONAL, NATIONAL_PLAN = 1, 1
 
 DELIVERED, EXPIRED, UNDELIVERABLE, REJECTED = ("DELIVRD", 2), ("EXPIRED", 3), ("UNDELIV", 5), ("REJECTD", 8)
+BARRED = (3, 13)  # a GSM network's error: its type and number
 # Answers to what is handed over (command_status).
 NO_SUCH_ADDRESS, THROTTLED = 0x0B, 0x58
 

@@ -108,10 +108,10 @@ class Kannel:
         headers = {**self.headers, **self._headers(text, name)}
         try:
             return self.http.request("POST", self.url, body=text.text.encode(), headers=headers, redirect=False)
-        except (ConnectTimeoutError, ReadTimeoutError):
-            raise SendFailed(Reason.TIMEOUT, permanent=False) from None
         except NewConnectionError:
             raise SendFailed(Reason.NO_CONNECTION, permanent=False) from None
+        except (ConnectTimeoutError, ReadTimeoutError):
+            raise SendFailed(Reason.TIMEOUT, permanent=False) from None
         except HTTPError:  # not an answer, or one that was cut short
             raise SendFailed(Reason.NO_SENSE, permanent=False) from None
 
