@@ -10,6 +10,7 @@ from bot.courier import Courier
 from bot.dice import SystemDice
 from bot.fakher import Fakher
 from bot.fakher_events import Announcer
+from bot.gateways.kannel import Kannel
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
 from bot.jobs import Jobs
@@ -38,6 +39,7 @@ class Parts:
 # A new gateway's line goes here, and its name into settings.GatewayName.
 GATEWAYS: dict[str, Callable[[Parts], Gateway]] = {
     "twilio": lambda parts: Twilio(parts.settings),
+    "kannel": lambda parts: Kannel(parts.settings, parts.dice),
     "simulated": lambda parts: Simulated(
         parts.store, parts.keys, parts.clock, parts.dice, parts.trial.bends if parts.trial else fair
     ),

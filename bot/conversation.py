@@ -90,7 +90,7 @@ class Conversation:
         self.clock, self.dice, self.courier = clock, dice, courier
         self.trail = Trail(keys, dice)
         self.flooded = False  # a job has seen more codes go out than people can want
-        self._own = phones.mobile(settings.twilio_sender)
+        self._own = {phones.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender)}
         understand("")  # the vocabulary is built at the first text: let it not be a pilgrim's
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
@@ -101,7 +101,7 @@ class Conversation:
         then be handed in again.
         """
         phone = self.phones.mobile(inbound.sender)
-        if phone is None or phone == self._own:
+        if phone is None or phone in self._own:
             return None
         heard = understand(inbound.text, self.settings.code_length)
         drawing = is_request(heard) or heard.intent in MAY_SEND_CODE

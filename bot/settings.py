@@ -37,7 +37,7 @@ def _switch(value: Any) -> Any:
 
 
 Switch = Annotated[bool, BeforeValidator(_switch)]
-GatewayName = Literal["twilio", "simulated"]
+GatewayName = Literal["twilio", "kannel", "simulated"]
 Gateways = Annotated[tuple[GatewayName, ...], BeforeValidator(_listed)]
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_listed)]
@@ -65,6 +65,11 @@ class Settings(BaseModel):
     twilio_api_key_sid: str = ""
     twilio_api_key_secret: str = Field(default="", repr=False)
     twilio_api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s?#]+$")
+    kannel_send_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    kannel_user: str = Field(default="", pattern=r"^[!-~]*$")
+    kannel_password: str = Field(default="", pattern=r"^[!-~]*$", repr=False)
+    kannel_sender: str = Field(default="", pattern=r"^(\+?[0-9]{3,15})?$")
+    kannel_inbound_secret: str = Field(default="", pattern=r"^[!-~]*$", repr=False)
     default_region: Region = "IR"
     default_language: str = "fa"
     allowed_countries: Regions = ("IR",)
@@ -230,6 +235,7 @@ def read_for_trial(environment: Mapping[str, str]) -> Settings:
 REQUIRED = ("secret_keys", "gateways")
 REQUIRED_BY: dict[str, tuple[str, ...]] = {
     "twilio": ("twilio_account_sid", "twilio_auth_token", "twilio_sender"),
+    "kannel": ("kannel_send_url", "kannel_user", "kannel_password", "kannel_sender", "kannel_inbound_secret"),
     "simulated": (),
 }
 

@@ -57,6 +57,7 @@ class Carrier:
     name: str = "simulated"
     sent: list[Outbound] = field(default_factory=list)
     failures: list[SendFailed] = field(default_factory=list)
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
     heard: ClassVar[Answer] = Answer(200)
     noted: ClassVar[Answer] = Answer(204)
 

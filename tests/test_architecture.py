@@ -26,7 +26,7 @@ MAY_KNOW = {
 DOORS = {
     "twilio": ("bot/gateways/twilio.py",),
     "requests": ("bot/gateways/twilio.py",),
-    "urllib3": ("bot/fakher_events.py",),
+    "urllib3": ("bot/fakher_events.py", "bot/gateways/kannel.py"),
     "apscheduler": ("bot/jobs.py",),
     "argon2": ("bot/passwords.py",),
     "phonenumbers": ("bot/phones.py",),

@@ -4,8 +4,8 @@ import logging
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, cast
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -16,12 +16,13 @@ from bot.dice import SystemDice
 from bot.gateways.simulated import HEADER, Simulated
 from bot.gateways.twilio import TIMEOUT, Twilio
 from bot.keys import Keys
-from bot.ports import Call, Gateway, Malformed, Outbound, SendFailed
+from bot.ports import Call, Gateway, Malformed, Outbound, Reason, SendFailed
 from bot.settings import Settings, read_keys
 from store.engine import Store
 from store.tables import Kind, Rank
 from tests import twilio_standin
 from tests.databases import Fresh
+from tests.kannel_wire import KannelWire
 from tests.parts import KEYS, StoppedClock, settings
 from tests.people import OMID, ZAHRA
 from tests.twilio_standin import ACCOUNT, SENDER, SIGNATURE, TOKEN, TwilioStandIn
@@ -42,10 +43,14 @@ class Wire(Protocol):
     def ids(self) -> tuple[str, str]: ...
 
     def sign(self, url: str, form: Form) -> str: ...
-    def headers(self, signature: str | None) -> Headers: ...
+    def call(self, url: str, form: Form, signature: str | None) -> Call: ...
     def text(self, sender: str, name: str, words: str) -> Form: ...
     def receipt(self, name: str, status: str) -> Form: ...
     def arrived(self, phone: str) -> list[str]: ...
+
+
+def signed_call(url: str, form: Form, headers: Form) -> Call:
+    return Call(url, cast("Mapping[str, str]", Headers(headers)), MultiDict(form), MultiDict())
 
 
 @dataclass
@@ -57,8 +62,8 @@ class TwilioWire:
     def sign(self, url: str, form: Form) -> str:
         return twilio_standin.sign(TOKEN, url, form)
 
-    def headers(self, signature: str | None) -> Headers:
-        return Headers({SIGNATURE: signature} if signature is not None else {})
+    def call(self, url: str, form: Form, signature: str | None) -> Call:
+        return signed_call(url, form, {SIGNATURE: signature} if signature is not None else {})
 
     def text(self, sender: str, name: str, words: str) -> Form:
         return twilio_standin.text_form(sender, words, name)
@@ -81,8 +86,8 @@ class SimulatedWire:
     def sign(self, url: str, form: Form) -> str:
         return self.gateway.sign(url, form)
 
-    def headers(self, signature: str | None) -> Headers:
-        return Headers({HEADER: signature} if signature is not None else {})
+    def call(self, url: str, form: Form, signature: str | None) -> Call:
+        return signed_call(url, form, {HEADER: signature} if signature is not None else {})
 
     def text(self, sender: str, name: str, words: str) -> Form:
         return {"from": sender, "id": name, "text": words}
@@ -155,11 +160,18 @@ def one_postgresql(fresh_postgresql: Fresh) -> str:
     return fresh_postgresql()
 
 
-@pytest.fixture(params=["twilio", "simulated-sqlite", "simulated-postgresql"])
+SIGNING = ["twilio", "simulated-sqlite", "simulated-postgresql"]
+
+
+@pytest.fixture(params=[*SIGNING, "kannel-post", "kannel-get"])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     name, _, database = request.param.partition("-")
     if name == "twilio":
         yield TwilioWire(request.getfixturevalue("standin"), request.getfixturevalue("twilio"))
+        return
+    if name == "kannel":
+        with KannelWire.opened(request.param) as kannel:
+            yield kannel
         return
     store = Store(request.getfixturevalue(f"one_{database}"))
     yield SimulatedWire(Simulated(store, Keys.of(read_keys(KEYS)), StoppedClock(), SystemDice()))
@@ -171,9 +183,8 @@ def call(
 ) -> Call:
     """A call of the provider's, signed; with another signature or form in place of the right one, where given."""
     url = f"{PUBLIC_URL}/webhooks/{wire.gateway.name}/{what}{query}"
-    headers = wire.headers(wire.sign(url, signed) if signature is None else signature)
-    found: dict[str, Any] = {"url": url, "headers": headers, "form": MultiDict(signed), "query": MultiDict(), **changes}
-    return Call(**found)
+    made = wire.call(url, signed, wire.sign(url, signed) if signature is None else signature)
+    return replace(made, **changes)
 
 
 def text_of(wire: Wire, words: str = "رمز 0012345679") -> Form:
@@ -197,7 +208,7 @@ class TestEveryGateway:
         assert wire.gateway.is_authentic(call(wire, text_of(wire), query="?ref=1&again=%D8%B1"))
 
     def test_it_does_not_believe_a_call_without_a_signature(self, wire: Wire) -> None:
-        assert not wire.gateway.is_authentic(call(wire, text_of(wire), headers=Headers()))
+        assert not wire.gateway.is_authentic(wire.call(PUBLIC_URL, text_of(wire), None))
 
     @pytest.mark.parametrize(
         "signature", ["", " ", "0" * 64, "RSOYDt4T1cUTdK1PDd93/VVr8B8=", "\xd8\xb1\xff", "a" * 9999]
@@ -207,49 +218,8 @@ class TestEveryGateway:
 
     def test_it_does_not_believe_a_signature_that_is_cut_short(self, wire: Wire) -> None:
         form = text_of(wire)
-        right = call(wire, form)
-        signature = next(iter(right.headers.values()))
+        signature = wire.sign(call(wire, form).url, form)
         assert not wire.gateway.is_authentic(call(wire, form, signature=signature[:-1]))
-
-    @pytest.mark.parametrize("change", ["another value", "a field more", "a field less", "a second value"])
-    def test_it_does_not_believe_a_form_that_was_tampered_with(self, wire: Wire, change: str) -> None:
-        form = text_of(wire)
-        tampered: MultiDict[str, str] = MultiDict(form)
-        match change:
-            case "another value":
-                tampered[wire.ids[0]] = OMID["mobile"]
-            case "a field more":
-                tampered["more"] = "1"
-            case "a field less":
-                del tampered[wire.ids[1]]
-            case "a second value":
-                tampered.setlist(wire.ids[0], [OMID["mobile"], ZAHRA["mobile"]])
-        assert not wire.gateway.is_authentic(call(wire, form, form=tampered))
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "https://ramz.example.ir/webhooks/{name}/receipts",
-            "https://evil.example.ir/webhooks/{name}/sms",
-            "http://ramz.example.ir/webhooks/{name}/sms",
-            "https://ramz.example.ir/webhooks/{name}/sms?more=1",
-            "https://ramz.example.ir:99999999/webhooks/{name}/sms",
-            "https://[ramz/webhooks/{name}/sms",
-            "",
-        ],
-    )
-    def test_it_does_not_believe_a_call_signed_for_another_address(self, wire: Wire, url: str) -> None:
-        assert not wire.gateway.is_authentic(call(wire, text_of(wire), url=url.format(name=wire.gateway.name)))
-
-    def test_it_does_not_believe_what_another_key_signed(self, wire: Wire) -> None:
-        form = text_of(wire)
-        url = call(wire, form).url
-        other_twilio = twilio_standin.sign("another token", url, form)
-        other_simulated = Simulated(Store("sqlite://"), Keys.of({"k1": bytes(32)}), StoppedClock(), SystemDice()).sign(
-            url, form
-        )
-        for signature in (other_twilio, other_simulated):
-            assert not wire.gateway.is_authentic(call(wire, form, signature=signature))
 
     def test_it_reads_sender_id_and_text(self, wire: Wire) -> None:
         heard = wire.gateway.read_text(call(wire, wire.text(ZAHRA["mobile"], "M1", f"  {PERSIAN}\n")))
@@ -316,6 +286,51 @@ class TestEveryGateway:
         seen = caplog.text + "".join(capfd.readouterr())
         for secret in ("123456", "9121234567", "0012345679", "کد فاخر", TOKEN):
             assert secret not in seen
+
+
+@pytest.mark.parametrize("wire", SIGNING, indirect=True)
+class TestEveryGatewayThatSigns:
+    """The contract of those whose calls carry more than a secret."""
+
+    @pytest.mark.parametrize("change", ["another value", "a field more", "a field less", "a second value"])
+    def test_it_does_not_believe_a_form_that_was_tampered_with(self, wire: Wire, change: str) -> None:
+        form = text_of(wire)
+        tampered: MultiDict[str, str] = MultiDict(form)
+        match change:
+            case "another value":
+                tampered[wire.ids[0]] = OMID["mobile"]
+            case "a field more":
+                tampered["more"] = "1"
+            case "a field less":
+                del tampered[wire.ids[1]]
+            case "a second value":
+                tampered.setlist(wire.ids[0], [OMID["mobile"], ZAHRA["mobile"]])
+        assert not wire.gateway.is_authentic(call(wire, form, form=tampered))
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://ramz.example.ir/webhooks/{name}/receipts",
+            "https://evil.example.ir/webhooks/{name}/sms",
+            "http://ramz.example.ir/webhooks/{name}/sms",
+            "https://ramz.example.ir/webhooks/{name}/sms?more=1",
+            "https://ramz.example.ir:99999999/webhooks/{name}/sms",
+            "https://[ramz/webhooks/{name}/sms",
+            "",
+        ],
+    )
+    def test_it_does_not_believe_a_call_signed_for_another_address(self, wire: Wire, url: str) -> None:
+        assert not wire.gateway.is_authentic(call(wire, text_of(wire), url=url.format(name=wire.gateway.name)))
+
+    def test_it_does_not_believe_what_another_key_signed(self, wire: Wire) -> None:
+        form = text_of(wire)
+        url = call(wire, form).url
+        other_twilio = twilio_standin.sign("another token", url, form)
+        other_simulated = Simulated(Store("sqlite://"), Keys.of({"k1": bytes(32)}), StoppedClock(), SystemDice()).sign(
+            url, form
+        )
+        for signature in (other_twilio, other_simulated):
+            assert not wire.gateway.is_authentic(call(wire, form, signature=signature))
 
 
 class Loud:
@@ -429,8 +444,27 @@ class TestTwiliosReceipts:
         assert (receipt.provider_id, receipt.rank) == ("SM1", Rank.SENT)
 
     def test_it_reads_why_a_text_failed(self, twilio: Twilio) -> None:
-        assert self.read(twilio, MessageSid="SM1", MessageStatus="undelivered", ErrorCode="30003").error == "30003"
-        assert self.read(twilio, MessageSid="SM1", MessageStatus="undelivered").error is None
+        failed = self.read(twilio, MessageSid="SM1", MessageStatus="undelivered", ErrorCode="30003")
+        assert (failed.error, failed.code) == (Reason.UNREACHABLE, "30003")
+        assert self.read(twilio, MessageSid="SM1", MessageStatus="undelivered").error is Reason.UNKNOWN
+        assert self.read(twilio, MessageSid="SM1", MessageStatus="sent", ErrorCode="30003").error is None
+
+    @pytest.mark.parametrize(
+        ("code", "reason"),
+        [
+            ("21610", Reason.OPTED_OUT),
+            ("30003", Reason.UNREACHABLE),
+            ("30004", Reason.BLOCKED),
+            ("30005", Reason.UNREACHABLE),
+            ("30006", Reason.NOT_A_MOBILE),
+            ("30007", Reason.SPAM),
+            ("30008", Reason.UNKNOWN),
+            ("30036", Reason.EXPIRED),
+            ("39999", Reason.UNKNOWN),
+        ],
+    )
+    def test_it_says_so_in_the_words_of_all_providers(self, twilio: Twilio, code: str, reason: Reason) -> None:
+        assert self.read(twilio, MessageSid="SM1", MessageStatus="failed", ErrorCode=code).error is reason
 
     def test_it_reads_our_own_number_of_the_text_from_the_address(self, twilio: Twilio) -> None:
         assert self.read(twilio, {"ref": "42"}, MessageSid="SM1", MessageStatus="sent").ref == 42
@@ -527,6 +561,7 @@ LIST = twilio_standin.Page("[]", content_type="application/json")
 NULL = twilio_standin.Page("null", content_type="application/json")
 NUMBER = twilio_standin.Page("7", content_type="application/json")
 STRANGE_SID = twilio_standin.Page('{"sid": {"a": 1}}', content_type="application/json")
+NO_SUCH_SENDER = twilio_standin.Refusal(400, 21606, "The From number is not owned by your account")
 LONG_SID = twilio_standin.Page(f'{{"sid": "{"S" * 65}"}}', content_type="application/json")
 BAD_DATE = twilio_standin.Page(f'{{"sid": "SM{"0" * 32}", "date_created": 7}}', content_type="application/json")
 
@@ -535,61 +570,63 @@ class TestTwilioInTrouble:
     """Every way in which a send can fail, and what the courier is told of it."""
 
     @pytest.mark.parametrize(
-        ("trouble", "permanent", "opted_out"),
+        ("trouble", "permanent"),
         [
-            pytest.param(twilio_standin.TOO_MANY, False, False, id="429"),
-            pytest.param(twilio_standin.SERVER_ERROR, False, False, id="500"),
-            pytest.param(twilio_standin.UNAVAILABLE, False, False, id="503"),
-            pytest.param(twilio_standin.UNAUTHORISED, False, False, id="401"),
-            pytest.param(twilio_standin.NOT_FOUND, False, False, id="404"),
-            pytest.param(twilio_standin.OPTED_OUT, True, True, id="21610 opted out"),
-            pytest.param(twilio_standin.NOT_A_NUMBER, True, False, id="21211 not a number"),
-            pytest.param(twilio_standin.NOT_A_MOBILE, True, False, id="21614 not a mobile"),
-            pytest.param(twilio_standin.Cut(), False, False, id="cut"),
-            pytest.param(CUT_SHORT, False, False, id="cut midway"),
-            pytest.param(EMPTY, False, False, id="an empty answer"),
-            pytest.param(PROXY, False, False, id="a proxy's page"),
-            pytest.param(PROXY_ERROR, False, False, id="a proxy's error"),
-            pytest.param(REDIRECT, False, False, id="a redirect"),
-            pytest.param(NO_SID, False, False, id="no sid"),
-            pytest.param(NULL_SID, False, False, id="null sid"),
-            pytest.param(LIST, False, False, id="a list"),
-            pytest.param(NULL, False, False, id="null"),
-            pytest.param(NUMBER, False, False, id="a number"),
-            pytest.param(STRANGE_SID, False, False, id="a strange sid"),
-            pytest.param(BAD_DATE, False, False, id="a date that is none"),
+            pytest.param(twilio_standin.TOO_MANY, False, id="429"),
+            pytest.param(twilio_standin.SERVER_ERROR, False, id="500"),
+            pytest.param(twilio_standin.UNAVAILABLE, False, id="503"),
+            pytest.param(twilio_standin.UNAUTHORISED, False, id="401"),
+            pytest.param(twilio_standin.NOT_FOUND, False, id="404"),
+            pytest.param(NO_SUCH_SENDER, False, id="21606 not our sender"),
+            pytest.param(twilio_standin.Refusal(400, 29999), False, id="an error that nobody knows"),
+            pytest.param(twilio_standin.OPTED_OUT, True, id="21610 opted out"),
+            pytest.param(twilio_standin.NOT_A_NUMBER, True, id="21211 not a number"),
+            pytest.param(twilio_standin.NOT_A_MOBILE, True, id="21614 not a mobile"),
+            pytest.param(twilio_standin.Cut(), False, id="cut"),
+            pytest.param(CUT_SHORT, False, id="cut midway"),
+            pytest.param(EMPTY, False, id="an empty answer"),
+            pytest.param(PROXY, False, id="a proxy's page"),
+            pytest.param(PROXY_ERROR, False, id="a proxy's error"),
+            pytest.param(REDIRECT, False, id="a redirect"),
+            pytest.param(NO_SID, False, id="no sid"),
+            pytest.param(NULL_SID, False, id="null sid"),
+            pytest.param(LIST, False, id="a list"),
+            pytest.param(NULL, False, id="null"),
+            pytest.param(NUMBER, False, id="a number"),
+            pytest.param(STRANGE_SID, False, id="a strange sid"),
+            pytest.param(BAD_DATE, False, id="a date that is none"),
         ],
     )
     def test_it_says_whether_to_try_again(
-        self,
-        twilio: Twilio,
-        standin: TwilioStandIn,
-        trouble: twilio_standin.Trouble,
-        permanent: bool,
-        opted_out: bool,
+        self, twilio: Twilio, standin: TwilioStandIn, trouble: twilio_standin.Trouble, permanent: bool
     ) -> None:
         standin.trouble(trouble, None)
         with pytest.raises(SendFailed) as failed:
             twilio.send(outbound())
-        assert (failed.value.permanent, failed.value.opted_out) == (permanent, opted_out)
+        assert failed.value.permanent is permanent
 
     @pytest.mark.parametrize(
-        ("trouble", "reason"),
+        ("trouble", "reason", "code"),
         [
-            (twilio_standin.OPTED_OUT, "21610"),
-            (twilio_standin.TOO_MANY, "20429"),
-            (PROXY_ERROR, "502"),
-            (twilio_standin.Cut(), "no_connection"),
-            (PROXY, "no_sense"),
+            (twilio_standin.OPTED_OUT, Reason.OPTED_OUT, "21610"),
+            (twilio_standin.NOT_A_NUMBER, Reason.NOT_A_MOBILE, "21211"),
+            (twilio_standin.NOT_A_MOBILE, Reason.NOT_A_MOBILE, "21614"),
+            (twilio_standin.TOO_MANY, Reason.BUSY, "20429"),
+            (twilio_standin.UNAUTHORISED, Reason.REFUSED, "20003"),
+            (twilio_standin.NOT_FOUND, Reason.REFUSED, "20404"),
+            (NO_SUCH_SENDER, Reason.REFUSED, "21606"),
+            (PROXY_ERROR, Reason.BUSY, "502"),
+            (twilio_standin.Cut(), Reason.NO_CONNECTION, ""),
+            (PROXY, Reason.NO_SENSE, ""),
         ],
     )
-    def test_it_gives_the_reason_in_one_word(
-        self, twilio: Twilio, standin: TwilioStandIn, trouble: twilio_standin.Trouble, reason: str
+    def test_it_gives_the_reason_in_the_words_of_all_providers(
+        self, twilio: Twilio, standin: TwilioStandIn, trouble: twilio_standin.Trouble, reason: Reason, code: str
     ) -> None:
         standin.trouble(trouble, None)
         with pytest.raises(SendFailed) as failed:
             twilio.send(outbound())
-        assert failed.value.reason == reason
+        assert (failed.value.reason, failed.value.code) == (reason, code)
 
     def test_it_does_not_wait_for_ever(self, twilios: Twilios, standin: TwilioStandIn) -> None:
         standin.trouble(twilio_standin.Hang(), None)

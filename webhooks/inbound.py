@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from typing import cast
+from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from werkzeug.datastructures import MultiDict
 
 from bot.build import Bot
 from bot.log import logger
@@ -25,8 +27,8 @@ def routes(bot: Bot) -> Blueprint:
     for gateway in bot.gateways.values():
         path = f"/webhooks/{gateway.name}"
         hear, note = _hearing(bot, gateway), _noting(bot, gateway)
-        blueprint.add_url_rule(f"{path}/sms", f"{gateway.name}_sms", hear, methods=["POST"])
-        blueprint.add_url_rule(f"{path}/receipts", f"{gateway.name}_receipts", note, methods=["POST"])
+        blueprint.add_url_rule(f"{path}/sms", f"{gateway.name}_sms", hear, methods=gateway.methods)
+        blueprint.add_url_rule(f"{path}/receipts", f"{gateway.name}_receipts", note, methods=gateway.methods)
     return blueprint
 
 
@@ -68,7 +70,14 @@ def _call(public_url: str) -> Call:
     url = public_url.rstrip("/") + request.path
     if request.query_string:
         url += "?" + request.query_string.decode("latin-1")
-    return Call(url, cast("Mapping[str, str]", request.headers), request.form, request.args)
+    body = request.get_data()  # first: a form that was read leaves nothing of it
+    return Call(url, cast("Mapping[str, str]", request.headers), request.form, _query(), body)
+
+
+def _query() -> Mapping[str, str]:
+    # request.args would break on bytes that are not UTF-8.
+    asked = request.query_string.decode("utf-8", "replace")
+    return MultiDict(parse_qsl(asked, keep_blank_values=True))
 
 
 def _response(answer: Answer) -> Response:

@@ -48,6 +48,7 @@ class Simulated:
     """The `simulated` gateway."""
 
     name = "simulated"
+    methods = ("POST",)
     heard = Answer(200)
     noted = Answer(204)
 
