@@ -141,7 +141,7 @@ def _undelivered(player: Player, who: str) -> None:
     with player.bot.store.writing() as connection:
         newest = select(OUTBOX.c.id).where(OUTBOX.c.phone == PHONES[who]).order_by(OUTBOX.c.id.desc()).limit(1)
         found = connection.execute(newest).scalar_one()
-        outbox.receive_receipt(connection, "simulated", f"P{found}", Rank.FAILED, player.clock(), error="30005")
+        outbox.receive_receipt(connection, "simulated", f"P{found}", Rank.FAILED, player.clock(), error="unreachable")
 
 
 def _import(player: Player, who: str, mobile: str) -> None:

@@ -12,7 +12,20 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from bot.keys import Keys
-from bot.ports import Answer, Call, Clock, Dice, Inbound, Malformed, Outbound, Receipt, SendFailed, as_name, as_ref
+from bot.ports import (
+    Answer,
+    Call,
+    Clock,
+    Dice,
+    Inbound,
+    Malformed,
+    Outbound,
+    Reason,
+    Receipt,
+    SendFailed,
+    as_name,
+    as_ref,
+)
 from bot.trial import DELAY, Bend, fair
 from store import handset
 from store.engine import Store
@@ -87,7 +100,7 @@ class Simulated:
         """Put the text on the phone, as well as the weather lets it. SendFailed while the carrier is down."""
         bends = self.bends()
         if Bend.DOWN in bends:
-            raise SendFailed("down", permanent=False)
+            raise SendFailed(Reason.NO_CONNECTION, permanent=False)
         name = f"S{text.ref}.{self.dice.token()}{_fate(bends)}"
         arrives = self.clock() + (DELAY if Bend.DELAY in bends else timedelta())
         with self.store.writing() as connection:
