@@ -70,6 +70,19 @@ def test_what_it_names_is_there(path: str) -> None:
     assert (ROOT / path).exists()
 
 
+def variables(configuration: str) -> list[list[str]]:
+    """The names that stand in each group of a Kannel configuration, with the group's own."""
+    groups = [group.splitlines() for group in configuration.strip().split("\n\n")]
+    return [[group[0], *(line.partition(" = ")[0] for line in group[1:])] for group in groups if group[0][0] != "#"]
+
+
+def test_its_kannel_configuration_is_the_one_that_is_tested() -> None:
+    sample = README.split("```\ngroup = core")[1].split("```")[0]
+    tested = (ROOT / "tests" / "kannel.conf").read_text("utf-8")
+    assert variables("group = core" + sample) == variables(tested)
+    assert "-interface = 0.0.0.0" not in sample and sample.count("-interface = 127.0.0.1") == 3
+
+
 def test_its_diagram_is_the_table() -> None:
     assert with_diagrams(README) == README
 

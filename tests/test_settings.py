@@ -15,13 +15,22 @@ from tests.parts import KEYS
 
 OTHER = base64.b64encode(bytes(range(32, 64))).decode()
 TRIAL = "trial:" + base64.b64encode(bytes(range(64, 96))).decode()
-SECRETS = ("SECRET_KEYS", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY_SECRET")
+SECRETS = ("SECRET_KEYS", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY_SECRET", "KANNEL_PASSWORD", "KANNEL_INBOUND_SECRET")
 WHOLE = {
     "SECRET_KEYS": KEYS,
     "GATEWAYS": "twilio",
     "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
     "TWILIO_AUTH_TOKEN": "an-auth-token",
     "TWILIO_SENDER": "+15005550006",
+}
+KANNEL = {
+    "SECRET_KEYS": KEYS,
+    "GATEWAYS": "kannel",
+    "KANNEL_SEND_URL": "http://127.0.0.1:13013/cgi-bin/sendsms",
+    "KANNEL_USER": "ramz",
+    "KANNEL_PASSWORD": "a-sending-password",
+    "KANNEL_SENDER": "3000555",
+    "KANNEL_INBOUND_SECRET": "an-inbound-secret",
 }
 
 # The contract's, word for word. What stands there with a dash or as unset is empty here.
@@ -83,6 +92,13 @@ BAD = [
     ("GATEWAYS", "twilio,simulated"),
     ("GATEWAYS", "simulated,twilio"),
     ("TWILIO_API_URL", "ftp://api"),
+    ("KANNEL_SEND_URL", "127.0.0.1:13013/cgi-bin/sendsms"),
+    ("KANNEL_SEND_URL", "http://127.0.0.1:13013/cgi-bin/sendsms?user=x"),
+    ("KANNEL_USER", "two words"),
+    ("KANNEL_PASSWORD", "line\nfeed"),
+    ("KANNEL_SENDER", "Ramz"),
+    ("KANNEL_SENDER", "30"),
+    ("KANNEL_INBOUND_SECRET", "رمز"),
     ("DEFAULT_REGION", "Iran"),
     ("DEFAULT_REGION", "ir"),
     ("DEFAULT_LANGUAGE", "de"),
@@ -137,6 +153,9 @@ GOOD = [
     ("SUPPORT_PHONE", "+982112345678", "+982112345678"),
     ("SUPPORT_PHONE", "1234", "1234"),
     ("GATEWAYS", " twilio ", ("twilio",)),
+    ("GATEWAYS", "kannel, twilio", ("kannel", "twilio")),
+    ("KANNEL_SENDER", "3000555", "3000555"),
+    ("KANNEL_INBOUND_SECRET", "a&b%c+d", "a&b%c+d"),
     ("PORT", " 9000 ", 9000),
 ]
 
@@ -244,7 +263,7 @@ def test_it_says_no_more_of_an_unreadable_file_than_its_setting(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_it_shows_no_secret(name: str) -> None:
-    environment = WHOLE | {"TWILIO_API_KEY_SID": "SK1", "TWILIO_API_KEY_SECRET": "an-api-secret"}
+    environment = WHOLE | KANNEL | {"TWILIO_API_KEY_SID": "SK1", "TWILIO_API_KEY_SECRET": "an-api-secret"}
     found = read(environment)
     for shown in (repr(found), str(found), f"{found}", repr([found])):
         assert environment[name].removeprefix("k1:") not in shown
@@ -328,6 +347,7 @@ def service_faults(environment: dict[str, str]) -> list[str]:
 
 def test_it_serves_with_all_that_is_needed() -> None:
     assert read_for_service(WHOLE).gateways == ("twilio",)
+    assert read_for_service(KANNEL).gateways == ("kannel",)
     assert read_for_service({"SECRET_KEYS": KEYS, "GATEWAYS": "simulated"}).gateways == ("simulated",)
 
 
@@ -338,6 +358,16 @@ def test_it_needs_keys_and_gateways() -> None:
 @pytest.mark.parametrize("name", WHOLE)
 def test_it_names_each_missing_setting(name: str) -> None:
     assert names(service_faults({key: value for key, value in WHOLE.items() if key != name})) == [name]
+
+
+@pytest.mark.parametrize("name", KANNEL)
+def test_it_names_each_missing_setting_of_kannels(name: str) -> None:
+    assert names(service_faults({key: value for key, value in KANNEL.items() if key != name})) == [name]
+
+
+def test_it_names_what_either_gateway_lacks() -> None:
+    found = names(service_faults({"SECRET_KEYS": KEYS, "GATEWAYS": "kannel,twilio", "KANNEL_SENDER": "x"}))
+    assert found == sorted((WHOLE | KANNEL).keys() - {"SECRET_KEYS", "GATEWAYS"})
 
 
 def test_it_names_what_is_missing_beside_what_is_bad() -> None:
