@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from bot.keys import Keys, Unreadable
 from bot.log import logger
-from bot.ports import Clock, Gateway, Outbound, SendFailed
+from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
 from dialogs.phrases import say
 from dialogs.recovery import VERSION
 from dialogs.vocabulary import State
@@ -220,10 +220,10 @@ class Courier:
         except SendFailed as failure:
             return Outcome(text, gateway.name, failure=failure)
         except Unreadable:
-            return Outcome(text, gateway.name, failure=SendFailed("key_removed", permanent=True))
+            return Outcome(text, gateway.name, failure=SendFailed(Reason.KEY_REMOVED, permanent=True))
         except Exception as error:  # a gateway's own mistake must not lose the text
             LOG.error("gateway_broken", gateway=gateway.name, error_seen=error)
-            return Outcome(text, gateway.name, failure=SendFailed("broken", permanent=False))
+            return Outcome(text, gateway.name, failure=SendFailed(Reason.UNKNOWN, permanent=False))
 
     def _gateway_for(self, text: Claimed) -> Gateway:
         """The gateway that the text's turn has come to: first the one that the answered text came in by."""
@@ -257,6 +257,7 @@ class Courier:
             gateway=outcome.gateway,
             attempt=text.attempts,
             reason=failure.reason,
+            code=failure.code,
             permanent=failure.permanent,
         )
         if failure.permanent:
@@ -264,5 +265,5 @@ class Courier:
         else:
             delay = DELAYS[min(text.attempts, len(DELAYS)) - 1]
             outbox.retry(connection, [{"text": text.id, "at": now + timedelta(seconds=delay), "why": failure.reason}])
-        if failure.opted_out:
+        if failure.reason is Reason.OPTED_OUT:
             conversations.opt_out(connection, text.phone, now, State.IDLE, VERSION)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum, auto
 from typing import Protocol
 
 from store.tables import Kind, Rank
@@ -50,15 +51,37 @@ class Inbound:
     text: str = field(repr=False)
 
 
+class Reason(StrEnum):
+    """Why a text was not taken or not delivered: one vocabulary for all providers."""
+
+    UNREACHABLE = auto()  # switched off, out of reach, or the number is nobody's now
+    BLOCKED = auto()  # by its operator, or on a list of those who want no such texts
+    OPTED_OUT = auto()  # the provider holds a STOP from it
+    NOT_A_MOBILE = auto()  # no number at all, or one that takes no texts
+    EXPIRED = auto()  # not delivered within its validity
+    SPAM = auto()  # filtered for what it says or who sends it
+    BUSY = auto()  # the provider has too much to do, or is out of order
+    REFUSED = auto()  # our account may not: credentials, balance, sender, country
+    NO_CONNECTION = auto()
+    TIMEOUT = auto()
+    NO_SENSE = auto()  # an answer that is none of the provider's
+    KEY_REMOVED = auto()  # our own: the key that sealed its secret is no longer in SECRET_KEYS
+    UNKNOWN = auto()
+
+
 @dataclass(frozen=True)
 class Receipt:
-    """How far a text has come, as its provider says. `ref` is the text's own id, where the call carries it."""
+    """How far a text has come, as its provider says.
+
+    `ref` is the text's own id, where the call carries it; `code` the provider's own word for `error`, for the log.
+    """
 
     gateway: str
     provider_id: str
     rank: Rank
-    error: str | None = None
+    error: Reason | None = None
     ref: int | None = None
+    code: str = ""
 
 
 def as_ref(written: str) -> int | None:
@@ -87,16 +110,16 @@ class Outbound:
 class SendFailed(Exception):
     """A provider did not take a text.
 
-    `permanent` says that trying again is useless; `reason` is one word for the log and the operator;
-    `opted_out` says that the provider holds a STOP from this number.
+    `permanent` says that trying again is useless, by any gateway: what is wrong is the text or its number, not our
+    account and not the provider. `code` is the provider's own word for `reason`, for the log.
     """
 
-    def __init__(self, reason: str, *, permanent: bool, opted_out: bool = False) -> None:
+    def __init__(self, reason: Reason, *, permanent: bool, code: str = "") -> None:
         """Say why, and whether to try again."""
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
-        self.opted_out = opted_out
+        self.code = code
 
 
 @dataclass(frozen=True)

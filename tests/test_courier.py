@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.build import Bot, build
 from bot.courier import LAST_WORDS, LEASE, ROOM, SENDERS
-from bot.ports import Inbound, Outbound, SendFailed
+from bot.ports import Inbound, Outbound, Reason, SendFailed
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbox
 from store.engine import Store
@@ -29,9 +29,9 @@ from tests.people import FATIMA, OMID, STRANGER, ZAHRA, settle, settled
 
 OUTBOX, CODE, CONVERSATION = table(Outbox), table(Code), table(Conversation)
 REQUEST = "رمز 0012345679"
-TEMPORARY = SendFailed("busy", permanent=False)
-PERMANENT = SendFailed("21614", permanent=True)
-OPTED_OUT = SendFailed("21610", permanent=True, opted_out=True)
+TEMPORARY = SendFailed(Reason.BUSY, permanent=False)
+PERMANENT = SendFailed(Reason.NOT_A_MOBILE, permanent=True, code="21614")
+OPTED_OUT = SendFailed(Reason.OPTED_OUT, permanent=True, code="21610")
 NUMBERS = count()
 
 
@@ -160,7 +160,7 @@ class TestTrying:
         carrier.failures = [PERMANENT]
         assert bot.courier.deliver_due() == 1
         (row,) = rows(bot.store)
-        assert (row.rank, row.secret, row.error, row.ended_at) == (Rank.FAILED, None, "21614", NOON)
+        assert (row.rank, row.secret, row.error, row.ended_at) == (Rank.FAILED, None, "not_a_mobile", NOON)
         assert (row.gateway, row.provider_id, row.accepted_at) == ("simulated", None, None)
         clock.forward(minutes=5)
         assert bot.courier.deliver_due() == 0

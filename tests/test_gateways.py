@@ -16,7 +16,7 @@ from bot.dice import SystemDice
 from bot.gateways.simulated import HEADER, Simulated
 from bot.gateways.twilio import Twilio
 from bot.keys import Keys
-from bot.ports import Call, Gateway, Malformed, Outbound, SendFailed
+from bot.ports import Call, Gateway, Malformed, Outbound, Reason, SendFailed
 from bot.settings import Settings, read_keys
 from store.engine import Store
 from store.tables import Kind, Rank
@@ -429,8 +429,27 @@ class TestTwiliosReceipts:
         assert (receipt.provider_id, receipt.rank) == ("SM1", Rank.SENT)
 
     def test_it_reads_why_a_text_failed(self, twilio: Twilio) -> None:
-        assert self.read(twilio, MessageSid="SM1", MessageStatus="undelivered", ErrorCode="30003").error == "30003"
-        assert self.read(twilio, MessageSid="SM1", MessageStatus="undelivered").error is None
+        failed = self.read(twilio, MessageSid="SM1", MessageStatus="undelivered", ErrorCode="30003")
+        assert (failed.error, failed.code) == (Reason.UNREACHABLE, "30003")
+        assert self.read(twilio, MessageSid="SM1", MessageStatus="undelivered").error is Reason.UNKNOWN
+        assert self.read(twilio, MessageSid="SM1", MessageStatus="sent", ErrorCode="30003").error is None
+
+    @pytest.mark.parametrize(
+        ("code", "reason"),
+        [
+            ("21610", Reason.OPTED_OUT),
+            ("30003", Reason.UNREACHABLE),
+            ("30004", Reason.BLOCKED),
+            ("30005", Reason.UNREACHABLE),
+            ("30006", Reason.NOT_A_MOBILE),
+            ("30007", Reason.SPAM),
+            ("30008", Reason.UNKNOWN),
+            ("30036", Reason.EXPIRED),
+            ("39999", Reason.UNKNOWN),
+        ],
+    )
+    def test_it_says_so_in_the_words_of_all_providers(self, twilio: Twilio, code: str, reason: Reason) -> None:
+        assert self.read(twilio, MessageSid="SM1", MessageStatus="failed", ErrorCode=code).error is reason
 
     def test_it_reads_our_own_number_of_the_text_from_the_address(self, twilio: Twilio) -> None:
         assert self.read(twilio, {"ref": "42"}, MessageSid="SM1", MessageStatus="sent").ref == 42
@@ -527,6 +546,7 @@ LIST = twilio_standin.Page("[]", content_type="application/json")
 NULL = twilio_standin.Page("null", content_type="application/json")
 NUMBER = twilio_standin.Page("7", content_type="application/json")
 STRANGE_SID = twilio_standin.Page('{"sid": {"a": 1}}', content_type="application/json")
+NO_SUCH_SENDER = twilio_standin.Refusal(400, 21606, "The From number is not owned by your account")
 LONG_SID = twilio_standin.Page(f'{{"sid": "{"S" * 65}"}}', content_type="application/json")
 BAD_DATE = twilio_standin.Page(f'{{"sid": "SM{"0" * 32}", "date_created": 7}}', content_type="application/json")
 
@@ -535,61 +555,63 @@ class TestTwilioInTrouble:
     """Every way in which a send can fail, and what the courier is told of it."""
 
     @pytest.mark.parametrize(
-        ("trouble", "permanent", "opted_out"),
+        ("trouble", "permanent"),
         [
-            pytest.param(twilio_standin.TOO_MANY, False, False, id="429"),
-            pytest.param(twilio_standin.SERVER_ERROR, False, False, id="500"),
-            pytest.param(twilio_standin.UNAVAILABLE, False, False, id="503"),
-            pytest.param(twilio_standin.UNAUTHORISED, False, False, id="401"),
-            pytest.param(twilio_standin.NOT_FOUND, False, False, id="404"),
-            pytest.param(twilio_standin.OPTED_OUT, True, True, id="21610 opted out"),
-            pytest.param(twilio_standin.NOT_A_NUMBER, True, False, id="21211 not a number"),
-            pytest.param(twilio_standin.NOT_A_MOBILE, True, False, id="21614 not a mobile"),
-            pytest.param(twilio_standin.Cut(), False, False, id="cut"),
-            pytest.param(CUT_SHORT, False, False, id="cut midway"),
-            pytest.param(EMPTY, False, False, id="an empty answer"),
-            pytest.param(PROXY, False, False, id="a proxy's page"),
-            pytest.param(PROXY_ERROR, False, False, id="a proxy's error"),
-            pytest.param(REDIRECT, False, False, id="a redirect"),
-            pytest.param(NO_SID, False, False, id="no sid"),
-            pytest.param(NULL_SID, False, False, id="null sid"),
-            pytest.param(LIST, False, False, id="a list"),
-            pytest.param(NULL, False, False, id="null"),
-            pytest.param(NUMBER, False, False, id="a number"),
-            pytest.param(STRANGE_SID, False, False, id="a strange sid"),
-            pytest.param(BAD_DATE, False, False, id="a date that is none"),
+            pytest.param(twilio_standin.TOO_MANY, False, id="429"),
+            pytest.param(twilio_standin.SERVER_ERROR, False, id="500"),
+            pytest.param(twilio_standin.UNAVAILABLE, False, id="503"),
+            pytest.param(twilio_standin.UNAUTHORISED, False, id="401"),
+            pytest.param(twilio_standin.NOT_FOUND, False, id="404"),
+            pytest.param(NO_SUCH_SENDER, False, id="21606 not our sender"),
+            pytest.param(twilio_standin.Refusal(400, 29999), False, id="an error that nobody knows"),
+            pytest.param(twilio_standin.OPTED_OUT, True, id="21610 opted out"),
+            pytest.param(twilio_standin.NOT_A_NUMBER, True, id="21211 not a number"),
+            pytest.param(twilio_standin.NOT_A_MOBILE, True, id="21614 not a mobile"),
+            pytest.param(twilio_standin.Cut(), False, id="cut"),
+            pytest.param(CUT_SHORT, False, id="cut midway"),
+            pytest.param(EMPTY, False, id="an empty answer"),
+            pytest.param(PROXY, False, id="a proxy's page"),
+            pytest.param(PROXY_ERROR, False, id="a proxy's error"),
+            pytest.param(REDIRECT, False, id="a redirect"),
+            pytest.param(NO_SID, False, id="no sid"),
+            pytest.param(NULL_SID, False, id="null sid"),
+            pytest.param(LIST, False, id="a list"),
+            pytest.param(NULL, False, id="null"),
+            pytest.param(NUMBER, False, id="a number"),
+            pytest.param(STRANGE_SID, False, id="a strange sid"),
+            pytest.param(BAD_DATE, False, id="a date that is none"),
         ],
     )
     def test_it_says_whether_to_try_again(
-        self,
-        twilio: Twilio,
-        standin: TwilioStandIn,
-        trouble: twilio_standin.Trouble,
-        permanent: bool,
-        opted_out: bool,
+        self, twilio: Twilio, standin: TwilioStandIn, trouble: twilio_standin.Trouble, permanent: bool
     ) -> None:
         standin.trouble(trouble, None)
         with pytest.raises(SendFailed) as failed:
             twilio.send(outbound())
-        assert (failed.value.permanent, failed.value.opted_out) == (permanent, opted_out)
+        assert failed.value.permanent is permanent
 
     @pytest.mark.parametrize(
-        ("trouble", "reason"),
+        ("trouble", "reason", "code"),
         [
-            (twilio_standin.OPTED_OUT, "21610"),
-            (twilio_standin.TOO_MANY, "20429"),
-            (PROXY_ERROR, "502"),
-            (twilio_standin.Cut(), "no_connection"),
-            (PROXY, "no_sense"),
+            (twilio_standin.OPTED_OUT, Reason.OPTED_OUT, "21610"),
+            (twilio_standin.NOT_A_NUMBER, Reason.NOT_A_MOBILE, "21211"),
+            (twilio_standin.NOT_A_MOBILE, Reason.NOT_A_MOBILE, "21614"),
+            (twilio_standin.TOO_MANY, Reason.BUSY, "20429"),
+            (twilio_standin.UNAUTHORISED, Reason.REFUSED, "20003"),
+            (twilio_standin.NOT_FOUND, Reason.REFUSED, "20404"),
+            (NO_SUCH_SENDER, Reason.REFUSED, "21606"),
+            (PROXY_ERROR, Reason.BUSY, "502"),
+            (twilio_standin.Cut(), Reason.NO_CONNECTION, ""),
+            (PROXY, Reason.NO_SENSE, ""),
         ],
     )
-    def test_it_gives_the_reason_in_one_word(
-        self, twilio: Twilio, standin: TwilioStandIn, trouble: twilio_standin.Trouble, reason: str
+    def test_it_gives_the_reason_in_the_words_of_all_providers(
+        self, twilio: Twilio, standin: TwilioStandIn, trouble: twilio_standin.Trouble, reason: Reason, code: str
     ) -> None:
         standin.trouble(trouble, None)
         with pytest.raises(SendFailed) as failed:
             twilio.send(outbound())
-        assert failed.value.reason == reason
+        assert (failed.value.reason, failed.value.code) == (reason, code)
 
     def test_it_does_not_wait_for_ever(self, twilios: Twilios, standin: TwilioStandIn) -> None:
         standin.trouble(twilio_standin.Hang(), None)

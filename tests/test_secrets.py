@@ -20,7 +20,7 @@ from bot.build import Bot, build
 from bot.courier import Outcome
 from bot.gateways.simulated import HEADER, Message, Simulated
 from bot.keys import Keys
-from bot.ports import Call, Inbound, Outbound, SendFailed
+from bot.ports import Call, Inbound, Outbound, Reason, SendFailed
 from bot.settings import read_keys
 from bot.turn import Text
 from dialogs.vocabulary import Event, Heard, Intent, Naming
@@ -189,7 +189,10 @@ def test_a_gateway_that_breaks_tells_nothing(store: Store, witness: Witness) -> 
 
 def test_a_gateway_that_refuses_tells_its_reason_and_no_more(store: Store, witness: Witness) -> None:
     dice = MarkedDice()
-    failures = [SendFailed("21211", permanent=True), SendFailed("timeout", permanent=False)]
+    failures = [
+        SendFailed(Reason.NOT_A_MOBILE, permanent=True, code="21211"),
+        SendFailed(Reason.TIMEOUT, permanent=False),
+    ]
     world = world_of(store, witness, dice, Carrier(failures=failures))
     world.say(ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}")
     world.say(ZAHRA["mobile"], WRONG)
@@ -350,7 +353,7 @@ def shown() -> list[object]:
         Outbound(1, Kind.CODE, ZAHRA["mobile"], f"کد فاخر: 739151 {PLEA}", 600),
         Message(1, "P1", f"کد فاخر: 739151 {PLEA}", NOON),
         claimed,
-        Outcome(claimed, "simulated", failure=SendFailed("21211", permanent=True)),
+        Outcome(claimed, "simulated", failure=SendFailed(Reason.NOT_A_MOBILE, permanent=True, code="21211")),
         Call("http://x/sms", {}, {"Body": words}, {"text": words, "secret": AUTH_TOKEN}, words.encode()),
         settings(TWILIO_AUTH_TOKEN=AUTH_TOKEN),
         keys,

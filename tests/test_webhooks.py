@@ -446,7 +446,7 @@ class TestReceipts:
         twilio.receipt(text.provider_id, "delivered")
         twilio.receipt(text.provider_id, "failed", ErrorCode="30005")
         found = twilio.texts()[0]
-        assert (found.rank, found.error, found.ended_at) == (Rank.FAILED, "30003", ended)
+        assert (found.rank, found.error, found.ended_at) == (Rank.FAILED, "unreachable", ended)
 
     def test_they_may_come_twice(self, twilio: Twilios, clock: StoppedClock) -> None:
         text = twilio.code()

@@ -13,17 +13,51 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed, as_name, as_ref
+from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Reason, Receipt, SendFailed, as_name, as_ref
 from bot.settings import Settings
 from store.tables import Rank
 
 API = "https://api.twilio.com"
 # Seconds to connect, and to wait for an answer; the SDK itself would wait for ever.
 TIMEOUT = (3.0, 8.0)
-OPTED_OUT = 21610
 NO_RETENTION = 30029  # the account may not choose ContentRetention
-# Answers that say something of our account or of Twilio, not of the text: it may go by another way, or later.
-NOT_THE_TEXT = {401, 403, 404, 408, 429}
+# https://www.twilio.com/docs/api/errors, in the one vocabulary. What is not here is read from the status.
+REASONS = {
+    20003: Reason.REFUSED,  # not authenticated
+    20429: Reason.BUSY,
+    14107: Reason.BUSY,  # too many from one sender
+    21211: Reason.NOT_A_MOBILE,  # no number
+    21217: Reason.NOT_A_MOBILE,
+    21408: Reason.REFUSED,  # the account may not text that country
+    21602: Reason.NO_SENSE,  # an empty text
+    21603: Reason.REFUSED,  # no sender
+    21606: Reason.REFUSED,  # the sender is not the account's
+    21610: Reason.OPTED_OUT,
+    21611: Reason.BUSY,  # the sender's queue is full
+    21612: Reason.UNREACHABLE,  # not from this sender
+    21614: Reason.NOT_A_MOBILE,
+    21617: Reason.NO_SENSE,  # too long a text
+    30001: Reason.BUSY,  # the queue is full
+    30002: Reason.REFUSED,  # the account is suspended
+    30003: Reason.UNREACHABLE,
+    30004: Reason.BLOCKED,
+    30005: Reason.UNREACHABLE,  # a number that its operator does not know, at least now
+    30006: Reason.NOT_A_MOBILE,  # a landline
+    30007: Reason.SPAM,
+    30008: Reason.UNKNOWN,
+    30010: Reason.REFUSED,  # dearer than allowed
+    30017: Reason.BUSY,  # the operator's network is
+    30022: Reason.BUSY,
+    30023: Reason.BUSY,
+    30032: Reason.REFUSED,  # a sender that was not verified
+    30034: Reason.REFUSED,  # a sender that was not registered
+    30036: Reason.EXPIRED,
+    30410: Reason.TIMEOUT,  # of the operator
+    30500: Reason.BUSY,
+}
+# Errors that are the text's or its number's own: no gateway will do better.
+PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
+STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
 
 RANKS = {
     "accepted": Rank.ACCEPTED,
@@ -102,8 +136,9 @@ class Twilio:
         if rank is None:
             return None
         code = call.form.get("ErrorCode", "")
-        error = code if re.fullmatch("[0-9]{1,9}", code) else None
-        return Receipt(self.name, name, rank, error, as_ref(call.query.get("ref", "")))
+        code = code if rank is Rank.FAILED and re.fullmatch("[0-9]{1,9}", code) else ""
+        error = REASONS.get(int(code or 0), Reason.UNKNOWN) if rank is Rank.FAILED else None
+        return Receipt(self.name, name, rank, error, as_ref(call.query.get("ref", "")), code)
 
     def send(self, text: Outbound) -> str:
         """Create a message. Not idempotent at Twilio: after a timeout a second copy may go out."""
@@ -115,12 +150,12 @@ class Twilio:
                 return self.send(text)
             raise _failure(error) from None
         except Timeout:
-            raise SendFailed("timeout", permanent=False) from None
+            raise SendFailed(Reason.TIMEOUT, permanent=False) from None
         except NotConnected:
-            raise SendFailed("no_connection", permanent=False) from None
+            raise SendFailed(Reason.NO_CONNECTION, permanent=False) from None
         except (RequestException, TwilioException, AttributeError, LookupError, TypeError, ValueError):
             # Not an answer of Twilio's, or not one that its SDK can read: a proxy's page, a cut stream.
-            raise SendFailed("no_sense", permanent=False) from None
+            raise SendFailed(Reason.NO_SENSE, permanent=False) from None
 
     def _create(self, text: Outbound) -> str:
         service = self.sender.startswith("MG")
@@ -135,7 +170,7 @@ class Twilio:
         )
         name = str(message.sid or "")[:64]
         if not re.fullmatch("[!-~]+", name):
-            raise SendFailed("no_sense", permanent=False)
+            raise SendFailed(Reason.NO_SENSE, permanent=False)
         return name
 
 
@@ -145,5 +180,6 @@ def _is_of_retention(error: TwilioException) -> bool:
 
 
 def _failure(error: TwilioException) -> SendFailed:
-    permanent = 400 <= error.status < 500 and error.status not in NOT_THE_TEXT
-    return SendFailed(str(error.code or error.status), permanent=permanent, opted_out=error.code == OPTED_OUT)
+    code = error.code or 0
+    by_status = STATUSES.get(error.status, Reason.BUSY if error.status >= 500 else Reason.UNKNOWN)
+    return SendFailed(REASONS.get(code, by_status), permanent=code in PERMANENT, code=str(code or error.status))
