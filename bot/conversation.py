@@ -287,6 +287,7 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
         "hinted": (view.hinted if counted else 0) + sum(isinstance(effect, Hint) for effect in effects),
         "shrugged": shrugs(view, now) + shrugged,
         "shrugged_at": now if shrugged else view.shrugged_at,
+        "stop_confirmed_at": now if OptOut() in effects and event is not Event.STOP_UNHEARD else view.stop_confirmed_at,
     }
 
 
