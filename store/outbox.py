@@ -26,8 +26,9 @@ UTC_TYPE = OUTBOX.c.due_at.type
 # A literal, so that the partial indexes on what is queued are used.
 _QUEUED = OUTBOX.c.rank == literal_column(str(int(Rank.QUEUED)))
 KEPT = timedelta(days=400)
+_UNTRIED = {"gateway": None, "setbacks": 0, "instead_of": None}
 # What is not known yet when a text is written.
-NOT_YET = ("gateway", "provider_id", "accepted_at", "sent_at", "ended_at", "error")
+NOT_YET = ("provider_id", "accepted_at", "sent_at", "ended_at", "error")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Claimed:
     parameters: dict[str, str]
     secret: bytes | None
     origin: str
+    gateway: str | None  # that is to try it; None before the first failure
     attempts: int
+    setbacks: int  # failures in a row by that gateway
     created_at: datetime
     expires_at: datetime
     due_at: datetime  # the end of the lease
@@ -82,7 +85,12 @@ ACCEPT = (
 RETRY = (
     update(OUTBOX)
     .where(OUTBOX.c.id == bindparam("text"), _QUEUED)
-    .values(due_at=bindparam("at", type_=UTC_TYPE), error=bindparam("why"))
+    .values(
+        due_at=bindparam("at", type_=UTC_TYPE),
+        error=bindparam("why"),
+        gateway=bindparam("next"),
+        setbacks=bindparam("failures"),
+    )
 )
 GIVE_UP = (
     update(OUTBOX)
@@ -100,7 +108,7 @@ GIVE_UP = (
 def queue(connection: Connection, row: dict[str, Any], now: datetime, lease: timedelta | None) -> Claimed:
     """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
     attempts, due_at = (1, now + lease) if lease else (0, now)
-    whole = row | {"attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
+    whole = _UNTRIED | row | {"attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
     (number,) = QUEUE(connection, whole).fetchone()
     return Claimed(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
 
@@ -122,7 +130,7 @@ def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def retry(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note when to try these texts again. Keys: text, at, why."""
+    """Note when to try these texts again. Keys: text, at, why; next, the gateway; failures, by that one in a row."""
     connection.execute(RETRY, rows)
 
 
