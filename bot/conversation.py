@@ -41,6 +41,7 @@ from dialogs.vocabulary import (
     Offer,
     OptIn,
     OptOut,
+    Say,
     SendCode,
     Shrug,
     State,
@@ -59,6 +60,8 @@ OFFERS = {
     policy.Weakness.TOO_COMMON: Offer.COMMON,
     policy.Weakness.TOO_PERSONAL: Offer.PERSONAL,
 }
+
+CONFIRMED_STOP = {Say("opted_out"), Shrug("opted_out")}
 
 # A text is overtaken only by others of its own phone, or by another request for the same account.
 TURNS = 5
@@ -287,7 +290,7 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
         "hinted": (view.hinted if counted else 0) + sum(isinstance(effect, Hint) for effect in effects),
         "shrugged": shrugs(view, now) + shrugged,
         "shrugged_at": now if shrugged else view.shrugged_at,
-        "stop_confirmed_at": now if OptOut() in effects and event is not Event.STOP_UNHEARD else view.stop_confirmed_at,
+        "stop_confirmed_at": view.stop_confirmed_at if CONFIRMED_STOP.isdisjoint(effects) else now,
     }
 
 

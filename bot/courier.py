@@ -26,11 +26,11 @@ from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
 from dialogs.phrases import say
 from dialogs.recovery import VERSION
 from dialogs.vocabulary import State
-from store import conversations, outbox, tallies
+from store import conversations, occurrences, outbox
 from store.engine import Store
+from store.occurrences import Key
 from store.outbox import Claimed
 from store.tables import Kind
-from store.tallies import Key
 
 LOG = logger("courier")
 
@@ -271,7 +271,7 @@ class Courier:
                 happened += self._note_failure(connection, outcome, outcome.failure, now)
         happened += self.failover.note(connection, [(it.gateway, _reason(it)) for it in outcomes], now)
         if happened:
-            tallies.count(connection, happened)
+            occurrences.count(connection, happened)
             self.failover.look(connection)
 
     def _note_failure(self, connection: Connection, it: Outcome, failure: SendFailed, now: datetime) -> Counter[Key]:

@@ -15,9 +15,9 @@ from bot.log import logger
 from bot.ports import Reason
 from store import breakers
 from store.breakers import Standing
+from store.occurrences import Key
 from store.outbox import Claimed
 from store.tables import Kind
-from store.tallies import Key
 
 LOG = logger("courier")
 

@@ -16,7 +16,7 @@ inbox.py          the texts already heard, by their provider's id
 announcements.py  what Fakher is told, until it has taken it
 outbox.py         the texts to be sent, from queued to delivered
 breakers.py       how each gateway fares
-tallies.py        how often things have happened
+occurrences.py    how often things have happened
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
 heartbeats.py     when each job last ran

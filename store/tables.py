@@ -405,10 +405,10 @@ class Breaker(SQLModel, table=True):
     probe_at: datetime | None = moment(default=None)
 
 
-class Tally(SQLModel, table=True):
+class Occurrence(SQLModel, table=True):
     """How often something has happened, in all processes together, since the beginning."""
 
-    __tablename__: ClassVar[str] = "tally"
+    __tablename__: ClassVar[str] = "occurrence"
     __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
 
     name: str = Field(max_length=40, primary_key=True)
@@ -468,12 +468,12 @@ __all__ = [
     "Inbox",
     "Kind",
     "MobileChange",
+    "Occurrence",
     "Outbox",
     "Rank",
     "Rate",
     "Season",
     "Staff",
-    "Tally",
     "Ticket",
     "Token",
     "Utc",

@@ -15,7 +15,7 @@ from bot.calendars import system_clock
 from bot.failover import LIMIT, PAUSE
 from bot.gateways.twilio import Twilio
 from bot.ports import Gateway, Inbound, Outbound, Reason, SendFailed
-from store import breakers, outbox, tallies
+from store import breakers, occurrences, outbox
 from store.engine import Store
 from store.tables import Kind, Outbox, Rank, table
 from tests import twilio_standin
@@ -60,7 +60,7 @@ def write(bot: Bot, number: int = 1, kind: Kind = Kind.CODE, origin: str = "firs
 
 def tally(bot: Bot, name: str, label: str) -> int:
     with bot.store.reading() as connection:
-        return tallies.every(connection).get((name, label), 0)
+        return occurrences.every(connection).get((name, label), 0)
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('gateway', name=op.f('breaker_pkey')),
     sqlite_with_rowid=False
     )
-    op.create_table('tally',
+    op.create_table('occurrence',
     sa.Column('name', sa.String(40), nullable=False),
     sa.Column('label', sa.String(80), nullable=False),
     sa.Column('number', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('name', 'label', name=op.f('tally_pkey')),
+    sa.PrimaryKeyConstraint('name', 'label', name=op.f('occurrence_pkey')),
     sqlite_with_rowid=False
     )
     op.add_column('outbox', sa.Column('setbacks', sa.Integer(), server_default=sa.text('0'), nullable=False))
@@ -34,5 +34,5 @@ def downgrade() -> None:
     op.drop_column('conversation', 'stop_confirmed_at')
     op.drop_column('outbox', 'instead_of')
     op.drop_column('outbox', 'setbacks')
-    op.drop_table('tally')
+    op.drop_table('occurrence')
     op.drop_table('breaker')
