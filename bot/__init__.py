@@ -15,6 +15,7 @@ staff_effects.py  what is done at their order
 mobiles.py        changes of a registered mobile, as their table says
 watch.py          tells staff of texts that did not arrive
 courier.py        sends what the outbox holds
+receipts.py       notes how far texts have come; sends a code once more that did not arrive
 failover.py       by which gateway a text goes, and whom it passes by
 fakher.py         what Fakher asks: codes and passwords
 fakher_events.py  tells Fakher of changed passwords (Standard Webhooks)

@@ -15,9 +15,9 @@ from bot.jobs import Jobs
 from bot.keys import Keys
 from bot.phones import Phones
 from bot.ports import Clock, Dice, Gateway, Inbound, Receipt
+from bot.receipts import Receipts
 from bot.settings import Settings, read_keys
 from dialogs.vocabulary import AnyEvent
-from store import outbox
 from store.engine import Store
 
 
@@ -55,6 +55,7 @@ class Bot:
     jobs: Jobs
     announcer: Announcer
     fakher: Fakher
+    receipts: Receipts
 
     def start(self) -> None:
         """Begin to send and to sweep, in threads of this process."""
@@ -74,16 +75,7 @@ class Bot:
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""
-        with self.store.writing() as connection:
-            return outbox.receive_receipt(
-                connection,
-                receipt.gateway,
-                receipt.provider_id,
-                receipt.rank,
-                self.clock(),
-                error=receipt.error,
-                ref=receipt.ref,
-            )
+        return self.receipts.note(receipt)
 
 
 def build(
@@ -120,4 +112,5 @@ def build(
         jobs,
         announcer=announcer,
         fakher=fakher,
+        receipts=Receipts(store, settings, keys, clock, dice, courier),
     )

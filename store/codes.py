@@ -117,6 +117,21 @@ def find(connection: Connection, code_id: str) -> Tried | None:
     return Tried(*row) if row else None
 
 
+def renew(
+    connection: Connection, code_id: str, key_id: str, digest: bytes, now: datetime, *, own: bool
+) -> datetime | None:
+    """Put other digits into a live code's place; until when it lives. None where it is no longer good.
+
+    All else stays: whose it is, its time, the tries that are left, and that it counts as one. With `own`, only
+    what its owner has asked for is renewed.
+    """
+    live = update(CODE).where(CODE.c.id == code_id, CODE.c.closed_at.is_(None), CODE.c.tries_left > 0)
+    live = live.where(CODE.c.expires_at > now, *[CODE.c.by_owner.is_(True)] * own, _HOLDER)
+    renewed = live.values(key_id=key_id, digest=digest).returning(CODE.c.expires_at)
+    expires_at: datetime | None = connection.execute(renewed).scalar_one_or_none()
+    return expires_at
+
+
 def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bool:
     """Close a code that is still open, with its unsent text; whether this call was the one."""
     done = bool(CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1)

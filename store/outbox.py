@@ -1,6 +1,6 @@
 """The texts to be sent. A text is claimed by moving its due time on: a process that dies holding one gives it back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,8 +54,30 @@ class Claimed:
         return f"Claimed({self.id}, {self.phrase}, attempt {self.attempts})"
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A text that a receipt speaks of. `has_risen` says whether the receipt told anything new."""
+
+    id: int
+    kind: int
+    phone: str
+    language: str
+    phrase: str
+    parameters: dict[str, str]
+    code_id: str | None
+    account_id: int | None
+    origin: str
+    heard_at: datetime
+    instead_of: int | None
+    has_risen: bool = False
+
+    def __repr__(self) -> str:
+        return f"Sent({self.id}, {self.phrase})"
+
+
 _CLAIMED = tuple(Claimed.__dataclass_fields__)
 
+_SENT = tuple(OUTBOX.c[name] for name in Sent.__dataclass_fields__ if name != "has_risen")
 
 _NOW = bindparam("now", type_=UTC_TYPE)
 _DUE = (
@@ -147,8 +169,8 @@ def receive_receipt(
     now: datetime,
     error: str | None = None,
     ref: int | None = None,
-) -> bool:
-    """Raise a text's rank as a receipt says; False where no text is known by it.
+) -> Sent | None:
+    """Raise a text's rank as a receipt says; the text, or None where none is known by it.
 
     Receipts come late, twice and out of order, so a lower or equal rank changes nothing. `ref` is the
     text's own id, which finds it even before its provider's id has been written.
@@ -162,9 +184,11 @@ def receive_receipt(
         changes["sent_at"] = now
     if rank >= FINAL:
         changes.update(ended_at=now, error=error)
-    if connection.execute(raised.values(changes)).rowcount:
-        return True
-    return connection.execute(select(OUTBOX.c.id).where(same)).first() is not None
+    row = connection.execute(raised.values(changes).returning(*_SENT)).first()
+    if row:
+        return replace(Sent(*row), has_risen=True)
+    row = connection.execute(select(*_SENT).where(same)).first()
+    return Sent(*row) if row else None
 
 
 def drop_expired(connection: Connection, now: datetime) -> int:
