@@ -85,15 +85,19 @@ def build(
     dice: Dice | None = None,
     gateways: Sequence[Gateway] | None = None,
     store: Store | None = None,
+    processes: int = 1,
 ) -> Bot:
-    """Put the bot together from its settings; what is handed in takes the real part's place."""
+    """Put the bot together from its settings; what is handed in takes the real part's place.
+
+    `processes` is how many such bots share the rate at which texts may leave.
+    """
     dice = dice or SystemDice()
     store = store or Store(settings.database_url)
     keys = Keys.of(read_keys(settings.secret_keys))
     phones = Phones(settings.default_region, settings.allowed_countries)
     parts = Parts(settings, store, keys, clock, dice)
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
-    courier = Courier(store, chosen, keys, clock)
+    courier = Courier(store, chosen, keys, clock, settings.messages_per_second / processes)
     conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
     announcer = Announcer(store, settings, clock)
     jobs = Jobs(store, clock, conversation, announcer)

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from bot.failover import Failover
 from bot.keys import Keys, Unreadable
 from bot.log import logger
+from bot.pace import Pace
 from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
 from dialogs.phrases import say
 from dialogs.recovery import VERSION
@@ -35,8 +36,9 @@ from store.tables import Kind
 LOG = logger("courier")
 
 SENDERS = 8
-# Texts in hand beyond which a new one is left for whoever has time for it first.
-ROOM = 32
+# Texts in hand beyond which a new one is left for whoever has time for it first: no more than can leave while
+# their leases last.
+ROOM, ROOM_SECONDS = 32, 3
 LEASE = timedelta(seconds=15)
 # The longest that one attempt can take: a text is begun only while so much of its lease is left.
 SEND_SECONDS = timedelta(seconds=11)
@@ -69,11 +71,15 @@ class Outcome:
 class Courier:
     """Carries texts from the outbox to the gateways."""
 
-    def __init__(self, store: Store, gateways: Sequence[Gateway], keys: Keys, clock: Clock) -> None:
-        """Take the gateways in their failover order."""
+    def __init__(
+        self, store: Store, gateways: Sequence[Gateway], keys: Keys, clock: Clock, per_second: float = 100.0
+    ) -> None:
+        """Take the gateways in their failover order, and how many texts may leave this process in a second."""
         self.store, self.keys, self.clock = store, keys, clock
         self.gateways = {gateway.name: gateway for gateway in gateways}
         self.failover = Failover(list(self.gateways))
+        self.pace = Pace(per_second)
+        self.room = max(1, min(ROOM, int(per_second * ROOM_SECONDS)))
         self._texts: PriorityQueue[tuple[int, int, Claimed | None]] = PriorityQueue()
         self._numbers = count()
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
@@ -103,7 +109,7 @@ class Courier:
 
     def has_room(self) -> bool:
         """Whether a text that is written now can be sent at once by this process."""
-        return self._clerk is not None and not self._stopping.is_set() and self._in_hand < ROOM
+        return self._clerk is not None and not self._stopping.is_set() and self._in_hand < self.room
 
     def write(self, connection: Connection, rows: Iterable[dict[str, Any]], now: datetime) -> list[Claimed]:
         """Write texts to be sent; those that this process is to `take` after the commit."""
@@ -138,6 +144,7 @@ class Courier:
             if text is None:
                 return
             self._stand_back(text)
+            self.pace.wait()
             if self.clock() + SEND_SECONDS <= text.due_at:
                 self._outcomes.put(outcome := self._send(text))
                 for probed in self._probe(outcome):
@@ -157,15 +164,16 @@ class Courier:
         while not self._stopping.is_set():
             self._gather(BOOKS)
             sweeping = time.monotonic() >= next_sweep
-            found = self._exchange_safely(ROOM - self._in_hand if sweeping else 0)
-            if sweeping and not found:  # where there was one there may be more
+            room = self.room - self._in_hand if sweeping else 0
+            found = self._exchange_safely(room)
+            if room > 0 and not found:  # where there was one there may be more
                 next_sweep = time.monotonic() + SWEEP
         self._finish()
 
     def _finish(self) -> None:
         """Send what is due, for a few seconds at most; then wait for what is on its way."""
         deadline = time.monotonic() + LAST_WORDS
-        while time.monotonic() < deadline and (self._exchange_safely(ROOM - self._in_hand) or self._in_hand):
+        while time.monotonic() < deadline and (self._exchange_safely(self.room - self._in_hand) or self._in_hand):
             self._gather(BOOKS)
         for _ in self._senders:
             self._texts.put((-1, next(self._numbers), None))

@@ -42,7 +42,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load(self) -> Flask:
         """The application of one worker, its threads running."""
         log.set_up()
-        bot = build(self.settings)
+        bot = build(self.settings, processes=self.settings.workers)
         app = create_app(bot)
         app.extensions["bot"] = bot
         bot.start()
