@@ -17,6 +17,7 @@ from bot.calendars import midnight_in_tehran
 from bot.courier import Courier
 from bot.effects import carry_out
 from bot.facts import current_state, gather, season_on, shrugs, within_hour
+from bot.flood import Flood
 from bot.keys import Keys
 from bot.log import logger
 from bot.phones import Phones
@@ -90,7 +91,7 @@ class Conversation:
         """Take what is needed to hear a text, and the courier who sends what answers it."""
         self.store, self.settings, self.phones, self.keys = store, settings, phones, keys
         self.clock, self.dice, self.courier = clock, dice, courier
-        self.flooded = False  # a job has seen more codes go out than people can want
+        self.flood = Flood()  # what a job has seen
         self._own = phones.mobile(settings.twilio_sender)
         understand("")  # the vocabulary is built at the first text: let it not be a pilgrim's
 
@@ -215,7 +216,7 @@ class Conversation:
         if self._is_guess(turn.text, turn.view, turn.state):
             turn.attempt = self._attempt(connection, turn)
         turn.choice = self._choice(connection, turn)
-        event = listen(turn.text.heard, gather(turn, self.flooded))
+        event = listen(turn.text.heard, gather(turn, self.flood.holds(turn.view.account_mobile)))
         state, effects = _stepped(turn, event)
         moved = _moved(turn, state, effects) | {"asked": _asked(turn, event)}
         conversations.move(connection, turn.text.phone, turn.view.version, moved)

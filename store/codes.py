@@ -26,6 +26,14 @@ class Tried:
     tries_left: int
 
 
+@dataclass(frozen=True)
+class Fates:
+    """What became of codes."""
+
+    sent: int
+    unused: int
+
+
 ISSUE = Prepared(insert(CODE).values(named(CODE, "closed_at", "fate")))
 _HOLDER = exists().where(
     ACCOUNT.c.id == CODE.c.account_id,
@@ -192,6 +200,14 @@ def close_expired(connection: Connection, now: datetime, most: int = 500) -> int
     late = late.where((CODE.c.expires_at <= now) | (CODE.c.tries_left <= 0)).limit(most)
     found = connection.execute(late).all()
     return sum(close(connection, row.id, Fate.EXPIRED if row.tries_left else Fate.BURNED, now) for row in found)
+
+
+def fates(connection: Connection, after: datetime, until: datetime) -> Fates:
+    """How many codes of a time were texted, and never used."""
+    sent = select(func.count(), func.count().filter(CODE.c.fate.is_distinct_from(Fate.USED)))
+    sent = sent.select_from(OUTBOX).join(CODE, CODE.c.id == OUTBOX.c.code_id)
+    of_then = sent.where(OUTBOX.c.created_at > after, OUTBOX.c.created_at <= until, OUTBOX.c.kind == Kind.CODE)
+    return Fates(*connection.execute(of_then).one())
 
 
 def forget_old(connection: Connection, now: datetime) -> int:

@@ -211,10 +211,10 @@ def oldest_queued(connection: Connection) -> datetime | None:
     return oldest
 
 
-def codes_since(connection: Connection, since: datetime) -> int:
-    """How many codes were sent off since a time, to all phones."""
+def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> int:
+    """How many codes were sent off since a time, to all phones whose number begins so."""
     counted = select(func.count()).where(OUTBOX.c.created_at > since, OUTBOX.c.kind == Kind.CODE)
-    return connection.execute(counted).scalar_one()
+    return connection.execute(counted.where(OUTBOX.c.phone.startswith(prefix))).scalar_one()
 
 
 def count_by_rank(connection: Connection, since: datetime) -> dict[Rank, int]:

@@ -16,6 +16,7 @@ from store.tables import Code, Conversation, Kind, Outbox, Rank, table
 from tests.conftest import MakeBot
 from tests.parts import Carrier, StoppedClock
 from tests.people import STRANGER, ZAHRA, settled
+from webhooks import create_app
 
 OUTBOX, CODE, CONVERSATION = table(Outbox), table(Code), table(Conversation)
 REQUEST = "رمز 0012345679"
@@ -222,3 +223,18 @@ class TestCounting:
         for _ in range(2):
             fail(pair, rows(pair)[0])
         assert self.counted(pair) == {("undelivered", "first unreachable"): 1, ("sent_again", "first second"): 1}
+
+    def test_any_process_tells_of_all(self, pair: Bot, make_bot: MakeBot, first: Carrier, second: Carrier) -> None:
+        text(pair, REQUEST)
+        fail(pair, rows(pair)[0])
+        pair.note(Receipt("first", "P-unknown", Rank.DELIVERED))
+        other = make_bot(gateways=[first, second])
+        told = create_app(other).test_client().get("/metrics").text
+        for line in (
+            'ramz_undelivered_total{gateway="first",reason="unreachable"} 1.0',
+            'ramz_sent_again_total{gateway="first",to="second"} 1.0',
+            'ramz_receipt_unknown_total{gateway="first"} 1.0',
+            'ramz_gateway_down{gateway="first"} 0.0',
+            'ramz_flood{guard="unused"} 0.0',
+        ):
+            assert line in told
