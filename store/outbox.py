@@ -26,9 +26,9 @@ UTC_TYPE = OUTBOX.c.due_at.type
 # A literal, so that the partial indexes on what is queued are used.
 _QUEUED = OUTBOX.c.rank == literal_column(str(int(Rank.QUEUED)))
 KEPT = timedelta(days=400)
-_UNTRIED = {"gateway": None, "setbacks": 0, "instead_of": None}
+UNTRIED = {"gateway": None, "setbacks": 0, "instead_of": None}
 # What is not known yet when a text is written.
-NOT_YET = ("provider_id", "accepted_at", "sent_at", "ended_at", "error")
+NOT_YET = (*UNTRIED, "provider_id", "accepted_at", "sent_at", "ended_at", "error")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,11 @@ _DUE = (
     .limit(bindparam("most"))
 )
 QUEUE = Prepared(insert(OUTBOX).values(named(OUTBOX, "id", *NOT_YET)).returning(OUTBOX.c.id))
+FOLLOW = Prepared(
+    insert(OUTBOX)
+    .values(named(OUTBOX, "id", *(name for name in NOT_YET if name not in UNTRIED)))
+    .returning(OUTBOX.c.id)
+)
 CLAIM = (
     update(OUTBOX)
     .where(OUTBOX.c.id.in_(_DUE.with_for_update(skip_locked=True)))
@@ -130,8 +135,8 @@ GIVE_UP = (
 def queue(connection: Connection, row: dict[str, Any], now: datetime, lease: timedelta | None) -> Claimed:
     """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
     attempts, due_at = (1, now + lease) if lease else (0, now)
-    whole = _UNTRIED | row | {"attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
-    (number,) = QUEUE(connection, whole).fetchone()
+    whole = {**UNTRIED, **row, "attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
+    (number,) = (FOLLOW if whole["instead_of"] else QUEUE)(connection, whole).fetchone()
     return Claimed(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
 
 

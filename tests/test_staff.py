@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 
 from bot import log, staff
 from bot.build import Bot
-from bot.ports import Inbound, SendFailed
+from bot.ports import Inbound, Reason, SendFailed
 from bot.staff import RESETS_PER_DAY, RESETS_PER_HOUR
 from dialogs.orders import StaffEvent
 from store import outbox
@@ -201,7 +201,7 @@ def ordered(player: Player) -> None:
 
 def test_a_text_that_waits_is_told_of_within_a_minute(bot: Bot, player: Player, carrier: Carrier) -> None:
     player.play("tehran> RESET 0012345679\n< code_to_reset")
-    carrier.failures += [SendFailed("down", permanent=False)]
+    carrier.failures += [SendFailed(Reason.NOT_A_MOBILE, permanent=False)]
     player.play("tehran> {code}\n< staff_reset_done\n! sweep\n+ 41 s")
     with bot.store.writing() as connection:  # it still waits
         connection.execute(
@@ -220,7 +220,7 @@ def test_a_text_that_arrives_is_not_spoken_of(bot: Bot, player: Player, carrier:
 
 def test_a_permanent_failure_is_told_at_once(player: Player, carrier: Carrier) -> None:
     player.play("tehran> RESET 0012345679\n< code_to_reset")
-    carrier.failures += [SendFailed("30005", permanent=True)]
+    carrier.failures += [SendFailed(Reason.NOT_A_MOBILE, permanent=True)]
     player.play("tehran> {code}\n< staff_reset_done\n! sweep\ntehran< staff_undelivered")
 
 
