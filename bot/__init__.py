@@ -19,6 +19,10 @@ staff_effects.py  what is done at their order
 mobiles.py        changes of a registered mobile, as their table says
 watch.py          tells staff of texts that did not arrive
 courier.py        sends what the outbox holds
+pace.py           how fast texts leave
+flood.py          the flood guard: whether strangers' requests wait
+receipts.py       notes how far texts have come; sends a code once more that did not arrive
+failover.py       by which gateway a text goes, and whom it passes by
 fakher.py         what Fakher asks: codes and passwords
 fakher_events.py  tells Fakher of changed passwords (Standard Webhooks)
 jobs.py           what is done again and again (APScheduler)

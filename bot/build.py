@@ -17,10 +17,10 @@ from bot.jobs import Jobs
 from bot.keys import Keys
 from bot.phones import Phones
 from bot.ports import Clock, Dice, Gateway, Inbound, Receipt
+from bot.receipts import Receipts
 from bot.settings import Settings, read_keys
 from bot.trial import Trial, fair
 from dialogs.vocabulary import AnyEvent
-from store import outbox
 from store.engine import Store
 
 
@@ -62,6 +62,7 @@ class Bot:
     jobs: Jobs
     announcer: Announcer
     fakher: Fakher
+    receipts: Receipts
     trial: Trial | None = None
 
     def start(self) -> None:
@@ -82,16 +83,7 @@ class Bot:
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""
-        with self.store.writing() as connection:
-            return outbox.receive_receipt(
-                connection,
-                receipt.gateway,
-                receipt.provider_id,
-                receipt.rank,
-                self.clock(),
-                error=receipt.error,
-                ref=receipt.ref,
-            )
+        return self.receipts.note(receipt)
 
 
 def build(
@@ -102,8 +94,12 @@ def build(
     gateways: Sequence[Gateway] | None = None,
     store: Store | None = None,
     trial: Trial | None = None,
+    processes: int = 1,
 ) -> Bot:
-    """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's."""
+    """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's.
+
+    `processes` is how many such bots share the rate at which texts may leave.
+    """
     clock = trial.clock if trial else clock
     dice = dice or SystemDice()
     store = store or Store(settings.database_url)
@@ -111,7 +107,7 @@ def build(
     phones = Phones(settings.default_region, settings.allowed_countries)
     parts = Parts(settings, store, keys, clock, dice, trial)
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
-    courier = Courier(store, chosen, keys, clock)
+    courier = Courier(store, chosen, keys, clock, settings.messages_per_second / processes)
     conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
     announcer = Announcer(store, settings, clock)
     chain = Chain(store, keys, clock, dice)
@@ -132,4 +128,5 @@ def build(
         announcer=announcer,
         fakher=fakher,
         trial=trial,
+        receipts=Receipts(store, settings, keys, clock, dice, courier),
     )

@@ -18,6 +18,7 @@ from bot.calendars import midnight_in_tehran
 from bot.courier import Courier
 from bot.effects import carry_out
 from bot.facts import current_state, gather, season_on, shrugs, within_hour
+from bot.flood import Flood
 from bot.keys import Keys
 from bot.log import logger
 from bot.phones import Phones
@@ -42,6 +43,7 @@ from dialogs.vocabulary import (
     Offer,
     OptIn,
     OptOut,
+    Say,
     SendCode,
     Shrug,
     State,
@@ -60,6 +62,8 @@ OFFERS = {
     policy.Weakness.TOO_COMMON: Offer.COMMON,
     policy.Weakness.TOO_PERSONAL: Offer.PERSONAL,
 }
+
+CONFIRMED_STOP = {Say("opted_out"), Shrug("opted_out")}
 
 # A text is overtaken only by others of its own phone, or by another request for the same account.
 TURNS = 5
@@ -89,7 +93,7 @@ class Conversation:
         self.store, self.settings, self.phones, self.keys = store, settings, phones, keys
         self.clock, self.dice, self.courier = clock, dice, courier
         self.trail = Trail(keys, dice)
-        self.flooded = False  # a job has seen more codes go out than people can want
+        self.flood = Flood()  # what a job has seen
         self._own = {phones.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender)}
         understand("")  # the vocabulary is built at the first text: let it not be a pilgrim's
 
@@ -214,7 +218,7 @@ class Conversation:
         if self._is_guess(turn.text, turn.view, turn.state):
             turn.attempt = self._attempt(connection, turn)
         turn.choice = self._choice(connection, turn)
-        event = listen(turn.text.heard, gather(turn, self.flooded))
+        event = listen(turn.text.heard, gather(turn, self.flood.holds(turn.view.account_mobile)))
         state, effects = _stepped(turn, event)
         moved = _moved(turn, state, effects) | {"asked": _asked(turn, event)}
         conversations.move(connection, turn.text.phone, turn.view.version, moved)
@@ -290,6 +294,7 @@ def _moved(turn: Turn, state: State, effects: tuple[Effect, ...]) -> dict[str, A
         "hinted": (view.hinted if counted else 0) + sum(isinstance(effect, Hint) for effect in effects),
         "shrugged": shrugs(view, now) + shrugged,
         "shrugged_at": now if shrugged else view.shrugged_at,
+        "stop_confirmed_at": view.stop_confirmed_at if CONFIRMED_STOP.isdisjoint(effects) else now,
     }
 
 

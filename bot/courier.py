@@ -6,8 +6,9 @@ became of texts, several in one transaction, and claims what others left.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from queue import Empty, PriorityQueue, SimpleQueue
@@ -18,28 +19,31 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
+from bot.failover import Failover
 from bot.keys import Keys, Unreadable
 from bot.log import logger
+from bot.pace import Pace
 from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
 from dialogs.phrases import say
 from dialogs.recovery import VERSION
 from dialogs.vocabulary import State
-from store import conversations, outbox
+from store import conversations, occurrences, outbox
 from store.engine import Store
+from store.occurrences import Key
 from store.outbox import Claimed
 from store.tables import Kind
 
 LOG = logger("courier")
 
 SENDERS = 8
-# Texts in hand beyond which a new one is left for whoever has time for it first.
-ROOM = 32
+# Texts in hand beyond which a new one is left for whoever has time for it first: no more than can leave while
+# their leases last.
+ROOM, ROOM_SECONDS = 32, 3
 LEASE = timedelta(seconds=15)
 # The longest that one attempt can take: a text is begun only while so much of its lease is left.
 SEND_SECONDS = timedelta(seconds=11)
 # A pilgrim waits a minute, so retries are seconds apart. The last delay repeats until the text's time is up.
 DELAYS = (1, 2, 4, 8, 15, 30)
-TRIES_BEFORE_NEXT_GATEWAY = 2
 # What became of texts is written down so often, and what others left is looked for so often, in seconds.
 BOOKS, SWEEP = 0.05, 1.0
 LAST_WORDS = 5.0
@@ -51,21 +55,31 @@ SECRETS = {Kind.CODE: "code", Kind.PASSWORD: "password"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one attempt to send a text: the provider's id, or why not."""
+    """What became of one attempt to send a text: the provider's id, or why not; and how many seconds it took.
+
+    A probe is a copy of a text that another gateway has taken: it tells of the gateway, not of the text.
+    """
 
     text: Claimed
     gateway: str
     provider_id: str | None = None
     failure: SendFailed | None = None
+    seconds: float = 0.0
+    is_probe: bool = False
 
 
 class Courier:
     """Carries texts from the outbox to the gateways."""
 
-    def __init__(self, store: Store, gateways: Sequence[Gateway], keys: Keys, clock: Clock) -> None:
-        """Take the gateways in their failover order."""
+    def __init__(
+        self, store: Store, gateways: Sequence[Gateway], keys: Keys, clock: Clock, per_second: float = 100.0
+    ) -> None:
+        """Take the gateways in their failover order, and how many texts may leave this process in a second."""
         self.store, self.keys, self.clock = store, keys, clock
         self.gateways = {gateway.name: gateway for gateway in gateways}
+        self.failover = Failover(list(self.gateways))
+        self.pace = Pace(per_second)
+        self.room = max(1, min(ROOM, int(per_second * ROOM_SECONDS)))
         self._texts: PriorityQueue[tuple[int, int, Claimed | None]] = PriorityQueue()
         self._numbers = count()
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
@@ -95,7 +109,7 @@ class Courier:
 
     def has_room(self) -> bool:
         """Whether a text that is written now can be sent at once by this process."""
-        return self._clerk is not None and not self._stopping.is_set() and self._in_hand < ROOM
+        return self._clerk is not None and not self._stopping.is_set() and self._in_hand < self.room
 
     def write(self, connection: Connection, rows: Iterable[dict[str, Any]], now: datetime) -> list[Claimed]:
         """Write texts to be sent; those that this process is to `take` after the commit."""
@@ -118,7 +132,9 @@ class Courier:
         """Send all that is due, here and now, in this thread; how many attempts there were."""
         attempts = 0
         while claimed := self._exchange(SENDERS):
-            self._unnoted += [self._send(text) for text in claimed]
+            for text in claimed:
+                self._unnoted.append(outcome := self._send(text))
+                self._unnoted += self._probe(outcome)
             attempts += len(claimed)
         return attempts
 
@@ -128,8 +144,13 @@ class Courier:
             if text is None:
                 return
             self._stand_back(text)
+            self.pace.wait()
             if self.clock() + SEND_SECONDS <= text.due_at:
-                self._outcomes.put(self._send(text))
+                self._outcomes.put(outcome := self._send(text))
+                for probed in self._probe(outcome):
+                    with self._hand:
+                        self._in_hand += 1
+                    self._outcomes.put(probed)
             else:  # it lay too long: its lease may end while it is sent
                 with self._hand:
                     self._in_hand -= 1
@@ -143,15 +164,16 @@ class Courier:
         while not self._stopping.is_set():
             self._gather(BOOKS)
             sweeping = time.monotonic() >= next_sweep
-            found = self._exchange_safely(ROOM - self._in_hand if sweeping else 0)
-            if sweeping and not found:  # where there was one there may be more
+            room = self.room - self._in_hand if sweeping else 0
+            found = self._exchange_safely(room)
+            if room > 0 and not found:  # where there was one there may be more
                 next_sweep = time.monotonic() + SWEEP
         self._finish()
 
     def _finish(self) -> None:
         """Send what is due, for a few seconds at most; then wait for what is on its way."""
         deadline = time.monotonic() + LAST_WORDS
-        while time.monotonic() < deadline and (self._exchange_safely(ROOM - self._in_hand) or self._in_hand):
+        while time.monotonic() < deadline and (self._exchange_safely(self.room - self._in_hand) or self._in_hand):
             self._gather(BOOKS)
         for _ in self._senders:
             self._texts.put((-1, next(self._numbers), None))
@@ -183,12 +205,13 @@ class Courier:
     def _exchange(self, most: int) -> list[Claimed]:
         """Write down what became of texts, and claim up to so many others."""
         now = self.clock()
-        if most > 0 and not self._is_due(now):
+        if most > 0 and not self._look(now):
             most = 0
-        if not self._unnoted and most <= 0:
+        if not self._unnoted and most <= 0 and not self.failover.is_probe_due(now):
             return []
         try:
             with self.store.writing() as connection:
+                self.failover.claim_probes(connection, now)
                 self._note(connection, self._unnoted, now)
                 claimed = outbox.claim(connection, now, most, LEASE) if most > 0 else []
         except (DataError, IntegrityError):
@@ -208,28 +231,33 @@ class Courier:
                 LOG.error("outcome_refused", text=outcome.text.id, gateway=outcome.gateway, error_seen=error)
             self._unnoted.pop(0)
 
-    def _is_due(self, now: datetime) -> bool:
-        # Looked at without the write lock: most sweeps find nothing.
+    def _look(self, now: datetime) -> bool:
+        """See how the gateways fare, and whether a text is due. Without the write lock: most sweeps find nothing."""
         with self.store.reading() as connection:
+            self.failover.look(connection)
             return outbox.is_due(connection, now)
 
     def _send(self, text: Claimed) -> Outcome:
-        gateway = self._gateway_for(text)
-        try:
-            return Outcome(text, gateway.name, gateway.send(self._outbound(text)))
-        except SendFailed as failure:
-            return Outcome(text, gateway.name, failure=failure)
-        except Unreadable:
-            return Outcome(text, gateway.name, failure=SendFailed(Reason.KEY_REMOVED, permanent=True))
-        except Exception as error:  # a gateway's own mistake must not lose the text
-            LOG.error("gateway_broken", gateway=gateway.name, error_seen=error)
-            return Outcome(text, gateway.name, failure=SendFailed(Reason.UNKNOWN, permanent=False))
+        return self._try(text, self.failover.choose(text))
 
-    def _gateway_for(self, text: Claimed) -> Gateway:
-        """The gateway that the text's turn has come to: first the one that the answered text came in by."""
-        order = sorted(self.gateways, key=lambda name: name != text.origin)
-        turn = (text.attempts - 1) // TRIES_BEFORE_NEXT_GATEWAY
-        return self.gateways[order[turn % len(order)]]
+    def _probe(self, sent: Outcome) -> list[Outcome]:
+        """A copy of what one gateway took, to see whether another is back: nobody waits for one that may hang."""
+        name = self.failover.take_probe(sent.text, sent.gateway) if sent.failure is None else None
+        return [replace(self._try(sent.text, name), is_probe=True)] if name else []
+
+    def _try(self, text: Claimed, name: str) -> Outcome:
+        provider_id = failure = None
+        began = self.clock()
+        try:
+            provider_id = self.gateways[name].send(self._outbound(text))
+        except SendFailed as failed:
+            failure = failed
+        except Unreadable:
+            failure = SendFailed(Reason.KEY_REMOVED, permanent=True)
+        except Exception as error:  # a gateway's own mistake must not lose the text
+            LOG.error("gateway_broken", gateway=name, error_seen=error)
+            failure = SendFailed(Reason.UNKNOWN, permanent=False)
+        return Outcome(text, name, provider_id, failure, (self.clock() - began).total_seconds())
 
     def _outbound(self, text: Claimed) -> Outbound:
         parameters = dict(text.parameters)
@@ -239,31 +267,48 @@ class Courier:
         return Outbound(text.id, Kind(text.kind), text.phone, say(text.phrase, text.language, parameters), validity)
 
     def _note(self, connection: Connection, outcomes: list[Outcome], now: datetime) -> None:
-        accepted = [outcome for outcome in outcomes if outcome.failure is None]
+        texts = [outcome for outcome in outcomes if not outcome.is_probe]
+        accepted = [outcome for outcome in texts if outcome.failure is None]
         if accepted:
             outbox.accept(
                 connection, [{"text": it.text.id, "by": it.gateway, "as": it.provider_id, "at": now} for it in accepted]
             )
-        for outcome in outcomes:
+        happened: Counter[Key] = Counter()
+        for outcome in texts:
             if outcome.failure is not None:
-                self._note_failure(connection, outcome, outcome.failure, now)
+                happened += self._note_failure(connection, outcome, outcome.failure, now)
+        happened += self.failover.note(connection, [(it.gateway, _reason(it)) for it in outcomes], now)
+        if happened:
+            occurrences.count(connection, happened)
+            self.failover.look(connection)
 
-    def _note_failure(self, connection: Connection, outcome: Outcome, failure: SendFailed, now: datetime) -> None:
-        text = outcome.text
+    def _note_failure(self, connection: Connection, it: Outcome, failure: SendFailed, now: datetime) -> Counter[Key]:
+        text, happened = it.text, Counter({("send_failed", f"{it.gateway} {failure.reason}"): 1})
+        delay = DELAYS[min(text.attempts, len(DELAYS)) - 1]
+        following, setbacks = self.failover.after(text, it.gateway, it.seconds, delay)
         LOG.warning(
             "send_failed",
             text=text.id,
             phrase=text.phrase,
-            gateway=outcome.gateway,
+            gateway=it.gateway,
             attempt=text.attempts,
             reason=failure.reason,
             code=failure.code,
             permanent=failure.permanent,
+            next=None if failure.permanent else following,
         )
+        told = {"text": text.id, "why": failure.reason}
         if failure.permanent:
-            outbox.give_up(connection, [{"text": text.id, "by": outcome.gateway, "at": now, "why": failure.reason}])
+            outbox.give_up(connection, [{**told, "by": it.gateway, "at": now}])
         else:
-            delay = DELAYS[min(text.attempts, len(DELAYS)) - 1]
-            outbox.retry(connection, [{"text": text.id, "at": now + timedelta(seconds=delay), "why": failure.reason}])
+            again = {"at": now + timedelta(seconds=delay), "next": following, "failures": setbacks}
+            outbox.retry(connection, [told | again])
+            if following != it.gateway:
+                happened["switched", f"{it.gateway} {following}"] += 1
         if failure.reason is Reason.OPTED_OUT:
             conversations.opt_out(connection, text.phone, now, State.IDLE, VERSION)
+        return happened
+
+
+def _reason(outcome: Outcome) -> Reason | None:
+    return outcome.failure.reason if outcome.failure else None

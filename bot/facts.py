@@ -7,7 +7,7 @@ from bot.calendars import today_in_tehran
 from bot.settings import Settings
 from bot.turn import Turn
 from dialogs.machine import revive, step
-from dialogs.vocabulary import Allowance, Asker, Event, Facts, Season, State
+from dialogs.vocabulary import Allowance, Asker, Event, Facts, Naming, Season, State
 from store.conversations import View
 
 # Codes an hour to one account at the wish of phones that are not its own, so that nobody is pestered.
@@ -66,6 +66,8 @@ def gather(turn: Turn, flooded: bool) -> Facts:
         mobile_held=bool(view.phone_is_moving),
         staff=staff.facts(turn.desk, turn.text.heard, turn.text.phone) if turn.desk else None,
         opted_out=view.opted_out_at is not None,
+        named_this_hour=turn.text.heard.naming is Naming.ONE or (counted and view.asked > 0),
+        stop_confirmed_this_hour=view.stop_confirmed_at is not None and turn.now - view.stop_confirmed_at < HOUR,
         shrugged_this_hour=shrugs(view, turn.now),
         hinted_this_hour=view.hinted if counted else 0,
     )

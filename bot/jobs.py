@@ -15,6 +15,7 @@ from bot import mobiles, watch
 from bot.chain import Chain
 from bot.conversation import Conversation
 from bot.fakher_events import Announcer
+from bot.flood import FloodGuard
 from bot.log import logger
 from bot.ports import Clock
 from dialogs.vocabulary import State
@@ -24,8 +25,6 @@ from store.engine import Store
 
 LOG = logger("jobs")
 
-# More codes in a minute than a season's busiest can want: requests for others' accounts then wait.
-FLOOD_PER_MINUTE = 3_000
 # A job may be late by this before its run is left out; the scheduler's own default is a second.
 GRACE_SECONDS = 60
 STALE = timedelta(seconds=60)
@@ -53,6 +52,7 @@ class Jobs:
         """Take what the jobs work on."""
         self.store, self.clock = store, clock
         self.conversation, self.announcer, self.chain = conversation, announcer, chain
+        self.flood_guard = FloodGuard(store, clock, conversation.phones.prefixes_abroad())
         self._scheduler: BackgroundScheduler | None = None
         self._ended: dict[str, datetime] = {}
 
@@ -139,14 +139,8 @@ class Jobs:
 
     def watch_for_flood(self) -> bool:
         """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""
-        now = self.clock()
-        with self.store.reading() as connection:
-            sent = outbox.codes_since(connection, now - timedelta(minutes=1))
-        flooded = sent > FLOOD_PER_MINUTE
-        if flooded != self.conversation.flooded:
-            LOG.error("flood_alarm" if flooded else "flood_over", codes_in_a_minute=sent)
-        self.conversation.flooded = flooded
-        return flooded
+        self.conversation.flood = self.flood_guard.look()
+        return bool(self.conversation.flood.alarms)
 
     def forget(self) -> int:
         """Drop rows that no longer matter."""

@@ -9,6 +9,7 @@ from phonenumbers import (
     NumberParseException,
     PhoneNumberFormat,
     PhoneNumberType,
+    country_code_for_region,
     format_number,
     number_type,
     parse,
@@ -30,6 +31,11 @@ class Phones:
     def mobile(self, written: str) -> str | None:
         """A mobile number of an allowed country in E.164; None for anything else, short codes and names included."""
         return _mobile(written.strip(), self.region, self.countries)
+
+    def prefixes_abroad(self) -> list[str]:
+        """How the numbers of the allowed countries begin, but for the one at home: `+964`."""
+        codes = (country_code_for_region(country) for country in self.countries if country != self.region)
+        return sorted({f"+{code}" for code in codes if code})
 
 
 @lru_cache(maxsize=4096)

@@ -73,6 +73,7 @@ class Settings(BaseModel):
     default_region: Region = "IR"
     default_language: str = "fa"
     allowed_countries: Regions = ("IR",)
+    messages_per_second: int = Field(default=100, ge=1, le=10_000)
     code_length: int = Field(default=6, ge=6, le=10)
     code_ttl_seconds: int = Field(default=600, ge=1, le=600)
     code_tries: int = Field(default=5, ge=1, le=9)

@@ -1,6 +1,7 @@
 """What a text means, given what is known: a text and the facts make exactly one event."""
 
 from dialogs import ordering
+from dialogs.machine import step
 from dialogs.orders import StaffEvent
 from dialogs.vocabulary import (
     Allowance,
@@ -10,17 +11,20 @@ from dialogs.vocabulary import (
     Facts,
     Guess,
     Heard,
+    Hint,
     Intent,
     Naming,
     Offer,
     Season,
+    Shrug,
     State,
 )
 
-# Replies an hour to one phone. What is not understood may be another bot's chatter, and two bots
-# must not talk for ever; a clerk who helps several pilgrims from one phone needs more.
+# Replies an hour to one phone. Whoever names nobody may be another bot, whatever it says, and two bots must not
+# talk for ever: they have no right ID. A clerk who helps several pilgrims from one phone needs more.
 SHRUGS_PER_HOUR = 3
 HINTS_PER_HOUR = 10
+REPLIES_TO_WHO_NAMES_NOBODY = 3
 
 # Outside staff, a staff word for a reset is a request like any other, and so is an ID with a number; the rest are
 # not understood.
@@ -70,29 +74,23 @@ _SAID = {Intent.HELP: Event.HELP, Intent.OPT_OUT: Event.STOP, Intent.OPT_IN: Eve
 _OBJECTIONS = {Intent.CANCEL: Event.OBJECTED, Intent.OPT_OUT: Event.OBJECTED_BY_STOP}
 _AT_REST = {Intent.HELP: StaffEvent.HELP, Intent.UNKNOWN: StaffEvent.NOT_UNDERSTOOD}
 
-# What is left of an event for a phone that has had its replies for the hour.
-_HINTED = {
+# What is left of an event for a phone that has had its replies for the hour: what it wants is done, unsaid.
+UNHEARD = {
     Event.ASKED_FROM_OTHER_PHONE: Event.ASKED_FROM_OTHER_PHONE_UNHEARD,
-    Event.ASKED_IN_VAIN: Event.UNANSWERED,
-    Event.ASKED_TOO_SOON: Event.UNANSWERED,
-    Event.ASKED_TOO_OFTEN: Event.UNANSWERED,
-    Event.ASKED_WITHOUT_ID: Event.UNANSWERED,
-    Event.ASKED_WITH_INVALID_ID: Event.UNANSWERED,
-    Event.ASKED_WITH_SEVERAL_IDS: Event.UNANSWERED,
-    Event.ASKED_WITH_FOREIGN_ID: Event.UNANSWERED,
-    Event.ASKED_BEFORE_SEASON: Event.UNANSWERED,
-    Event.ASKED_OUT_OF_SEASON: Event.UNANSWERED,
-    Event.ASKED_TO_CHANGE_TOO_SOON: Event.UNANSWERED,
-    Event.ASKED_TO_CHANGE_WITHOUT_ID: Event.UNANSWERED,
-    Event.SHORT_PASSWORD: Event.UNANSWERED,
-    Event.COMMON_PASSWORD: Event.UNANSWERED,
-    Event.PERSONAL_PASSWORD: Event.UNANSWERED,
-    Event.PASSWORD_TOO_LATE: Event.UNANSWERED,
-    Event.OFFERED_OWN_PASSWORD: Event.UNANSWERED,
-    Event.NO_LIVE_CODE: Event.UNANSWERED,
-    Event.HELP: Event.UNANSWERED,
-    Event.NOTHING_TO_CANCEL: Event.UNANSWERED,
-    Event.START: Event.UNANSWERED,
+    Event.ASKED_IN_VAIN: Event.ASKED_UNHEARD,
+    Event.ASKED_TOO_SOON: Event.ASKED_UNHEARD,
+    Event.ASKED_TOO_OFTEN: Event.ASKED_UNHEARD,
+    Event.ASKED_WITHOUT_ID: Event.ASKED_UNHEARD,
+    Event.ASKED_WITH_INVALID_ID: Event.ASKED_UNHEARD,
+    Event.ASKED_WITH_SEVERAL_IDS: Event.ASKED_UNHEARD,
+    Event.ASKED_WITH_FOREIGN_ID: Event.ASKED_UNHEARD,
+    Event.ASKED_BEFORE_SEASON: Event.ASKED_UNHEARD,
+    Event.ASKED_OUT_OF_SEASON: Event.ASKED_UNHEARD,
+    Event.ASKED_TO_CHANGE_TOO_SOON: Event.ASKED_UNHEARD,
+    Event.ASKED_TO_CHANGE_WITHOUT_ID: Event.ASKED_UNHEARD,
+    Event.CANCEL: Event.CANCEL_UNHEARD,
+    Event.STOP: Event.STOP_UNHEARD,
+    Event.START: Event.START_UNHEARD,
 }
 
 _ORDERS_HINTED = dict.fromkeys(
@@ -158,11 +156,20 @@ def listen(heard: Heard, facts: Facts) -> AnyEvent:
     if facts.opted_out and not (is_request(heard) or heard.intent is Intent.OPT_IN):
         return Event.UNANSWERED
     event = _meaning(heard, facts)
-    if event is Event.NOT_UNDERSTOOD and facts.shrugged_this_hour >= SHRUGS_PER_HOUR:
-        return Event.UNANSWERED
-    if facts.hinted_this_hour >= _most_hints(facts) and not facts.opted_out:
-        return _HINTED.get(event, event)
-    return event
+    return UNHEARD.get(event, Event.UNANSWERED) if _is_said_often_enough(event, facts) else event
+
+
+def _is_said_often_enough(event: Event, facts: Facts) -> bool:
+    """Whether the reply to an event is beyond what a phone gets in an hour. A first STOP is always confirmed."""
+    if event is Event.STOP:
+        return facts.stop_confirmed_this_hour
+    kinds = {type(effect) for effect in step(facts.state, event)[1]}
+    if kinds.isdisjoint({Hint, Shrug}):
+        return False
+    shrugged, hinted = facts.shrugged_this_hour, facts.hinted_this_hour
+    if not (facts.named_this_hour or facts.staff) and shrugged + hinted >= REPLIES_TO_WHO_NAMES_NOBODY:
+        return True
+    return shrugged >= SHRUGS_PER_HOUR if Shrug in kinds else hinted >= _most_hints(facts)
 
 
 def _most_hints(facts: Facts) -> int:

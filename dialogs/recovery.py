@@ -26,8 +26,8 @@ from dialogs.vocabulary import (
 
 TABLE: dict[State, dict[Event, Arrow[State]]] = {
     State.IDLE: {
-        Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("ask_national_id_to_change"))),
-        Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("ask_national_id"))),
+        Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Shrug("ask_national_id_to_change"))),
+        Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Shrug("ask_national_id"))),
         Event.ASKED_WITH_INVALID_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("invalid_national_id"))),
         Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("help"),)),
     },
@@ -54,9 +54,10 @@ ANYWHERE: dict[Event, Arrow[State]] = {
     Event.ASKED_TOO_SOON: Arrow(State.AWAITING_CODE, (OptIn(), Hint("code_already_sent"))),
     Event.ASKED_TOO_OFTEN: Arrow(STAY, (OptIn(), Hint("too_many_codes"))),
     Event.ASKED_FROM_OTHER_PHONE: Arrow(STAY, (OptIn(), SendCode(), Hint("neutral"))),
-    Event.ASKED_FROM_OTHER_PHONE_UNHEARD: Arrow(STAY, (SendCode(),)),
+    Event.ASKED_FROM_OTHER_PHONE_UNHEARD: Arrow(STAY, (OptIn(), SendCode())),
+    Event.ASKED_UNHEARD: Arrow(STAY, (OptIn(),)),
     Event.ASKED_IN_VAIN: Arrow(STAY, (OptIn(), Hint("neutral"))),
-    Event.ASKED_WITHOUT_ID: Arrow(STAY, (OptIn(), Hint("ask_national_id"))),
+    Event.ASKED_WITHOUT_ID: Arrow(STAY, (OptIn(), Shrug("ask_national_id"))),
     Event.ASKED_WITH_INVALID_ID: Arrow(STAY, (OptIn(), Hint("invalid_national_id"))),
     Event.ASKED_WITH_SEVERAL_IDS: Arrow(STAY, (OptIn(), Hint("one_id_only"))),
     Event.ASKED_WITH_FOREIGN_ID: Arrow(STAY, (OptIn(), Hint("refer_office"))),
@@ -65,7 +66,7 @@ ANYWHERE: dict[Event, Arrow[State]] = {
     Event.ASKED_TO_CHANGE: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), SendCode())),
     Event.ASKED_TO_CHANGE_AT_FAKHER: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), SendCode("code_for_fakher"))),
     Event.ASKED_TO_CHANGE_TOO_SOON: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), Hint("code_already_sent"))),
-    Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(STAY, (OptIn(), Hint("ask_national_id_to_change"))),
+    Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(STAY, (OptIn(), Shrug("ask_national_id_to_change"))),
     Event.RIGHT_CODE: Arrow(
         State.IDLE, (SetNewPassword(), Notify("password_changed"), TellFakher(FakherEvent.PASSWORD_RECOVERED))
     ),
@@ -91,15 +92,18 @@ ANYWHERE: dict[Event, Arrow[State]] = {
         (BurnCode(), LockAccount(), Say("recovery_locked"), TellFakher(FakherEvent.RECOVERY_LOCKED)),
     ),
     Event.NO_LIVE_CODE: Arrow(State.IDLE, (Hint("no_live_code"),)),
-    Event.HELP: Arrow(STAY, (Hint("help"),)),
-    Event.CANCEL: Arrow(State.IDLE, (DropCode(), Say("cancelled"))),
-    Event.NOTHING_TO_CANCEL: Arrow(STAY, (Hint("nothing_to_cancel"),)),
+    Event.HELP: Arrow(STAY, (Shrug("help"),)),
+    Event.CANCEL: Arrow(State.IDLE, (DropCode(), Shrug("cancelled"))),
+    Event.CANCEL_UNHEARD: Arrow(State.IDLE, (DropCode(),)),
+    Event.NOTHING_TO_CANCEL: Arrow(STAY, (Shrug("nothing_to_cancel"),)),
     Event.OBJECTED: Arrow(State.IDLE, (MoveChange(ChangeEvent.OBJECTED), Say("mobile_kept"))),
-    Event.STOP: Arrow(State.IDLE, (DropCode(), OptOut(), Say("opted_out"))),
+    Event.STOP: Arrow(State.IDLE, (DropCode(), OptOut(), Shrug("opted_out"))),
+    Event.STOP_UNHEARD: Arrow(State.IDLE, (DropCode(), OptOut())),
     Event.OBJECTED_BY_STOP: Arrow(
         State.IDLE, (MoveChange(ChangeEvent.OBJECTED), DropCode(), OptOut(), Say("opted_out"))
     ),
-    Event.START: Arrow(STAY, (OptIn(), Hint("opted_in"))),
+    Event.START: Arrow(STAY, (OptIn(), Shrug("opted_in"))),
+    Event.START_UNHEARD: Arrow(STAY, (OptIn(),)),
     Event.UNANSWERED: Arrow(STAY),
     Event.TIMED_OUT: Arrow(State.IDLE),
 }

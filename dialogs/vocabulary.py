@@ -25,6 +25,7 @@ class Event(StrEnum):
     ASKED_TOO_OFTEN = auto()  # the hour's or the day's codes are used up
     ASKED_FROM_OTHER_PHONE = auto()  # the code goes to the registered mobile all the same
     ASKED_FROM_OTHER_PHONE_UNHEARD = auto()  # the same, and this phone has had its replies for the hour
+    ASKED_UNHEARD = auto()  # any request that is answered by words alone, and they have been said often enough
     ASKED_IN_VAIN = auto()  # unknown ID, inactive, locked, or another phone beyond its limits
     ASKED_WITHOUT_ID = auto()
     ASKED_WITH_INVALID_ID = auto()
@@ -60,11 +61,14 @@ class Event(StrEnum):
     # Words that hold in every state.
     HELP = auto()
     CANCEL = auto()
+    CANCEL_UNHEARD = auto()  # obeyed without a word, as the next two are
     NOTHING_TO_CANCEL = auto()
     OBJECTED = auto()  # to a change of this mobile, which staff have ordered
     STOP = auto()
+    STOP_UNHEARD = auto()  # one was confirmed within the hour
     OBJECTED_BY_STOP = auto()
     START = auto()
+    START_UNHEARD = auto()
 
     NOT_UNDERSTOOD = auto()
     UNANSWERED = auto()  # opted out, or has had its replies for the hour
@@ -138,14 +142,14 @@ class Say:
 
 @dataclass(frozen=True)
 class Hint:
-    """A reply that moves nothing forward, so only a few an hour go to one phone."""
+    """A reply that moves nothing forward, so only so many an hour go to one phone."""
 
     phrase: str
 
 
 @dataclass(frozen=True)
 class Shrug:
-    """A reply to what was not understood, which may be another bot: the fewest an hour go to one phone."""
+    """A reply to what another bot may have said, for it needs no ID: the fewest an hour go to one phone."""
 
     phrase: str
 
@@ -285,7 +289,10 @@ class Offer(StrEnum):
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the dialog knows besides the text. `*_this_hour` count replies to this phone."""
+    """All that the dialog knows besides the text. `*_this_hour` count replies to this phone.
+
+    `named_this_hour` says that it has asked for somebody's code of late, by a right ID, if only by this text.
+    """
 
     state: State = State.IDLE
     season: Season = Season.OPEN
@@ -298,5 +305,7 @@ class Facts:
     mobile_held: bool = False  # staff are changing the mobile that this phone is
     staff: StaffFacts | None = None  # where a staff member's number texts
     opted_out: bool = False
+    named_this_hour: bool = False
+    stop_confirmed_this_hour: bool = False
     shrugged_this_hour: int = 0
     hinted_this_hour: int = 0

@@ -17,6 +17,8 @@ inbox.py          the texts already heard, by their provider's id
 announcements.py  what Fakher is told, until it has taken it
 outbox.py         the texts to be sent, from queued to delivered
 audit.py          what was done, by whom: rows that nobody changes
+breakers.py       how each gateway fares
+occurrences.py    how often things have happened
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
 behind.py         what stands behind one phone, for the trial's page to show

@@ -26,6 +26,14 @@ class Tried:
     tries_left: int
 
 
+@dataclass(frozen=True)
+class Fates:
+    """What became of codes."""
+
+    sent: int
+    unused: int
+
+
 ISSUE = Prepared(insert(CODE).values(named(CODE, "closed_at", "fate")))
 _HOLDER = exists().where(
     ACCOUNT.c.id == CODE.c.account_id,
@@ -117,6 +125,21 @@ def find(connection: Connection, code_id: str) -> Tried | None:
     return Tried(*row) if row else None
 
 
+def renew(
+    connection: Connection, code_id: str, key_id: str, digest: bytes, now: datetime, *, own: bool
+) -> datetime | None:
+    """Put other digits into a live code's place; until when it lives. None where it is no longer good.
+
+    All else stays: whose it is, its time, the tries that are left, and that it counts as one. With `own`, only
+    what its owner has asked for is renewed.
+    """
+    live = update(CODE).where(CODE.c.id == code_id, CODE.c.closed_at.is_(None), CODE.c.tries_left > 0)
+    live = live.where(CODE.c.expires_at > now, *[CODE.c.by_owner.is_(True)] * own, _HOLDER)
+    renewed = live.values(key_id=key_id, digest=digest).returning(CODE.c.expires_at)
+    expires_at: datetime | None = connection.execute(renewed).scalar_one_or_none()
+    return expires_at
+
+
 def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bool:
     """Close a code that is still open, with its unsent text; whether this call was the one."""
     done = bool(CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1)
@@ -180,6 +203,14 @@ def close_expired(connection: Connection, now: datetime, most: int = 500) -> int
     late = late.where((CODE.c.expires_at <= now) | (CODE.c.tries_left <= 0)).limit(most)
     found = connection.execute(late).all()
     return sum(close(connection, row.id, Fate.EXPIRED if row.tries_left else Fate.BURNED, now) for row in found)
+
+
+def fates(connection: Connection, after: datetime, until: datetime) -> Fates:
+    """How many codes of a time were texted, and never used."""
+    sent = select(func.count(), func.count().filter(CODE.c.fate.is_distinct_from(Fate.USED)))
+    sent = sent.select_from(OUTBOX).join(CODE, CODE.c.id == OUTBOX.c.code_id)
+    of_then = sent.where(OUTBOX.c.created_at > after, OUTBOX.c.created_at <= until, OUTBOX.c.kind == Kind.CODE)
+    return Fates(*connection.execute(of_then).one())
 
 
 def forget_old(connection: Connection, now: datetime) -> int:

@@ -34,6 +34,7 @@ class View:
     hinted: int
     shrugged: int
     shrugged_at: datetime | None
+    stop_confirmed_at: datetime | None
     opens: date | None
     closes: date | None
     account_id: int | None
@@ -108,6 +109,7 @@ def _view() -> Any:
             func.coalesce(CONVERSATION.c.hinted, 0).label("hinted"),
             func.coalesce(CONVERSATION.c.shrugged, 0).label("shrugged"),
             CONVERSATION.c.shrugged_at,
+            CONVERSATION.c.stop_confirmed_at,
             SEASON.c.opens,
             SEASON.c.closes,
             ACCOUNT.c.id.label("account_id"),
@@ -197,6 +199,7 @@ def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_
         "hinted": 0,
         "shrugged": 0,
         "shrugged_at": None,
+        "stop_confirmed_at": None,
     }
     connection.execute(insert_or_skip(CONVERSATION), values)
     connection.execute(

@@ -1,6 +1,6 @@
 """The texts to be sent. A text is claimed by moving its due time on: a process that dies holding one gives it back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,8 +26,9 @@ UTC_TYPE = OUTBOX.c.due_at.type
 # A literal, so that the partial indexes on what is queued are used.
 _QUEUED = OUTBOX.c.rank == literal_column(str(int(Rank.QUEUED)))
 KEPT = timedelta(days=400)
+UNTRIED = {"gateway": None, "setbacks": 0, "instead_of": None}
 # What is not known yet when a text is written.
-NOT_YET = ("gateway", "provider_id", "accepted_at", "sent_at", "ended_at", "error")
+NOT_YET = (*UNTRIED, "provider_id", "accepted_at", "sent_at", "ended_at", "error")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Claimed:
     parameters: dict[str, str]
     secret: bytes | None
     origin: str
+    gateway: str | None  # that is to try it; None before the first failure
     attempts: int
+    setbacks: int  # failures in a row by that gateway
     created_at: datetime
     expires_at: datetime
     due_at: datetime  # the end of the lease
@@ -51,8 +54,30 @@ class Claimed:
         return f"Claimed({self.id}, {self.phrase}, attempt {self.attempts})"
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A text that a receipt speaks of. `has_risen` says whether the receipt told anything new."""
+
+    id: int
+    kind: int
+    phone: str
+    language: str
+    phrase: str
+    parameters: dict[str, str]
+    code_id: str | None
+    account_id: int | None
+    origin: str
+    heard_at: datetime
+    instead_of: int | None
+    has_risen: bool = False
+
+    def __repr__(self) -> str:
+        return f"Sent({self.id}, {self.phrase})"
+
+
 _CLAIMED = tuple(Claimed.__dataclass_fields__)
 
+_SENT = tuple(OUTBOX.c[name] for name in Sent.__dataclass_fields__ if name != "has_risen")
 
 _NOW = bindparam("now", type_=UTC_TYPE)
 _DUE = (
@@ -62,6 +87,11 @@ _DUE = (
     .limit(bindparam("most"))
 )
 QUEUE = Prepared(insert(OUTBOX).values(named(OUTBOX, "id", *NOT_YET)).returning(OUTBOX.c.id))
+FOLLOW = Prepared(
+    insert(OUTBOX)
+    .values(named(OUTBOX, "id", *(name for name in NOT_YET if name not in UNTRIED)))
+    .returning(OUTBOX.c.id)
+)
 CLAIM = (
     update(OUTBOX)
     .where(OUTBOX.c.id.in_(_DUE.with_for_update(skip_locked=True)))
@@ -82,7 +112,12 @@ ACCEPT = (
 RETRY = (
     update(OUTBOX)
     .where(OUTBOX.c.id == bindparam("text"), _QUEUED)
-    .values(due_at=bindparam("at", type_=UTC_TYPE), error=bindparam("why"))
+    .values(
+        due_at=bindparam("at", type_=UTC_TYPE),
+        error=bindparam("why"),
+        gateway=bindparam("next"),
+        setbacks=bindparam("failures"),
+    )
 )
 GIVE_UP = (
     update(OUTBOX)
@@ -100,8 +135,8 @@ GIVE_UP = (
 def queue(connection: Connection, row: dict[str, Any], now: datetime, lease: timedelta | None) -> Claimed:
     """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
     attempts, due_at = (1, now + lease) if lease else (0, now)
-    whole = row | {"attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
-    (number,) = QUEUE(connection, whole).fetchone()
+    whole = {**UNTRIED, **row, "attempts": attempts, "due_at": due_at, "created_at": now, "rank": int(Rank.QUEUED)}
+    (number,) = (FOLLOW if whole["instead_of"] else QUEUE)(connection, whole).fetchone()
     return Claimed(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
 
 
@@ -122,7 +157,7 @@ def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def retry(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note when to try these texts again. Keys: text, at, why."""
+    """Note when to try these texts again. Keys: text, at, why; next, the gateway; failures, by that one in a row."""
     connection.execute(RETRY, rows)
 
 
@@ -139,8 +174,8 @@ def receive_receipt(
     now: datetime,
     error: str | None = None,
     ref: int | None = None,
-) -> bool:
-    """Raise a text's rank as a receipt says; False where no text is known by it.
+) -> Sent | None:
+    """Raise a text's rank as a receipt says; the text, or None where none is known by it.
 
     Receipts come late, twice and out of order, so a lower or equal rank changes nothing. `ref` is the
     text's own id, which finds it even before its provider's id has been written.
@@ -154,9 +189,11 @@ def receive_receipt(
         changes["sent_at"] = now
     if rank >= FINAL:
         changes.update(ended_at=now, error=error)
-    if connection.execute(raised.values(changes)).rowcount:
-        return True
-    return connection.execute(select(OUTBOX.c.id).where(same)).first() is not None
+    row = connection.execute(raised.values(changes).returning(*_SENT)).first()
+    if row:
+        return replace(Sent(*row), has_risen=True)
+    row = connection.execute(select(*_SENT).where(same)).first()
+    return Sent(*row) if row else None
 
 
 def drop_expired(connection: Connection, now: datetime) -> int:
@@ -179,10 +216,10 @@ def oldest_queued(connection: Connection) -> datetime | None:
     return oldest
 
 
-def codes_since(connection: Connection, since: datetime) -> int:
-    """How many codes were sent off since a time, to all phones."""
+def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> int:
+    """How many codes were sent off since a time, to all phones whose number begins so."""
     counted = select(func.count()).where(OUTBOX.c.created_at > since, OUTBOX.c.kind == Kind.CODE)
-    return connection.execute(counted).scalar_one()
+    return connection.execute(counted.where(OUTBOX.c.phone.startswith(prefix))).scalar_one()
 
 
 def count_by_rank(connection: Connection, since: datetime) -> dict[Rank, int]:

@@ -112,6 +112,7 @@ class Conversation(SQLModel, table=True):
     hinted: int = Field(default=0)
     shrugged: int = Field(default=0)  # with no hour between them
     shrugged_at: datetime | None = moment(default=None)
+    stop_confirmed_at: datetime | None = moment(default=None)  # the last STOP that was answered
 
 
 class Code(SQLModel, table=True):
@@ -352,13 +353,38 @@ class Outbox(SQLModel, table=True):
     expires_at: datetime = moment()
     due_at: datetime = moment()  # while it is being sent: when another process may take it over
     attempts: int = Field(default=0)
+    setbacks: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # in a row, by one gateway
     rank: int = Field(default=0)
-    gateway: str | None = Field(default=None, max_length=20)
+    gateway: str | None = Field(default=None, max_length=20)  # that took it; while it is queued: that is to try it
     provider_id: str | None = Field(default=None, max_length=64)
     accepted_at: datetime | None = moment(default=None)
     sent_at: datetime | None = moment(default=None)
     ended_at: datetime | None = moment(default=None)
     error: str | None = Field(default=None, max_length=80)
+    instead_of: int | None = Field(default=None)  # the text that did not arrive, and that this one follows
+
+
+class Breaker(SQLModel, table=True):
+    """How a gateway fares, for all processes. While `opened_at` is set, texts go by another where there is one."""
+
+    __tablename__: ClassVar[str] = "breaker"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    gateway: str = Field(max_length=20, primary_key=True)
+    failures: int = Field(default=0)  # in a row
+    opened_at: datetime | None = moment(default=None)
+    probe_at: datetime | None = moment(default=None)
+
+
+class Occurrence(SQLModel, table=True):
+    """How often something has happened, in all processes together, since the beginning."""
+
+    __tablename__: ClassVar[str] = "occurrence"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    name: str = Field(max_length=40, primary_key=True)
+    label: str = Field(max_length=80, primary_key=True)
+    number: int = Field(default=0)
 
 
 class Season(SQLModel, table=True):
@@ -453,6 +479,7 @@ __all__ = [
     "Audit",
     "AuditHead",
     "AuditKey",
+    "Breaker",
     "Code",
     "Confirmation",
     "Conversation",
@@ -462,6 +489,7 @@ __all__ = [
     "Inbox",
     "Kind",
     "MobileChange",
+    "Occurrence",
     "Outbox",
     "Rank",
     "Rate",

@@ -18,7 +18,16 @@ from bot.build import Bot
 from bot.cli import with_diagrams
 from bot.letters import variant
 from bot.ports import Inbound
-from dialogs.listen import HINTS_PER_HOUR, SHRUGS_PER_HOUR, is_guess, is_password, is_request, listen
+from dialogs.listen import (
+    HINTS_PER_HOUR,
+    REPLIES_TO_WHO_NAMES_NOBODY,
+    SHRUGS_PER_HOUR,
+    UNHEARD,
+    is_guess,
+    is_password,
+    is_request,
+    listen,
+)
 from dialogs.machine import DIALOGS, lasts, mermaid, revive, step
 from dialogs.phrases import languages
 from dialogs.recovery import ANYWHERE, LASTS, RENAMED, TABLE
@@ -60,6 +69,7 @@ CODE = "314159"
 
 REPLIES = (Say, Hint, Shrug, SendCode, SetNewPassword, Notify)
 SILENT = {Event.UNANSWERED, Event.TIMED_OUT}
+WORDS = (Say, Hint, Shrug)
 
 HEARD = [
     Heard(intent, naming, ID if naming is Naming.ONE else None, code, None, own, follows)
@@ -73,18 +83,21 @@ FACTS = [
         in_dialog=in_dialog,
         guess=guess,
         opted_out=opted_out,
+        named_this_hour=named,
+        stop_confirmed_this_hour=named,
         shrugged_this_hour=shrugged,
         hinted_this_hour=hinted,
     )
-    for season, asker, allowance, in_dialog, guess, opted_out, shrugged, hinted in product(
+    for season, asker, allowance, in_dialog, guess, opted_out, named, shrugged, hinted in product(
         Season,
         Asker,
         Allowance,
         (False, True),
         (None, *Guess),
         (False, True),
-        (SHRUGS_PER_HOUR - 1, SHRUGS_PER_HOUR),
-        (HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
+        (False, True),
+        (0, SHRUGS_PER_HOUR - 1, SHRUGS_PER_HOUR),
+        (0, HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
     )
 ]
 FACTS_OF_A_MOVE = [Facts(mobile_held=True, hinted_this_hour=hinted) for hinted in (0, HINTS_PER_HOUR)]
@@ -98,6 +111,7 @@ FACTS_OF_A_CHANGE = [
         guess=guess,
         offer=offer,
         own_password_allowed=allowed,
+        named_this_hour=True,
         hinted_this_hour=hinted,
     )
     for state, allowance, guess, offer, allowed, hinted in product(
@@ -164,7 +178,7 @@ def test_it_answers_help_exit_and_stop_in_every_state_alike(state: State, event:
     assert target is (state if event is Event.HELP else State.IDLE)
 
 
-@pytest.mark.parametrize("event", sorted(set(Event) - SILENT - {Event.ASKED_FROM_OTHER_PHONE_UNHEARD}))
+@pytest.mark.parametrize("event", sorted(set(Event) - SILENT - set(UNHEARD.values())))
 def test_it_leaves_no_text_unanswered(event: Event) -> None:
     for effects in effects_of(event):
         assert any(isinstance(effect, REPLIES) for effect in effects)
@@ -176,7 +190,20 @@ def test_it_does_nothing_where_it_is_silent(event: Event) -> None:
 
 
 def test_it_still_sends_the_code_that_a_busy_clerk_asks_for_and_says_nothing() -> None:
-    assert set(effects_of(Event.ASKED_FROM_OTHER_PHONE_UNHEARD)) == {(SendCode(),)}
+    assert set(effects_of(Event.ASKED_FROM_OTHER_PHONE_UNHEARD)) == {(OptIn(), SendCode())}
+
+
+@pytest.mark.parametrize("event", sorted(UNHEARD))
+def test_it_does_without_a_word_what_it_does_with_one(event: Event) -> None:
+    for effects in effects_of(event):
+        done = tuple(effect for effect in effects if not isinstance(effect, WORDS))
+        assert done in set(effects_of(UNHEARD[event]))
+
+
+@pytest.mark.parametrize("event", sorted(event for event in Event if event not in UNHEARD))
+def test_it_does_nothing_but_speak_where_silence_may_follow(event: Event) -> None:
+    spoken = [effects for effects in effects_of(event) if any(isinstance(effect, Hint | Shrug) for effect in effects)]
+    assert all(len(effects) == 1 for effects in spoken)
 
 
 def test_it_says_the_same_to_a_stranger_whether_a_code_goes_out_or_not() -> None:
@@ -208,9 +235,7 @@ def test_it_gives_notice_and_tells_fakher_of_every_password() -> None:
 
 def test_it_takes_only_a_persons_own_request_or_start_as_consent() -> None:
     consenting = {event for event in Event for effects in effects_of(event) if OptIn() in effects}
-    assert consenting == {e for e in Event if e.name.startswith("ASKED") and not e.name.endswith("UNHEARD")} | {
-        Event.START
-    }
+    assert consenting == {e for e in Event if e.name.startswith("ASKED")} | {Event.START, Event.START_UNHEARD}
 
 
 def test_it_is_pure() -> None:
@@ -287,19 +312,32 @@ def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start()
         assert event is Event.UNANSWERED, f"{heard} {facts}"
 
 
-def test_it_answers_what_it_does_not_understand_three_times_an_hour() -> None:
-    assert SHRUGS_PER_HOUR == 3
+def test_it_answers_what_another_bot_may_have_said_three_times_an_hour() -> None:
+    assert SHRUGS_PER_HOUR == REPLIES_TO_WHO_NAMES_NOBODY == 3
     spent = [facts for facts in FACTS if facts.shrugged_this_hour >= SHRUGS_PER_HOUR]
     shrugs = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Shrug)}
-    assert shrugs == {Event.NOT_UNDERSTOOD}
-    assert not {listen(heard, facts) for heard in HEARD for facts in spent} & shrugs
+    assert {Event.NOT_UNDERSTOOD, Event.HELP, Event.START, Event.CANCEL, Event.ASKED_WITHOUT_ID} < shrugs
+    assert not {listen(heard, facts) for heard in HEARD for facts in spent} & (shrugs - {Event.STOP})
     assert listen(Heard(Intent.UNKNOWN), Facts(shrugged_this_hour=2)) is Event.NOT_UNDERSTOOD
+
+
+def test_it_gives_three_replies_in_all_to_a_phone_that_names_nobody() -> None:
+    words = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Hint | Shrug)}
+    for shrugged, hinted in ((3, 0), (2, 1), (1, 2), (0, 3)):
+        facts = Facts(in_dialog=True, shrugged_this_hour=shrugged, hinted_this_hour=hinted)
+        unnamed = [heard for heard in HEARD if heard.naming is not Naming.ONE]
+        assert not {listen(heard, facts) for heard in unnamed} & (words - {Event.STOP})
+
+
+def test_it_confirms_one_stop_an_hour() -> None:
+    spent = Facts(shrugged_this_hour=99, hinted_this_hour=99)
+    assert listen(Heard(Intent.OPT_OUT), spent) is Event.STOP
+    assert listen(Heard(Intent.OPT_OUT), replace(spent, stop_confirmed_this_hour=True)) is Event.STOP_UNHEARD
 
 
 def test_it_hints_no_more_than_its_cap_allows() -> None:
     hints = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Hint)}
-    every = [*FACTS, *FACTS_OF_A_CHANGE]
-    spent = [facts for facts in every if facts.hinted_this_hour >= HINTS_PER_HOUR and not facts.opted_out]
+    spent = [facts for facts in [*FACTS, *FACTS_OF_A_CHANGE] if facts.hinted_this_hour >= HINTS_PER_HOUR]
     assert not {listen(heard, facts) for heard in HEARD for facts in spent} & hints
 
 
@@ -315,7 +353,9 @@ def test_it_holds_no_code_or_password_back_because_of_a_cap() -> None:
 @pytest.mark.parametrize("season", [Season.OPENS_LATER, Season.CLOSED])
 def test_it_says_the_same_to_everybody_out_of_season(season: Season) -> None:
     requests = [heard for heard in HEARD if is_request(heard)]
-    closed = [f for f in FACTS if f.season is season and f.guess is None and f.hinted_this_hour < HINTS_PER_HOUR]
+    closed = [
+        f for f in FACTS if f.season is season and f.guess is None and f.shrugged_this_hour + f.hinted_this_hour < 3
+    ]
     assert len({listen(heard, facts) for heard in requests for facts in closed}) == 1
 
 
@@ -335,10 +375,9 @@ def test_it_tells_a_stranger_nothing_about_an_account() -> None:
     named = Heard(Intent.RECOVER, Naming.ONE, ID)
     for facts in FACTS:
         if facts.asker is Asker.STRANGER and facts.season is Season.OPEN and facts.guess is None:
-            expected = Event.ASKED_IN_VAIN
-            if facts.hinted_this_hour >= HINTS_PER_HOUR and not facts.opted_out:
-                expected = Event.UNANSWERED
-            assert listen(named, facts) is expected
+            spent = facts.hinted_this_hour >= HINTS_PER_HOUR
+            if facts.named_this_hour:
+                assert listen(named, facts) is (Event.ASKED_UNHEARD if spent else Event.ASKED_IN_VAIN)
 
 
 @pytest.mark.parametrize("intent", [Intent.STAFF_STATUS, Intent.STAFF_UNLOCK, Intent.STAFF_STATS])
@@ -396,27 +435,29 @@ def test_it_asks_for_a_password_only_where_such_are_taken(allowed: bool) -> None
 def test_it_keeps_its_caps_and_its_silence_on_every_walk(
     texts: list[tuple[Heard, Asker, Allowance]],
 ) -> None:
-    state, opted_out, hinted, shrugged = State.IDLE, False, 0, 0
+    state, opted_out, named, stopped, hinted, shrugged = State.IDLE, False, False, False, 0, 0
     for heard, asker, allowance in texts:
+        named = named or (is_request(heard) and heard.naming is Naming.ONE)
         facts = Facts(
             state=state,
             asker=asker,
             allowance=allowance,
             in_dialog=state is not State.IDLE,
             opted_out=opted_out,
+            named_this_hour=named,
+            stop_confirmed_this_hour=stopped,
             shrugged_this_hour=shrugged,
             hinted_this_hour=hinted,
         )
         event = listen(heard, facts)
         state, effects = step(state, event)
-        consents = is_request(heard) or heard.intent is Intent.OPT_IN
-        assert not (opted_out and effects) or consents
-        hints = sum(isinstance(effect, Hint) for effect in effects)
-        assert not hints or hinted < HINTS_PER_HOUR or (opted_out and consents)
-        hinted += hints
+        assert not (opted_out and effects) or is_request(heard) or heard.intent is Intent.OPT_IN
+        hinted += sum(isinstance(effect, Hint) for effect in effects)
         shrugged += sum(isinstance(effect, Shrug) for effect in effects)
+        stopped = stopped or event is Event.STOP
         opted_out = OptOut() in effects or (opted_out and OptIn() not in effects)
-    assert shrugged <= SHRUGS_PER_HOUR
+        assert hinted <= HINTS_PER_HOUR and shrugged <= SHRUGS_PER_HOUR + stopped
+        assert named or hinted + shrugged <= REPLIES_TO_WHO_NAMES_NOBODY + stopped
 
 
 # Secrets

@@ -12,10 +12,10 @@ import pytest
 import structlog
 from sqlalchemy import func, insert, select, text, update
 
-from bot import jobs as module
 from bot import log
 from bot.build import Bot, build
-from bot.jobs import FLOOD_PER_MINUTE, STALE, Job
+from bot.flood import PER_MINUTE
+from bot.jobs import STALE, Job
 from bot.ports import Inbound
 from dialogs.vocabulary import AnyEvent, Event
 from store import handset, heartbeats, inbox, outbox
@@ -270,7 +270,7 @@ def test_a_flood_holds_back_what_strangers_ask_for_and_nobody_else(
     talk: Talk, clock: StoppedClock, carrier: Carrier, printed: StringIO
 ) -> None:
     bot = talk.bot
-    send_codes(bot.store, FLOOD_PER_MINUTE, clock.now)
+    send_codes(bot.store, PER_MINUTE, clock.now)
     assert not bot.jobs.watch_for_flood()
     send_codes(bot.store, 1, clock.now)
     assert bot.jobs.watch_for_flood()
@@ -286,7 +286,7 @@ def test_a_flood_holds_back_what_strangers_ask_for_and_nobody_else(
 
 
 def test_a_flood_is_more_than_a_season_can_want() -> None:
-    assert module.FLOOD_PER_MINUTE >= 1000
+    assert PER_MINUTE >= 1000
 
 
 # Heartbeat

@@ -356,7 +356,7 @@ def shown() -> list[object]:
     inbound = Inbound("simulated", "M1", ZAHRA["mobile"], words)
     fresh = codes.make(dice, keys, 6)
     claimed = Claimed(
-        1, 0, ZAHRA["mobile"], "fa", "code", {"code": "739151"}, b"739151", "simulated", 1, NOON, NOON, NOON
+        1, 0, ZAHRA["mobile"], "fa", "code", {"code": "739151"}, b"739151", "simulated", None, 1, 0, NOON, NOON, NOON
     )
     return [
         heard,

@@ -84,7 +84,7 @@ def a_state(**changes: Any) -> dict[str, Any]:
         "asked": 0,
         "hinted": 0,
         "shrugged": 0,
-        **{name: None for name in CONVERSATION.c.keys() if name == "shrugged_at"},
+        **{name: None for name in CONVERSATION.c.keys() if name in ("shrugged_at", "stop_confirmed_at")},
         **changes,
     }
 
@@ -505,7 +505,7 @@ def hot_path(bot: Bot, carrier: Carrier, clock: StoppedClock) -> None:
 
 
 # A partial index holds only what is open or waits; the season is one row, and so is what a SELECT stands on.
-SMALL = ("outbox_due", "code_one_live", "SCAN season", "SCAN anon_1", "SCAN (subquery")
+SMALL = ("SCAN breaker", "outbox_due", "code_one_live", "SCAN season", "SCAN anon_1", "SCAN (subquery")
 
 
 def plan(url: str, statement: str, parameters: Any = ()) -> list[str]:

@@ -1,22 +1,35 @@
 """For the operator: alive, able to serve, and the figures that Prometheus collects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.build import Bot
+from bot.flood import GUARDS
 from bot.jobs import STALE
-from store import announcements, audit, heartbeats, outbox
+from store import announcements, audit, breakers, heartbeats, occurrences, outbox
+from store.breakers import Standing
+from store.occurrences import Key
 
 # A text that has waited this long is a control point missed.
 TOO_LONG = timedelta(seconds=60)
 WINDOW = timedelta(hours=1)
+# What is counted in the store, in all processes together, and the words of its labels.
+COUNTED = {
+    "send_failed": ("Attempts that a gateway did not take", ["gateway", "reason"]),
+    "switched": ("Texts that moved on to another gateway", ["gateway", "to"]),
+    "gateway_opened": ("How often a gateway was found out of order", ["gateway"]),
+    "gateway_closed": ("How often it was found well again", ["gateway"]),
+    "undelivered": ("Texts that a gateway took, and that did not arrive", ["gateway", "reason"]),
+    "sent_again": ("Codes that did not arrive and were sent once more", ["gateway", "to"]),
+    "receipt_unknown": ("Receipts for texts that nobody knows", ["gateway"]),
+}
 
 
 def routes(bot: Bot) -> Blueprint:
@@ -68,7 +81,7 @@ class Figures(Collector):
         """Nothing beforehand: the figures need the database."""
         return []
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Texts of the last hour, the oldest that waits, the jobs' last runs; `ramz_up` says if the store answers."""
         up = GaugeMetricFamily("ramz_up", "1 where the database answers")
         try:
@@ -78,12 +91,13 @@ class Figures(Collector):
             up.add_metric([], 0)
         yield up
 
-    def _figures(self) -> list[GaugeMetricFamily]:
+    def _figures(self) -> list[Metric]:
         now = self.bot.clock()
         with self.bot.store.reading() as connection:
             ranks = outbox.count_by_rank(connection, now - WINDOW)
             oldest, beats = outbox.oldest_queued(connection), heartbeats.last(connection)
             untold, unsealed = announcements.oldest_waiting(connection), audit.oldest_waiting(connection)
+            counted, standings = occurrences.every(connection), breakers.every(connection)
         texts = GaugeMetricFamily("ramz_texts", "Texts of the last hour, by how far they have come", labels=["rank"])
         for rank, number in ranks.items():
             texts.add_metric([rank.name.lower()], number)
@@ -98,4 +112,28 @@ class Figures(Collector):
         jobs = GaugeMetricFamily("ramz_job_age_seconds", "Time since a job last ran to its end", labels=["job"])
         for job, at in beats.items():
             jobs.add_metric([job], (now - at).total_seconds())
-        return [texts, age, events, loose, jobs]
+        return [texts, age, events, loose, jobs, *self._gateways(standings), self._flood(), *_counted(counted)]
+
+    def _gateways(self, standings: Mapping[str, Standing]) -> list[GaugeMetricFamily]:
+        down = GaugeMetricFamily("ramz_gateway_down", "1 where texts pass a gateway by", labels=["gateway"])
+        for name in self.bot.gateways:
+            standing = standings.get(name)
+            down.add_metric([name], 1 if standing and standing.opened_at else 0)
+        return [down]
+
+    def _flood(self) -> GaugeMetricFamily:
+        flood = GaugeMetricFamily(
+            "ramz_flood", "1 while strangers' requests wait, by what has seen it", labels=["guard"]
+        )
+        for guard in GUARDS:
+            flood.add_metric([guard], 1 if guard in self.bot.conversation.flood.alarms else 0)
+        return flood
+
+
+def _counted(counted: Mapping[Key, int]) -> Iterator[CounterMetricFamily]:
+    for name, (description, labels) in COUNTED.items():
+        family = CounterMetricFamily(f"ramz_{name}", description, labels=labels)
+        for (counted_name, label), number in counted.items():
+            if counted_name == name:
+                family.add_metric(label.split(), number)
+        yield family

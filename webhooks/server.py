@@ -61,7 +61,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load(self) -> Flask:
         """The application of one worker, its threads running."""
         log.set_up()
-        bot = build(self.settings)
+        bot = build(self.settings, processes=self.settings.workers)
         app = create_app(bot)
         app.wsgi_app = _with_body(app.wsgi_app)  # type: ignore[assignment, method-assign]
         app.extensions["bot"] = bot

@@ -139,6 +139,7 @@ def _environment(path: Path, port: int, provider: str) -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{path}",
         "SECRET_KEYS": KEYS,
         "GATEWAYS": "twilio",
+        "MESSAGES_PER_SECOND": "10000",
         "TWILIO_ACCOUNT_SID": load.SID,
         "TWILIO_AUTH_TOKEN": load.TOKEN,
         "TWILIO_SENDER": load.SENDER,
