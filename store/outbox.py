@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from store import measures
 from store.dialect import Prepared, named
 from store.tables import FINAL, Kind, Outbox, Rank, table
 
@@ -154,7 +155,10 @@ def receive_receipt(
         changes["sent_at"] = now
     if rank >= FINAL:
         changes.update(ended_at=now, error=error)
-    if connection.execute(raised.values(changes)).rowcount:
+    written = connection.execute(raised.values(changes).returning(OUTBOX.c.created_at)).scalars().all()
+    for at in written:
+        measures.note_late(connection, at, now)
+    if written:
         return True
     return connection.execute(select(OUTBOX.c.id).where(same)).first() is not None
 
@@ -175,8 +179,9 @@ def drop_to(connection: Connection, phone: str, now: datetime) -> None:
 
 def oldest_queued(connection: Connection) -> datetime | None:
     """When the text that waits longest was written."""
-    oldest: datetime | None = connection.execute(select(func.min(OUTBOX.c.created_at)).where(_QUEUED)).scalar_one()
-    return oldest
+    # Of each kind, since a minimum of all would be looked for among all texts, in the order of their age.
+    waiting = select(func.min(OUTBOX.c.created_at)).where(_QUEUED).group_by(OUTBOX.c.kind)
+    return min(connection.execute(waiting).scalars(), default=None)
 
 
 def codes_since(connection: Connection, since: datetime) -> int:
