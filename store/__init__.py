@@ -17,6 +17,7 @@ inbox.py          the texts already heard, by their provider's id
 announcements.py  what Fakher is told, until it has taken it
 outbox.py         the texts to be sent, from queued to delivered
 audit.py          what was done, by whom: rows that nobody changes
+measures.py       what counts as what at the control points, and what has been counted
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
 heartbeats.py     when each job last ran
