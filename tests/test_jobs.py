@@ -26,7 +26,10 @@ from tests.parts import NOON, Carrier, LoadedDice, StoppedClock, eventually, set
 from tests.people import OMID, STRANGER, ZAHRA, settled
 
 CODE, CONVERSATION, OUTBOX = table(Code), table(Conversation), table(Outbox)
-NAMES = "codes conversations outbox staff mobiles events audit flood measures forget heartbeat".split()
+NAMES = [
+    *("codes", "conversations", "outbox", "staff", "mobiles"),
+    *("events", "audit", "flood", "measures", "forget", "heartbeat"),
+]
 
 
 @pytest.fixture
