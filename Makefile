@@ -47,3 +47,4 @@ diagram: .venv/.runs ## redraw the dialog in README.md from its table
 
 bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.season

@@ -25,6 +25,10 @@ receipts.py       notes how far texts have come; sends a code once more that did
 failover.py       by which gateway a text goes, and whom it passes by
 fakher.py         what Fakher asks: codes and passwords
 fakher_events.py  tells Fakher of changed passwords (Standard Webhooks)
+measuring.py      counts the texts of hours that are over, so that figures are sums
+kpi.py            the figures: both control points, codes, errors
+kpi_report.py     the figures on a terminal, and as a CSV's rows
+sheets.py         CSV that spreadsheets open safely
 jobs.py           what is done again and again (APScheduler)
 codes.py          one-time passwords: made, sealed, compared
 passwords.py      passwords and their hashes (argon2)

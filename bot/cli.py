@@ -1,4 +1,4 @@
-"""The operator's commands: `flask db`, `accounts`, `season`, `tokens`, `audit` and `diagram`."""
+"""The operator's commands: `flask db`, `accounts`, `season`, `tokens`, `audit`, `kpi` and `diagram`."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import bearer, calendars, settings
+from bot import bearer, calendars, kpi, kpi_report, settings
 from bot.accounts import BadFile, Import
 from bot.audit import Entry, Trail
 from bot.chain import Chain, Proof
@@ -20,6 +20,7 @@ from bot.dice import SystemDice
 from bot.keys import Keys
 from bot.phones import Phones
 from bot.settings import BadSettings, Settings
+from bot.sheets import sheet
 from dialogs.machine import mermaid
 from dialogs.mobile_change import MOBILE_CHANGE
 from dialogs.recovery import RECOVERY
@@ -36,6 +37,7 @@ from store.engine import Store
 USAGE = 2
 SOME_REJECTED = 3
 LONGEST_NAME = 60
+USUAL_DAYS, MOST_DAYS = 30, 800
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
@@ -320,6 +322,47 @@ def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M} Tehran"
 
 
+@click.command("kpi")
+@click.option("--from", "first", metavar="DAY", help="First day.  [default: the season's, else 30 days ago]")
+@click.option("--to", "last", metavar="DAY", help="Last day.  [default: the season's, else today]")
+@click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a CSV too.")
+def kpi_command(first: str | None, last: str | None, file: Path | None) -> None:
+    """Show both control points over a period, by day, province and gateway, and what became of codes and texts.
+
+    A DAY is Gregorian, such as 2026-11-24, or Jalali, such as 1405-09-03: the year tells.
+    """
+    given = {"--from": _day("--from", first), "--to": _day("--to", last)}
+    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    begin, end = _period(store, given["--from"], given["--to"], calendars.today_in_tehran(now))
+    found = kpi.figures(store, begin, end, now)
+    click.echo("\n".join(kpi_report.lines(found, kpi.now_of(store), now)))
+    if file is not None:
+        try:
+            file.write_text(sheet(kpi_report.rows(found)), "utf-8", newline="")
+        except OSError as error:
+            fail(f"--csv: {file}: {error.strerror}", 1)
+        click.echo(f"\nWritten to {file}.")
+
+
+def _day(option: str, written: str | None) -> date | None:
+    try:
+        return calendars.read_day(written) if written is not None else None
+    except ValueError as error:
+        fail(f"{option}: {written} {error}")
+
+
+def _period(store: Store, first: date | None, last: date | None, today: date) -> tuple[date, date]:
+    with store.reading() as connection:
+        opens, closes = seasons.find(connection) or (None, None)
+    end = last or (closes if closes and (first is None or first <= closes) else today)
+    begin = first or (opens if opens and opens <= end else end - timedelta(days=USUAL_DAYS - 1))
+    if end < begin:
+        fail(f"--to: {kpi_report.both(end)} is before {kpi_report.both(begin)}")
+    if (end - begin).days > MOST_DAYS:
+        fail(f"--from: the period is longer than {MOST_DAYS} days")
+    return begin, end
+
+
 END = "<!-- end of diagram -->"
 DIAGRAMS: dict[str, Dialog[Any, Any]] = {"recovery": RECOVERY, "staff": STAFF, "mobile change": MOBILE_CHANGE}
 
@@ -353,4 +396,4 @@ def with_diagrams(text: str) -> str:
     return text
 
 
-COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, audit, diagram)
+COMMANDS: tuple[click.Command, ...] = (db, accounts, season, tokens, audit, kpi_command, diagram)

@@ -195,7 +195,8 @@ class Conversation:
             state, season = current_state(seen, now), season_on(seen, now)
             turn = Turn(text, seen, now, state, season, self.settings, prepared)
             event = self._decide(connection, turn)
-            claimed = self.courier.write(connection, turn.texts, now)
+            # Written by the time now: the wait for the lock is part of the minute.
+            claimed = self.courier.write(connection, turn.texts, self.clock())
         for alarm in turn.alarms:
             LOG.error("alarm", alarm=alarm, staff=turn.desk.member.id if turn.desk else None)
         return event, claimed

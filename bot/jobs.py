@@ -17,6 +17,7 @@ from bot.conversation import Conversation
 from bot.fakher_events import Announcer
 from bot.flood import FloodGuard
 from bot.log import logger
+from bot.measuring import Measuring
 from bot.ports import Clock
 from dialogs.vocabulary import State
 from store import announcements, codes, confirmations, conversations, handset, heartbeats, outbox, rates, tickets
@@ -67,6 +68,7 @@ class Jobs:
             Job("events", 1, self.announcer.post_due),
             Job("audit", 5, self.chain.seal_due),
             Job("flood", 10, self.watch_for_flood),
+            Job("measures", 60, Measuring(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
         ]

@@ -19,6 +19,7 @@ outbox.py         the texts to be sent, from queued to delivered
 audit.py          what was done, by whom: rows that nobody changes
 breakers.py       how each gateway fares
 occurrences.py    how often things have happened
+measures.py       what counts as what at the control points, and what has been counted
 seasons.py        when the Umrah operation is on
 handset.py        what the simulated carrier delivered
 behind.py         what stands behind one phone, for the trial's page to show

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table, bindparam
+from sqlalchemy import BigInteger, Connection, Dialect, Double, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.functions import FunctionElement
 
 
 class InsertOrSkip(Insert):
@@ -29,6 +30,40 @@ def insert_or_skip(into: Table) -> InsertOrSkip:
 def named(into: Table, *without: str) -> dict[str, Any]:
     """Every column of a table, as the parameter of its name."""
     return {name: bindparam(name, type_=into.c[name].type) for name in into.columns.keys() if name not in without}
+
+
+class Epoch(FunctionElement[float]):
+    """A time as seconds since 1970, right to a tenth of a millisecond."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(Epoch, "sqlite")
+def _of_a_julian_day(element: Any, compiler: Any, **options: Any) -> str:
+    return f"((JULIANDAY({compiler.process(element.clauses, **options)}) - 2440587.5) * 86400.0)"
+
+
+@compiles(Epoch, "postgresql")
+def _epoch(element: Any, compiler: Any, **options: Any) -> str:
+    return f"CAST(EXTRACT(EPOCH FROM {compiler.process(element.clauses, **options)}) AS DOUBLE PRECISION)"
+
+
+class Least(FunctionElement[int]):
+    """The smallest of several numbers, none of which is null."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(Least, "sqlite")
+def _min(element: Any, compiler: Any, **options: Any) -> str:
+    return f"MIN({compiler.process(element.clauses, **options)})"
+
+
+@compiles(Least, "postgresql")
+def _least(element: Any, compiler: Any, **options: Any) -> str:
+    return f"LEAST({compiler.process(element.clauses, **options)})"
 
 
 class Prepared:

@@ -22,7 +22,7 @@ GLANCE = 0.0005
 
 
 class Store:
-    """A database, and the two ways in: `reading` and `writing`."""
+    """A database, and the ways in: `reading`, `writing`, and `still` for what must fit together."""
 
     def __init__(self, url: str, pool_size: int = 16) -> None:
         """Prepare the engine for a database URL; nothing is opened before the first use."""
@@ -31,6 +31,8 @@ class Store:
         self._turn: AbstractContextManager[object] = _Turn() if self.is_sqlite else nullcontext()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
         self._writer = self.engine.execution_options(writing=True)
+        still: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._still = self.engine.execution_options(still=True, **still)
 
     def _sqlite(self) -> Engine:
         if self.url.database:
@@ -52,6 +54,12 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one moment of the database and changes nothing."""
         with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def still(self) -> Iterator[Connection]:
+        """A connection all of whose statements see the same moment of the database, and change nothing."""
+        with self._still.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -103,6 +111,8 @@ def _begin(connection: Connection) -> None:
     # One that only reads needs none: every statement sees one moment by itself.
     if connection.get_execution_options().get("writing", False):
         _begin_writing(connection.connection.dbapi_connection)
+    elif connection.get_execution_options().get("still", False):
+        connection.exec_driver_sql("BEGIN")
 
 
 def _begin_writing(connection: Any) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from store import measures
 from store.dialect import Prepared, named
 from store.tables import FINAL, Kind, Outbox, Rank, table
 
@@ -189,9 +190,10 @@ def receive_receipt(
         changes["sent_at"] = now
     if rank >= FINAL:
         changes.update(ended_at=now, error=error)
-    row = connection.execute(raised.values(changes).returning(*_SENT)).first()
+    row = connection.execute(raised.values(changes).returning(*_SENT, OUTBOX.c.created_at)).first()
     if row:
-        return replace(Sent(*row), has_risen=True)
+        measures.note_late(connection, row.created_at, now)
+        return replace(Sent(*row[:-1]), has_risen=True)
     row = connection.execute(select(*_SENT).where(same)).first()
     return Sent(*row) if row else None
 
@@ -212,8 +214,9 @@ def drop_to(connection: Connection, phone: str, now: datetime) -> None:
 
 def oldest_queued(connection: Connection) -> datetime | None:
     """When the text that waits longest was written."""
-    oldest: datetime | None = connection.execute(select(func.min(OUTBOX.c.created_at)).where(_QUEUED)).scalar_one()
-    return oldest
+    # Of each kind, since a minimum of all would be looked for among all texts, in the order of their age.
+    waiting = select(func.min(OUTBOX.c.created_at)).where(_QUEUED).group_by(OUTBOX.c.kind)
+    return min(connection.execute(waiting).scalars(), default=None)
 
 
 def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> int:

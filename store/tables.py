@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import IntEnum, StrEnum, auto
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Table, text
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, text
 from sqlalchemy.types import JSON
 from sqlmodel import Field, SQLModel
 
@@ -73,6 +73,19 @@ class Account(SQLModel, table=True):
     """A group leader's account at Fakher."""
 
     __tablename__: ClassVar[str] = "account"
+    # Neither is written as texts come and go.
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "account_broker",
+            "broker",
+            **only("broker IS NOT NULL"),
+        ),
+        Index(
+            "account_locked",
+            "locked_at",
+            **only("locked_at IS NOT NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     national_id: str = Field(max_length=10, unique=True)
@@ -168,16 +181,14 @@ class Confirmation(SQLModel, table=True):
             "confirmation_one_live",
             "staff_id",
             unique=True,
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
+            **only("closed_at IS NULL"),
         ),
         Index("confirmation_staff_created", "staff_id", "created_at"),
         Index("confirmation_account_closed", "account_id", "closed_at"),
         Index(
             "confirmation_watched",
             "closed_at",
-            sqlite_where=text("code_id IS NOT NULL AND told_at IS NULL"),
-            postgresql_where=text("code_id IS NOT NULL AND told_at IS NULL"),
+            **only("code_id IS NOT NULL AND told_at IS NULL"),
         ),
         CLUSTERED,
     )
@@ -208,14 +219,12 @@ class MobileChange(SQLModel, table=True):
             "mobile_change_one_open",
             "account_id",
             unique=True,
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
+            **only("ended_at IS NULL"),
         ),
         Index(
             "mobile_change_from",
             "old_mobile",
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
+            **only("ended_at IS NULL"),
         ),
     )
 
@@ -311,7 +320,15 @@ class Inbox(SQLModel, table=True):
     """A text that was heard: its id and what it meant, never its words."""
 
     __tablename__: ClassVar[str] = "inbox"
-    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        # Few texts are: it costs the others nothing.
+        Index(
+            "inbox_unanswered",
+            "heard_at",
+            **only("event = 'unanswered'"),
+        ),
+        CLUSTERED,
+    )
 
     gateway: str = Field(max_length=20, primary_key=True)
     provider_id: str = Field(max_length=64, primary_key=True)
@@ -334,6 +351,12 @@ class Outbox(SQLModel, table=True):
             "outbox_provider",
             "provider_id",
             **only("provider_id IS NOT NULL"),
+        ),
+        Index(
+            "outbox_account",
+            "account_id",
+            "created_at",
+            **only("account_id IS NOT NULL"),
         ),
         CheckConstraint("rank = 0 OR secret IS NULL", name="outbox_secret_erased"),
     )
@@ -385,6 +408,38 @@ class Occurrence(SQLModel, table=True):
     name: str = Field(max_length=40, primary_key=True)
     label: str = Field(max_length=80, primary_key=True)
     number: int = Field(default=0)
+
+
+class Span(SQLModel, table=True):
+    """A stretch of time, within one day of Tehran's, whose texts have been counted into `measure`."""
+
+    __tablename__: ClassVar[str] = "span"
+
+    id: int | None = Field(default=None, primary_key=True)
+    begins_at: datetime = moment(unique=True)
+    ends_at: datetime = moment()
+
+
+class Measure(SQLModel, table=True):
+    """How often what happened in a span. What is counted, and under which names, is told in measures.py."""
+
+    __tablename__: ClassVar[str] = "measure"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    span: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    subject: str = Field(max_length=10, primary_key=True)
+    province: str = Field(max_length=60, primary_key=True)  # empty where it isn't known
+    gateway: str = Field(max_length=20, primary_key=True)
+    counts: dict[str, int] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class Late(SQLModel, table=True):
+    """A receipt that came so late that its text may have been counted already: its span is to be counted again."""
+
+    __tablename__: ClassVar[str] = "late"
+
+    id: int | None = Field(default=None, primary_key=True)
+    created_at: datetime = moment(index=True)  # when the text was written
 
 
 class Season(SQLModel, table=True):
@@ -488,12 +543,15 @@ __all__ = [
     "Heartbeat",
     "Inbox",
     "Kind",
+    "Late",
+    "Measure",
     "MobileChange",
     "Occurrence",
     "Outbox",
     "Rank",
     "Rate",
     "Season",
+    "Span",
     "Staff",
     "Ticket",
     "Token",

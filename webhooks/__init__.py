@@ -4,6 +4,7 @@ inbound.py  texts and receipts, from every gateway by one pair of routes
 api.py      Fakher's API
 models.py   what goes in and out of it
 openapi.py  its description
+charts.py   bars, waterfalls and funnels, drawn as SVG
 health.py   alive, able to serve, figures
 pages.py    what every page for people has: words, fonts, styles, a strict policy
 phone.py    two phones in the browser, under the simulated carrier only

@@ -1,0 +1,92 @@
+"""A season of a million texts: how long its figures take, each as a ratio to reading its texts once."""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+
+from bot import kpi
+from bot.calendars import midnight
+from bot.measuring import Measuring
+from store import measures, migrate
+from store.engine import Store
+from store.measures import Scope
+from tests import season
+
+TEXTS = int(os.environ.get("BENCH_SEASON", "1000000"))
+ROUNDS = 3
+FIRST, DAY = date(2026, 8, 14), timedelta(days=1)
+LAST = FIRST + (season.DAYS - 1) * DAY
+NOW = midnight(LAST) + timedelta(hours=17)
+
+
+def main() -> None:
+    """Make a season, count it, and ask for its figures in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(os.environ.get("BENCH_SEASON_URL") or f"sqlite:///{Path(folder) / 'season.db'}")
+        migrate.upgrade(store)
+        season.make(store, TEXTS, midnight(FIRST))
+        if not store.is_sqlite:
+            with store.writing() as connection:
+                connection.execute(text("ANALYZE"))
+        _tell(store)
+        store.close()
+
+
+def _tell(store: Store) -> None:
+    floor = _seconds(lambda: _read_whole(store))
+    print(f"a season of {TEXTS:,} texts: read once in {floor:.2f} s ({store.url.get_backend_name()})")
+
+    def tell(what: str, ask: Callable[[], object], rounds: int = ROUNDS) -> None:
+        taken = _seconds(ask, rounds)
+        print(f"  {what}: {taken:.3f} s, ratio {taken / floor:.2f}", flush=True)
+
+    tell("counting all of it, once", lambda: Measuring(store, lambda: NOW).run(), 1)
+    for what, ask in _questions(store).items():
+        tell(what, ask)
+    _note_late(store)
+    tell("the season, its first day to be counted again", lambda: kpi.figures(store, FIRST, LAST, NOW))
+
+
+def _questions(store: Store) -> dict[str, Callable[[], object]]:
+    def figures(first: date = FIRST, last: date = LAST, scope: Scope | None = None) -> Callable[[], object]:
+        return lambda: kpi.figures(store, first, last, NOW, scope or Scope())
+
+    return {
+        "the season": figures(),
+        "a month": figures(FIRST, FIRST + 29 * DAY),
+        "the last day": figures(LAST, LAST),
+        "the season of a province": figures(scope=Scope("province 03")),
+        "the season of a broker": figures(scope=Scope(broker="broker 003")),
+        "what stands now": lambda: kpi.now_of(store),
+        "a minute's counting, with nothing to do": lambda: Measuring(store, lambda: NOW).run(),
+    }
+
+
+def _note_late(store: Store) -> None:
+    """A receipt for the first day, which has a tenth of all texts: they are read anew until it is counted again."""
+    with store.writing() as connection:
+        measures.note_late(connection, midnight(FIRST) + timedelta(hours=9), NOW)
+
+
+def _read_whole(store: Store) -> None:
+    with store.reading() as connection:
+        connection.execute(text("SELECT sum(rank), max(phone) FROM outbox")).all()
+
+
+def _seconds(ask: Callable[[], object], rounds: int = ROUNDS) -> float:
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        ask()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    main()
