@@ -189,11 +189,11 @@ class Newest:
 
 def newest_of(connection: Connection, account_id: int, since: datetime) -> Newest | None:
     """The account's newest code since a time."""
-    # The text was written at the code's own time, which finds it by an index.
-    texted = and_(OUTBOX.c.created_at == CODE.c.created_at, OUTBOX.c.code_id == CODE.c.id)
+    # The account finds the texts by an index. Where one was sent once more, the newer tells.
+    texted = and_(OUTBOX.c.account_id == CODE.c.account_id, OUTBOX.c.code_id == CODE.c.id)
     found = select(CODE.c.fate, CODE.c.expires_at, OUTBOX.c.rank).outerjoin(OUTBOX, texted)
     mine = found.where(CODE.c.account_id == account_id, CODE.c.created_at > since)
-    row = connection.execute(mine.order_by(CODE.c.created_at.desc()).limit(1)).first()
+    row = connection.execute(mine.order_by(CODE.c.created_at.desc(), OUTBOX.c.id.desc()).limit(1)).first()
     return Newest(*row) if row else None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store import codes
@@ -161,6 +161,7 @@ def resets_of(connection: Connection, account_id: int, command: str, since: date
 
 def undelivered(connection: Connection, now: datetime, overdue: timedelta) -> list[Undelivered]:
     """Resets of late whose text has failed, or still waits after so long, and of which staff were not told."""
+    newer = OUTBOX.alias("newer")
     failed = or_(
         OUTBOX.c.rank.in_([int(Rank.FAILED), int(FINAL)]),
         (OUTBOX.c.rank == int(Rank.QUEUED)) & (OUTBOX.c.created_at <= now - overdue),
@@ -174,8 +175,9 @@ def undelivered(connection: Connection, now: datetime, overdue: timedelta) -> li
             OUTBOX.c.origin,
         )
         .join(STAFF, STAFF.c.id == CONFIRMATION.c.staff_id)
-        # The text was written in the transaction that closed the confirmation: its time finds it by an index.
-        .join(OUTBOX, (OUTBOX.c.created_at == CONFIRMATION.c.closed_at) & (OUTBOX.c.code_id == CONFIRMATION.c.code_id))
+        # The account finds its texts by an index. Where one was sent once more, the newest tells.
+        .join(OUTBOX, (OUTBOX.c.account_id == CONFIRMATION.c.account_id) & (OUTBOX.c.code_id == CONFIRMATION.c.code_id))
+        .where(~exists().where(newer.c.account_id == OUTBOX.c.account_id, newer.c.instead_of == OUTBOX.c.id))
         .where(CONFIRMATION.c.code_id.is_not(None), CONFIRMATION.c.told_at.is_(None))
         .where(CONFIRMATION.c.closed_at > now - WATCHED, failed)
     )

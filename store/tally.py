@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, exists, func, select
 
 from store.tables import FINAL, Account, Confirmation, Fate, Kind, Outbox, Rank, table
 
@@ -27,10 +27,13 @@ def since(
     """Count since a time, over the accounts of a province or a broker where one is named."""
     scope: list[Any] = [ACCOUNT.c.province == province] if province else []
     scope += [ACCOUNT.c.broker == broker] if broker else []
-    failed = OUTBOX.c.rank.in_([int(Rank.FAILED), int(FINAL)])
+    newer = OUTBOX.alias("newer")
+    followed = exists().where(newer.c.account_id == OUTBOX.c.account_id, newer.c.instead_of == OUTBOX.c.id)
+    failed = OUTBOX.c.rank.in_([int(Rank.FAILED), int(FINAL)]) & ~followed
+    first = (OUTBOX.c.kind == Kind.CODE) & OUTBOX.c.instead_of.is_(None)  # not one that was sent once more
     texts = (
         select(
-            func.sum(case((OUTBOX.c.kind == Kind.CODE, 1), else_=0)),
+            func.sum(case((first, 1), else_=0)),
             func.sum(case((OUTBOX.c.kind == Kind.PASSWORD, 1), else_=0)),
             func.sum(case((failed, 1), else_=0)),
         )

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from bot import audited_staff
 from bot.audit import Entry, Trail, masked
 from bot.audited import EVENTS
 from bot.build import Bot
 from bot.fakher import Caller, TicketGone, WeakPassword
 from bot.ports import Inbound
+from dialogs.orders import StaffEvent
 from dialogs.vocabulary import Event
 from store.audit import AUDIT, Action, Actor, Outcome
 from store.engine import Store
@@ -204,6 +206,7 @@ def test_a_text_that_comes_twice_leaves_its_rows_once(town: Town) -> None:
 
 def test_every_event_is_thought_of() -> None:
     assert EVENTS.keys() == set(Event)
+    assert audited_staff.EVENTS.keys() == set(StaffEvent)
 
 
 # What Fakher leaves

@@ -155,7 +155,8 @@ def test_each_sees_the_others_reset_in_the_status(player: Player, carrier: Carri
     [
         ("", "no code"),
         ("zahra> RESET 0012345679\n< code", "sent"),
-        ("zahra> RESET 0012345679\n< code\n! undelivered zahra", "not delivered"),
+        ("zahra> RESET 0012345679\n< code\n! undelivered zahra\n< code", "sent"),
+        ("zahra> RESET 0012345679\n< code\n! undelivered zahra\n< code\n! undelivered zahra", "not delivered"),
         ("zahra> RESET 0012345679\n< code\n> {code}\n< new_password\n< password_changed", "recovered"),
         ("zahra> RESET 0012345679\n< code\n+ 11 min", "code expired"),
     ],
@@ -174,6 +175,8 @@ def test_figures_are_of_the_day_and_of_the_scope(player: Player, carrier: Carrie
         < new_password
         < password_changed
         omid> RESET 8052916372
+        < code
+        ! undelivered omid
         < code
         ! undelivered omid
         tehran> RESET 0012345679

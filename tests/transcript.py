@@ -22,9 +22,9 @@ from itertools import count
 from sqlalchemy import select, update
 
 from bot.build import Bot
-from bot.ports import Inbound
+from bot.ports import Inbound, Reason, Receipt
 from dialogs.segments import size
-from store import conversations, outbox, seasons, staff
+from store import conversations, seasons, staff
 from store.tables import Account, Outbox, Rank, table
 from tests.parts import Carrier, StoppedClock
 from tests.people import LEADER, PHONES, employ
@@ -138,10 +138,10 @@ def _dismiss(player: Player, who: str) -> None:
 
 def _undelivered(player: Player, who: str) -> None:
     """The newest text to a phone is reported as undelivered."""
-    with player.bot.store.writing() as connection:
+    with player.bot.store.reading() as connection:
         newest = select(OUTBOX.c.id).where(OUTBOX.c.phone == PHONES[who]).order_by(OUTBOX.c.id.desc()).limit(1)
         found = connection.execute(newest).scalar_one()
-        outbox.receive_receipt(connection, "simulated", f"P{found}", Rank.FAILED, player.clock(), error="unreachable")
+    assert player.bot.note(Receipt("simulated", f"P{found}", Rank.FAILED, error=Reason.UNREACHABLE))
 
 
 def _import(player: Player, who: str, mobile: str) -> None:
