@@ -65,6 +65,7 @@ class Desk:
 
     def copied(self) -> str:
         self.window.page.locator("#copy").click()
+        expect(self.window.page.locator("#transcript")).to_be_visible()
         return self.window.page.locator("#transcript textarea").input_value()
 
 
