@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 
 from bot.build import Bot, build
@@ -153,10 +153,14 @@ def rows(bot: Bot, model: Any) -> list[Any]:
 
 
 def test_a_carrier_that_hands_in_everything_twice_has_one_effect(page: Page, bot: Bot) -> None:
+    called: list[str] = []
+    page.client.application.before_request(lambda: called.append(request.path))
     page.bend(Bend.DUPLICATE)
     page.text(REQUEST)
     assert [it["tick"] for it in page.texts()] == ["delivered"]
     assert len(rows(bot, Inbox)) == len(rows(bot, Outbox)) == 1
+    for path in ("/webhooks/simulated/sms", "/webhooks/simulated/receipts"):
+        assert called.count(path) == 2, path
 
 
 def test_a_carrier_that_is_late_brings_a_text_later(page: Page, clock: StoppedClock) -> None:
@@ -179,7 +183,7 @@ def test_a_receipt_that_is_lost_stays_lost(page: Page) -> None:
 
 def test_what_is_not_delivered_is_not_on_the_phone(page: Page, bot: Bot) -> None:
     page.bend(Bend.UNDELIVERED)
-    page.text(REQUEST)
+    page.text("راهنما")  # a code would be sent once more
     (text,) = page.texts()
     assert (text["tick"], "text" in text) == ("failed", False)
     assert [row.rank for row in rows(bot, Outbox)] == [Rank.FAILED]

@@ -65,6 +65,7 @@ class Desk:
 
     def copied(self) -> str:
         self.window.page.locator("#copy").click()
+        expect(self.window.page.locator("#transcript")).to_be_visible()
         return self.window.page.locator("#transcript textarea").input_value()
 
 
@@ -232,7 +233,7 @@ def test_a_carrier_that_hands_in_twice_changes_nothing(desk: Desk) -> None:
 
 def test_what_is_not_delivered_is_said_to_have_failed(desk: Desk) -> None:
     desk.window.page.get_by_label("Takes texts, does not deliver").check()
-    desk.press("request")
+    desk.press("wrong_digit")  # a code would be sent once more
     expect(desk.bubbles().locator(".tick.failed")).to_be_visible()
     expect(desk.bubbles()).to_contain_text("could not be delivered")
     expect(desk.code()).to_have_count(0)
