@@ -38,7 +38,7 @@ EVENTS: dict[StaffEvent, Mark | None] = {
     StaffEvent.NAMED_SEVERAL: Mark(Outcome.REFUSED, "several_ids"),
     StaffEvent.NAMED_NOBODY: Mark(Outcome.REFUSED, "no_id"),
     StaffEvent.CONFIRMED: Mark(Outcome.OK, "confirmed"),
-    StaffEvent.CONFIRMED_IN_VAIN: Mark(Outcome.REFUSED, "out_of_scope"),
+    StaffEvent.CONFIRMED_IN_VAIN: Mark(Outcome.REFUSED, "in_vain"),
     StaffEvent.CONFIRMED_TOO_OFTEN: Mark(Outcome.REFUSED, "too_often"),
     StaffEvent.WRONG_CONFIRMATION: Mark(Outcome.FAILED, "wrong"),
     StaffEvent.LAST_WRONG_CONFIRMATION: Mark(Outcome.FAILED, "last_wrong"),
