@@ -85,9 +85,10 @@ def medians(known: Callable[[str], None], unknown: Callable[[str], None], people
     return median(taken["known"]), median(taken["unknown"])
 
 
-def alike(known: Callable[[str], None], unknown: Callable[[str], None], people: list[str]) -> None:
+def alike(desk: Desk, known: Callable[[str], None], unknown: Callable[[str], None], people: list[str]) -> None:
     shown = []
     for _ in range(ROUNDS):
+        desk.clock.forward(seconds=61)  # so that no limit of a minute is met
         about_known, about_unknown = medians(known, unknown, people)
         shown.append(f"known {about_known * 1e6:.0f} µs, unknown {about_unknown * 1e6:.0f} µs")
         print(shown[-1], f"known/unknown {about_known / about_unknown:.3f}")
@@ -100,7 +101,7 @@ def test_a_code_is_refused_as_quickly_for_who_has_none(desk: Desk) -> None:
     def ask(person: str) -> None:
         assert desk.try_code(WRONG, person) == NO_LIVE_CODE
 
-    alike(ask, ask, KNOWN)
+    alike(desk, ask, ask, KNOWN)
 
 
 def test_a_wrong_code_is_refused_as_quickly_as_an_unknown_id(desk: Desk) -> None:
@@ -110,7 +111,7 @@ def test_a_wrong_code_is_refused_as_quickly_as_an_unknown_id(desk: Desk) -> None
     def ask_about_nobody(person: str) -> None:
         assert desk.try_code(WRONG, person) == NO_LIVE_CODE
 
-    alike(ask, ask_about_nobody, WITH_A_CODE)
+    alike(desk, ask, ask_about_nobody, WITH_A_CODE)
 
 
 def test_a_wrong_password_is_refused_as_quickly_as_an_unknown_name(desk: Desk) -> None:
@@ -125,4 +126,4 @@ def test_a_wrong_password_is_refused_as_quickly_as_an_unknown_name(desk: Desk) -
     def ask(person: str) -> None:
         assert desk.login(OTHER, national_id=person) == REFUSED
 
-    alike(ask, ask, KNOWN)
+    alike(desk, ask, ask, KNOWN)
