@@ -195,9 +195,9 @@ class Line:
         return found
 
     def has_failed(self, pilgrim: Pilgrim, reason: Reason) -> bool:
-        """Whether the one text to a pilgrim has failed for this reason, and holds no secret any more."""
+        """Whether the first text to a pilgrim has failed for this reason, and holds no secret any more."""
         texts = select(OUTBOX.c.rank, OUTBOX.c.error, OUTBOX.c.secret).where(OUTBOX.c.phone == pilgrim.mobile)
-        return [tuple(row) for row in self.rows(texts)] == [(Rank.FAILED, reason, None)]
+        return [tuple(row) for row in self.rows(texts.order_by(OUTBOX.c.id))][:1] == [(Rank.FAILED, reason, None)]
 
     def heard(self) -> int:
         return len(self.rows(select(INBOX.c.provider_id)))
