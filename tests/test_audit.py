@@ -151,7 +151,7 @@ def test_requests_that_no_code_follows_are_told(town: Town) -> None:
     town.text("zahra", "رمز 0012345679")
     assert town.text("zahra", "رمز 0012345679") == ["pilgrim…4567 code_requested refused too_soon zahra"]
     texts = ["رمز 0012345679"] * 10
-    assert town.text("zahra", *texts)[-1] == "pilgrim…4567 code_requested refused unanswered zahra"
+    assert town.text("zahra", *texts)[-1] == "pilgrim…4567 code_requested refused unheard zahra"
 
 
 def test_the_last_wrong_code_burns_it(town: Town) -> None:

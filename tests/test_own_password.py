@@ -188,7 +188,8 @@ def send_by_each_path(town: Town) -> None:
             for words in ways:
                 town.say(words, name=f"twice {next(town.numbers)}")
                 town.say(words, name=f"twice {next(town.numbers) - 1}")
-        # after EXIT, too late, after STOP
+        # after EXIT, too late, after STOP; heard anew, with replies to spare
+        town.clock.forward(hours=1)
         town.say(asked)
         town.say("{code}")
         town.say("EXIT")
