@@ -106,6 +106,8 @@ BAD = [
     ("DEFAULT_LANGUAGE", "../fa"),
     ("ALLOWED_COUNTRIES", ","),
     ("ALLOWED_COUNTRIES", "IR,98"),
+    ("MESSAGES_PER_SECOND", "0"),
+    ("MESSAGES_PER_SECOND", "10001"),
     ("CODE_LENGTH", "5"),
     ("CODE_LENGTH", "11"),
     ("CODE_LENGTH", "6.5"),

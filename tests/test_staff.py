@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from io import StringIO
 
@@ -17,7 +18,9 @@ from dialogs.orders import StaffEvent
 from store import outbox
 from store import staff as members
 from store.accounts import Holder
-from store.staff import Member
+from store.audit import AUDIT
+from store.engine import Store
+from store.staff import STAFF, Member
 from store.tables import Account, Code, Confirmation, Outbox, Rank, table
 from tests.conftest import MakeBot
 from tests.parts import KEYS, NOON, Carrier, StoppedClock
@@ -308,6 +311,18 @@ def test_the_operator_adds_lists_and_removes_staff(sqlite_url: str) -> None:
     assert typed(sqlite_url, "remove", "--mobile", "09121110001") == (0, "Removed.\n")
     assert typed(sqlite_url, "remove", "--mobile", "09121110001")[0] == 1
     assert typed(sqlite_url, "list") == (0, "There is no staff.\n")
+
+
+def test_the_audit_tells_of_who_was_added_and_removed(sqlite_url: str) -> None:
+    assert typed(sqlite_url, *ADD)[0] == 0
+    assert typed(sqlite_url, "remove", "--mobile", "09121110001")[0] == 0
+    with closing(Store(sqlite_url)) as store, store.reading() as connection:
+        rows = connection.execute(select(AUDIT).order_by(AUDIT.c.id)).all()
+        number = connection.execute(select(STAFF.c.id)).scalar_one()
+    assert [(row.actor, row.action, row.staff_id) for row in rows] == [
+        ("operator", "staff_added", number),
+        ("operator", "staff_removed", number),
+    ]
 
 
 @pytest.mark.parametrize(
