@@ -15,6 +15,7 @@ letters.py        a text to be sent, as a row of the outbox
 facts.py          what the dialog is told
 effects.py        what is done: effects become rows, and texts to be sent
 staff.py          what a staff member may order
+console.py        lets staff into the console: codes, sessions, limits
 staff_effects.py  what is done at their order
 mobiles.py        changes of a registered mobile, as their table says
 watch.py          tells staff of texts that did not arrive
@@ -27,6 +28,7 @@ fakher.py         what Fakher asks: codes and passwords
 fakher_events.py  tells Fakher of changed passwords (Standard Webhooks)
 measuring.py      counts the texts of hours that are over, so that figures are sums
 kpi.py            the figures: both control points, codes, errors
+periods.py        which days they are asked of
 kpi_report.py     the figures on a terminal, and as a CSV's rows
 sheets.py         CSV that spreadsheets open safely
 jobs.py           what is done again and again (APScheduler)

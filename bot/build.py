@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot.calendars import system_clock
 from bot.chain import Chain
+from bot.console import Console
 from bot.conversation import Conversation
 from bot.courier import Courier
 from bot.dice import SystemDice
@@ -63,6 +64,7 @@ class Bot:
     announcer: Announcer
     fakher: Fakher
     receipts: Receipts
+    console: Console
     trial: Trial | None = None
 
     def start(self) -> None:
@@ -129,4 +131,5 @@ def build(
         fakher=fakher,
         trial=trial,
         receipts=Receipts(store, settings, keys, clock, dice, courier),
+        console=Console(store, settings, phones, keys, clock, dice, courier),
     )

@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import bearer, calendars, kpi, kpi_report, settings
+from bot import bearer, calendars, kpi, kpi_report, periods, settings
 from bot.accounts import BadFile, Import
 from bot.audit import Entry, Trail
 from bot.chain import Chain, Proof
@@ -37,7 +37,6 @@ from store.engine import Store
 USAGE = 2
 SOME_REJECTED = 3
 LONGEST_NAME = 60
-USUAL_DAYS, MOST_DAYS = 30, 800
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
@@ -352,15 +351,10 @@ def _day(option: str, written: str | None) -> date | None:
 
 
 def _period(store: Store, first: date | None, last: date | None, today: date) -> tuple[date, date]:
-    with store.reading() as connection:
-        opens, closes = seasons.find(connection) or (None, None)
-    end = last or (closes if closes and (first is None or first <= closes) else today)
-    begin = first or (opens if opens and opens <= end else end - timedelta(days=USUAL_DAYS - 1))
-    if end < begin:
-        fail(f"--to: {kpi_report.both(end)} is before {kpi_report.both(begin)}")
-    if (end - begin).days > MOST_DAYS:
-        fail(f"--from: the period is longer than {MOST_DAYS} days")
-    return begin, end
+    try:
+        return periods.period(store, first, last, today)
+    except periods.BadPeriod as bad:
+        fail(f"--{bad.end}: {bad}")
 
 
 END = "<!-- end of diagram -->"

@@ -20,7 +20,18 @@ from bot.log import logger
 from bot.measuring import Measuring
 from bot.ports import Clock
 from dialogs.vocabulary import State
-from store import announcements, codes, confirmations, conversations, handset, heartbeats, outbox, rates, tickets
+from store import (
+    announcements,
+    codes,
+    confirmations,
+    console,
+    conversations,
+    handset,
+    heartbeats,
+    outbox,
+    rates,
+    tickets,
+)
 from store import mobiles as changes
 from store.engine import Store
 
@@ -32,7 +43,7 @@ STALE = timedelta(seconds=60)
 
 
 # What drops its old rows.
-FORGETFUL = (announcements, changes, codes, confirmations, conversations, handset, outbox, rates, tickets)
+FORGETFUL = (announcements, changes, codes, confirmations, console, conversations, handset, outbox, rates, tickets)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """The figures on a terminal, and as the rows of a CSV."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 
 from bot.calendars import jalali
 from bot.kpi import PERCENTILES, POINTS, TARGET_SECONDS, Figures, Now, Point, Views
+from bot.periods import both
 from bot.sheets import Cell
 from store.measures import IN_TIME, LATE_TEXTS, Subject
 
@@ -15,11 +16,6 @@ HEADER = (
     *("control_point", "part", "value", "gregorian", "jalali", "texts", *COUNTS),
     *("share_percent", "share_percent_at_least", *(f"p{percent}_seconds" for percent in PERCENTILES), "mean_seconds"),
 )
-
-
-def both(day: date) -> str:
-    """A day in both calendars."""
-    return f"{day.isoformat()} ({jalali(day)})"
 
 
 def percent(share: float | None) -> str:

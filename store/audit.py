@@ -54,6 +54,11 @@ class Action(StrEnum):
     MOBILE_CHANGE_STOPPED = auto()
     MOBILE_CHANGED = auto()
 
+    CONSOLE_CODE = auto()  # asked for
+    CONSOLE_LOGIN = auto()
+    CONSOLE_LOGOUT = auto()
+    CONSOLE_SEARCH = auto()  # an account was looked up
+
     STAFF_ADDED = auto()
     STAFF_REMOVED = auto()
     TOKEN_CREATED = auto()

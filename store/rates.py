@@ -1,20 +1,22 @@
-"""How many calls in a minute, counted for all processes together: a minute begins with its first call."""
+"""How many calls in a minute or an hour, counted for all processes together: each begins with its first call."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, select, text
+from sqlalchemy import Connection, bindparam, delete, or_, select, text
 
 from store.dialect import Prepared
 from store.tables import Rate, table
 
 RATE = table(Rate)
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+# So begin the names that are counted by the hour.
+HOURLY = "hour "
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A minute's calls so far, the present one with them."""
+    """The calls so far of a minute or an hour, the present one with them."""
 
     calls: int
     began_at: datetime
@@ -33,12 +35,15 @@ COUNT = Prepared(
 
 
 def count(connection: Connection, name: str, now: datetime) -> Counted:
-    """Count one more call."""
-    (row,) = COUNT.rows(connection, {"name": name, "now": now, "over": now - MINUTE})
+    """Count one more call: of this minute, or of this hour where the name begins with HOURLY."""
+    span = HOUR if name.startswith(HOURLY) else MINUTE
+    (row,) = COUNT.rows(connection, {"name": name, "now": now, "over": now - span})
     return Counted(*row)
 
 
 def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop minutes that are over, but for those that a call is just counting on: the two must not lock each other."""
-    over = select(RATE.c.name).where(RATE.c.began_at <= now - MINUTE).with_for_update(skip_locked=True)
+    """Drop what is over, but for what a call is just counting on: the two must not lock each other."""
+    hourly = RATE.c.name.startswith(HOURLY)
+    done = or_(RATE.c.began_at <= now - HOUR, ~hourly & (RATE.c.began_at <= now - MINUTE))
+    over = select(RATE.c.name).where(done).with_for_update(skip_locked=True)
     return connection.execute(delete(RATE).where(RATE.c.name.in_(over))).rowcount

@@ -210,6 +210,46 @@ class Confirmation(SQLModel, table=True):
     told_at: datetime | None = moment(default=None)  # when staff were told that it was not delivered
 
 
+class ConsoleCode(SQLModel, table=True):
+    """A code that lets a staff member into the console. One staff member has one live code."""
+
+    __tablename__: ClassVar[str] = "console_code"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "console_code_one_live",
+            "staff_id",
+            unique=True,
+            **only("closed_at IS NULL"),
+        ),
+        Index("console_code_staff_created", "staff_id", "created_at"),
+        CLUSTERED,
+    )
+
+    id: str = Field(max_length=22, primary_key=True)
+    staff_id: int = Field(foreign_key="staff.id")
+    key_id: str = Field(max_length=32)
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    tries_left: int
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    closed_at: datetime | None = moment(default=None)
+    fate: str | None = Field(default=None, max_length=10)
+
+
+class ConsoleSession(SQLModel, table=True):
+    """A staff member at the console, by a secret that only their browser holds; here is its SHA-256."""
+
+    __tablename__: ClassVar[str] = "console_session"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    id: str = Field(max_length=22, primary_key=True)
+    staff_id: int = Field(foreign_key="staff.id")
+    digest: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    created_at: datetime = moment()
+    used_at: datetime = moment()  # to the minute
+    ended_at: datetime | None = moment(default=None)
+
+
 class MobileChange(SQLModel, table=True):
     """A change of an account's registered mobile, from its proposal to its end. An account has one at a time."""
 
@@ -537,6 +577,8 @@ __all__ = [
     "Breaker",
     "Code",
     "Confirmation",
+    "ConsoleCode",
+    "ConsoleSession",
     "Conversation",
     "Fate",
     "Handset",

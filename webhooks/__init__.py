@@ -8,6 +8,9 @@ charts.py   bars, waterfalls and funnels, drawn as SVG
 health.py   alive, able to serve, figures
 pages.py    what every page for people has: words, fonts, styles, a strict policy
 phone.py    two phones in the browser, under the simulated carrier only
+console.py  both control points for staff: the door to it
+console_figures.py  its figures, as a page and as a file
+console_search.py  the story of one recovery
 diagram.py  the dialog's diagram beside them
 rehearsal.py  what was tried on them, as a test
 handset.py  one mobile on the simulated carrier
@@ -21,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
 from bot.log import logger
-from webhooks import api, health, inbound, pages, phone
+from webhooks import api, console, health, inbound, pages, phone
 
 LOG = logger("webhooks")
 
@@ -37,6 +40,7 @@ def create_app(bot: Bot) -> Flask:
     app.register_blueprint(api.routes(bot))
     app.register_blueprint(health.routes(bot))
     pages.set_up(app)
+    app.register_blueprint(console.routes(bot))
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
     app.register_error_handler(Exception, _broken)

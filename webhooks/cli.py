@@ -94,6 +94,7 @@ Text it from another terminal:
 
 It sends a code; type the code, and it sends a new password. As staff, text: ریست {first.national_id}
 The phone page: {_page(port)}
+The console, for headquarters and the province: http://127.0.0.1:{port}/console; the code arrives on their phone.
 """
 
 

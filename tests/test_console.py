@@ -1,0 +1,333 @@
+"""The console over HTTP: who gets in, how often it may be tried, whose figures are seen, and what shows nowhere."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from bot.build import Bot
+from bot.console import IDLE, LONGEST, TRIES_PER_HOUR
+from bot.ports import Inbound
+from store import staff
+from store.tables import Audit, ConsoleCode, ConsoleSession, Outbox, table
+from tests.conftest import MakeBot
+from tests.parts import Carrier, StoppedClock
+from tests.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settled
+from webhooks import create_app
+
+FARS: dict[str, Any] = {"mobile": "+989111110009", "name": "Fars", "role": "provincial", "province": "فارس"}
+HOME = "http://127.0.0.1:8000"
+CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
+
+
+class Browser:
+    """Somebody's browser, with its cookies."""
+
+    def __init__(self, bot: Bot, carrier: Carrier) -> None:
+        self.bot, self.carrier = bot, carrier
+        self.client: FlaskClient = create_app(bot).test_client()
+        self.page = self.get("/console?lang=en")
+
+    def get(self, path: str) -> TestResponse:
+        self.page = self.client.get(path, base_url=self.bot.settings.public_url)
+        return self.page
+
+    def post(self, path: str, **form: str) -> TestResponse:
+        found = re.search(r'name="proof" value="(\w+)"', self.page.text)
+        given = {"proof": found[1] if found else "", **form}
+        answer = self.client.post(f"{path}?lang=en", data=given, base_url=self.bot.settings.public_url)
+        if answer.status_code < 400 and "proof" in answer.text:
+            self.page = answer
+        return answer
+
+    def ask(self, mobile: str) -> TestResponse:
+        answer = self.post("/console/code", mobile=mobile)
+        self.bot.courier.deliver_due()
+        return answer
+
+    def code(self) -> str:
+        found = CODE.search(self.carrier.sent[-1].text)
+        assert found
+        return found[0]
+
+    def log_in(self, mobile: str) -> "Browser":
+        self.ask(mobile)
+        assert self.post("/console/login", mobile=mobile, code=self.code()).status_code == 303
+        assert "Log out" in self.get("/console?lang=en").text
+        return self
+
+
+@pytest.fixture
+def home(bot: Bot) -> Bot:
+    settled(bot)
+    employ(bot.store)
+    employ(bot.store, FARS)
+    return bot
+
+
+@pytest.fixture
+def browser(home: Bot, carrier: Carrier) -> Browser:
+    return Browser(home, carrier)
+
+
+def is_in(browser: Browser) -> bool:
+    return "Log out" in browser.get("/console?lang=en").text
+
+
+def audited(bot: Bot) -> list[tuple[str, str, str | None]]:
+    rows = table(Audit).c
+    with bot.store.reading() as connection:
+        return [
+            tuple(row) for row in connection.execute(select(rows.action, rows.outcome, rows.reason).order_by(rows.id))
+        ]
+
+
+def recover(bot: Bot, person: dict[str, Any]) -> None:
+    """A code for a pilgrim, sent off."""
+    bot.hear(Inbound("simulated", f"I{person['mobile']}", person["mobile"], f"رمز {person['national_id']}"))
+    bot.courier.deliver_due()
+
+
+# The door
+
+
+@pytest.mark.parametrize("person", [CHIEF, TEHRAN])
+def test_staff_log_in_by_the_code_that_is_texted_to_them(browser: Browser, person: dict[str, Any]) -> None:
+    browser.log_in(person["mobile"])
+    assert audited(browser.bot) == [("console_code", "ok", None), ("console_login", "ok", None)]
+    assert browser.carrier.sent[-1].to == person["mobile"]
+
+
+def test_everybody_is_told_the_same(home: Bot, carrier: Carrier) -> None:
+    def told(mobile: str) -> tuple[int, str]:
+        answer = Browser(home, carrier).ask(mobile)
+        return answer.status_code, re.sub(r'value="[^"]*"', "", answer.text)
+
+    known = told(CHIEF["mobile"])
+    assert [told(it) for it in (STRANGER, BROKER["mobile"], ZAHRA["mobile"], "nonsense", "")] == [known] * 5
+    assert len(carrier.sent) == 1
+
+
+def test_a_code_is_good_once_and_for_ten_minutes(browser: Browser, clock: StoppedClock) -> None:
+    mobile = CHIEF["mobile"]
+    browser.log_in(mobile)
+    other = Browser(browser.bot, browser.carrier)
+    assert other.post("/console/login", mobile=mobile, code=browser.code()).status_code == 403
+    clock.forward(seconds=61)
+    other.ask(mobile)
+    clock.forward(seconds=599)
+    assert other.post("/console/login", mobile=mobile, code=browser.code()).status_code == 303
+    clock.forward(seconds=61)
+    other.ask(mobile)
+    clock.forward(seconds=601)
+    assert (
+        Browser(browser.bot, browser.carrier).post("/console/login", mobile=mobile, code=browser.code()).status_code
+        == 403
+    )
+
+
+def test_a_newer_code_voids_the_older_and_another_members_code_is_no_good(
+    browser: Browser, clock: StoppedClock
+) -> None:
+    browser.ask(CHIEF["mobile"])
+    older = browser.code()
+    assert browser.post("/console/login", mobile=TEHRAN["mobile"], code=older).status_code == 403
+    clock.forward(seconds=61)
+    browser.ask(CHIEF["mobile"])
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=older).status_code == 403
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code()).status_code == 303
+
+
+def test_five_wrong_tries_end_a_code(browser: Browser) -> None:
+    browser.ask(CHIEF["mobile"])
+    for _ in range(5):
+        assert browser.post("/console/login", mobile=CHIEF["mobile"], code="000000").status_code == 403
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code()).status_code == 403
+    assert [row[2] for row in audited(browser.bot)][-2:] == ["last_wrong", "no_live_code"]
+
+
+def test_codes_are_sent_no_oftener_than_to_pilgrims(browser: Browser, clock: StoppedClock) -> None:
+    browser.ask(CHIEF["mobile"])
+    browser.ask(CHIEF["mobile"])
+    assert len(browser.carrier.sent) == 1
+    for _ in range(6):
+        clock.forward(seconds=61)
+        browser.ask(CHIEF["mobile"])
+    assert len(browser.carrier.sent) == 5
+
+
+def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: StoppedClock) -> None:
+    answers = [browser.ask(STRANGER).status_code for _ in range(TRIES_PER_HOUR + 1)]
+    assert answers == [200] * TRIES_PER_HOUR + [429]
+    assert browser.ask(CHIEF["mobile"]).status_code == 429
+    assert browser.carrier.sent == []
+    clock.forward(minutes=30)
+    browser.bot.jobs.forget()
+    assert browser.ask(CHIEF["mobile"]).status_code == 429
+    clock.forward(minutes=31)
+    assert browser.ask(CHIEF["mobile"]).status_code == 200
+
+
+def test_a_form_that_is_not_ours_is_refused(browser: Browser) -> None:
+    for form in ({}, {"proof": ""}, {"proof": "0" * 64}, {"proof": "é"}):
+        answer = browser.client.post("/console/code", data={"mobile": CHIEF["mobile"], **form}, base_url=HOME)
+        assert answer.status_code == 403
+    browser.log_in(CHIEF["mobile"])
+    assert browser.client.post("/console/logout", data={"proof": "0" * 64}, base_url=HOME).status_code == 403
+    assert is_in(browser)
+
+
+def test_logging_out_ends_the_session_itself(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", domain="127.0.0.1")
+    assert cookie
+    assert browser.post("/console/logout").status_code == 303
+    browser.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
+    assert not is_in(browser)
+    assert audited(browser.bot)[-1][0] == "console_logout"
+
+
+def test_a_session_ends_when_it_is_idle_and_after_eight_hours(browser: Browser, clock: StoppedClock) -> None:
+    browser.log_in(CHIEF["mobile"])
+    for _ in range(int(LONGEST / timedelta(minutes=29))):
+        clock.forward(minutes=29)
+        assert is_in(browser)
+    clock.forward(minutes=29)
+    assert not is_in(browser)
+    browser.log_in(CHIEF["mobile"])
+    clock.forward(seconds=IDLE.total_seconds())
+    assert not is_in(browser)
+
+
+def test_who_is_removed_is_out_at_once(browser: Browser, clock: StoppedClock) -> None:
+    browser.log_in(CHIEF["mobile"])
+    with browser.bot.store.writing() as connection:
+        staff.remove(connection, CHIEF["mobile"], clock())
+    assert not is_in(browser)
+    employ(browser.bot.store, CHIEF)
+    assert not is_in(browser)
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "a.b", "é", f"{'a' * 22}.{'b' * 22}"])
+def test_a_made_up_cookie_opens_nothing(browser: Browser, cookie: str) -> None:
+    browser.client.set_cookie("ramz-console", cookie, domain="127.0.0.1")
+    assert not is_in(browser)
+    assert browser.get("/console/figures.csv").status_code == 401
+    assert browser.get("/console/search").status_code == 401
+
+
+def test_cookies_are_for_this_host_and_for_no_script(make_bot: MakeBot, carrier: Carrier) -> None:
+    bot = settled(make_bot(PUBLIC_URL="https://ramz.example"))
+    employ(bot.store)
+    browser = Browser(bot, carrier)
+    browser.ask(CHIEF["mobile"])
+    answer = browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code())
+    (cookie,) = answer.headers.getlist("Set-Cookie")
+    assert cookie.startswith("__Host-ramz-console=")
+    for flag in ("Secure", "HttpOnly", "Path=/", "SameSite=Strict"):
+        assert flag in cookie
+    assert "Domain" not in cookie
+
+
+def test_pages_are_framed_kept_and_scripted_by_nobody(browser: Browser) -> None:
+    for page in (browser.get("/console"), browser.log_in(CHIEF["mobile"]).page, browser.get("/console/search")):
+        assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+        assert "unsafe" not in page.headers["Content-Security-Policy"]
+        assert page.headers["Cache-Control"] == "no-store"
+        assert page.headers["Referrer-Policy"] == "same-origin"
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page.text)
+
+
+def test_no_code_and_no_session_is_kept_as_it_is(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", domain="127.0.0.1")
+    assert cookie
+    secret, code = cookie.value.partition(".")[2], browser.code()
+    with browser.bot.store.reading() as connection:
+        kept = [connection.execute(select(table(it))).all() for it in (ConsoleCode, ConsoleSession, Outbox, Audit)]
+    assert secret not in repr(kept)
+    assert code not in repr([row[1:] for rows in kept for row in rows])
+
+
+# The figures
+
+
+def test_a_province_sees_its_own_and_headquarters_all(home: Bot, carrier: Carrier) -> None:
+    recover(home, ZAHRA)
+    recover(home, OMID)
+    tehran, fars, chief = (Browser(home, carrier).log_in(it["mobile"]) for it in (TEHRAN, FARS, CHIEF))
+    assert "تهران" in tehran.page.text and "فارس" not in tehran.page.text
+    assert "فارس" in fars.page.text and "تهران" not in fars.page.text
+    assert "تهران" in chief.page.text and "فارس" in chief.page.text
+    stretched = tehran.get("/console?lang=en&province=فارس").text
+    assert "فارس" not in stretched
+    assert "فارس" not in tehran.get("/console/figures.csv?province=فارس").text
+    assert "<td><bdi>تهران" not in chief.get("/console?lang=en&province=فارس").text
+    assert "Gateways" in chief.page.text and "Last ran" not in tehran.page.text
+
+
+def test_the_file_is_that_of_the_command(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(CHIEF["mobile"])
+    answer = browser.get("/console/figures.csv?from=1405-06-01&to=2026-09-01")
+    assert answer.data.startswith(b"\xef\xbb\xbfcontrol_point,")
+    assert "2026-08-23 to 2026-09-01,1405/06/01 to 1405/06/10" in answer.text
+    assert "attachment" in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("from=yesterday", "The first day is not a date."),
+        ("to=2026-02-30", "The last day is not a date."),
+        ("from=2026-09-01&to=2026-08-01", "The period ends before it begins."),
+        ("from=1390-01-01&to=2026-08-01", "The period is longer than 800 days."),
+    ],
+)
+def test_a_bad_period_is_said_and_the_page_is_still_there(browser: Browser, asked: str, told: str) -> None:
+    browser.log_in(CHIEF["mobile"])
+    page = browser.get(f"/console?lang=en&{asked}")
+    assert (page.status_code, told in page.text) == (400, True)
+    assert browser.get(f"/console/figures.csv?lang=en&{asked}").status_code == 400
+
+
+def test_both_calendars_ask_the_same(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    for asked in ("from=1405/06/01&to=1405/06/10", "from=2026-08-23&to=2026-09-01", "from=۱۴۰۵-۰۶-۰۱&to=2026/9/1"):
+        assert "2026/08/23 (1405/06/01) to 2026/09/01 (1405/06/10)" in browser.get(f"/console?lang=en&{asked}").text
+
+
+# The search
+
+
+def test_a_story_is_told_masked_and_its_telling_is_audited(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(TEHRAN["mobile"]).get("/console/search?lang=en")
+    for digits in (ZAHRA["national_id"][-4:], ZAHRA["mobile"][-5:], ZAHRA["national_id"], "09121234567"):
+        told = browser.post("/console/search", digits=digits).text
+        assert "…5679" in told and "…4567" in told and "code_sent" in told
+        assert ZAHRA["national_id"] not in told and ZAHRA["mobile"][3:] not in told
+        assert browser.carrier.sent[0].text not in told
+        assert audited(browser.bot)[-1][0] == "console_search"
+
+
+def test_another_provinces_account_is_not_found(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    with browser.bot.store.reading() as connection:
+        account = connection.execute(select(table(Outbox).c.account_id)).scalar_one()
+    browser.log_in(FARS["mobile"]).get("/console/search?lang=en")
+    for digits in ("5679", ZAHRA["national_id"]):
+        assert "Found: 0" in browser.post("/console/search", digits=digits).text
+    assert browser.post("/console/search", account=str(account)).status_code == 404
+    assert browser.post("/console/search", account="999999").status_code == 404
+    assert browser.post("/console/search", account="x").status_code == 400
+
+
+@pytest.mark.parametrize("digits", ["", "123", "12a4", "%%%%", "1" * 16])
+def test_too_few_digits_find_nothing(browser: Browser, digits: str) -> None:
+    browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
+    assert "Enter at least four digits." in browser.post("/console/search", digits=digits).text

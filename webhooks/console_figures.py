@@ -1,0 +1,297 @@
+"""The console's figures, as a page and as a file: both control points, codes, errors, what stands now."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from flask import Response, request
+
+from bot import kpi, kpi_report
+from bot.build import Bot
+from bot.calendars import TEHRAN, jalali, read_day, time_in_tehran, today_in_tehran
+from bot.console import Login, proof
+from bot.kpi import PERCENTILES, POINTS, TARGET_SECONDS, Figures, Point, Views
+from bot.periods import BadPeriod, period
+from bot.sheets import sheet
+from store import breakers
+from store.measures import EVERYBODY, IN_TIME, LATE_TEXTS, Scope, Subject
+from store.tables import Fate
+from webhooks import charts, pages
+from webhooks.charts import PERSIAN, Bar, Step
+
+# The share of texts that are to be there within the minute.
+TARGET = 0.95
+PRESETS = (1, 7, 30)
+LATE_JOB = timedelta(seconds=60)
+SLOW_JOBS = {"forget": timedelta(hours=2), "conversations": timedelta(minutes=15), "measures": timedelta(minutes=5)}
+LONGEST_PROVINCE = 60
+Row = Sequence[str]
+
+
+class Table(NamedTuple):
+    """A table: what it is of, its columns, its rows; the places of those that miss the target."""
+
+    title: str
+    head: Row
+    rows: list[Row]
+    below: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for: days, province, and what was wrong with it."""
+
+    first: date
+    last: date
+    scope: Scope
+    fault: str = ""
+    written: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> dict[str, str]:
+        """What an address says to ask the same again."""
+        found = {"from": self.first.isoformat(), "to": self.last.isoformat()}
+        return found | ({"province": self.scope.province} if self.scope.province else {})
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Numbers, days and words in the page's language."""
+
+    language: str
+
+    @property
+    def words(self) -> Any:
+        """What the console says."""
+        return pages.words(self.language)["console"]
+
+    def digits(self, written: object) -> str:
+        """Something in the language's digits."""
+        return str(written).translate(PERSIAN) if self.language == "fa" else str(written)
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        """A number; a dash for none."""
+        return "–" if value is None else self.digits(f"{value:,.{digits}f}")
+
+    def share(self, share: float | None) -> str:
+        """A share as per cent, never rounded up."""
+        return "–" if share is None else self.digits(f"{int(share * 1000 + 1e-9) / 10:.1f}%")
+
+    def day(self, day: date) -> str:
+        """A day, in the language's calendar first."""
+        pair = [jalali(day), day.strftime("%Y/%m/%d")]
+        first, second = pair if self.language == "fa" else pair[::-1]
+        return f"{self.digits(first)} ({self.digits(second)})"
+
+    def moment(self, at: datetime | None) -> str:
+        """A time in Tehran."""
+        return "–" if at is None else f"{self.day(today_in_tehran(at))} {self.digits(time_in_tehran(at))}"
+
+    def clock(self, at: datetime | None) -> str:
+        """The time of day in Tehran, with seconds."""
+        return "–" if at is None else self.digits(f"{at.astimezone(TEHRAN):%H:%M:%S}")
+
+    def age(self, then: datetime, now: datetime) -> str:
+        """How long ago."""
+        seconds = max(0, int((now - then).total_seconds()))
+        found = f"{seconds} {self.words['second']}" if seconds < 120 else f"{seconds // 60} {self.words['minute']}"
+        return self.digits(found)
+
+    def word(self, kind: str, name: str) -> str:
+        """A name out of a list of words; itself, where it has none."""
+        return str(self.words[kind].get(name, name))
+
+
+def show(bot: Bot, login: Login) -> Response:
+    """The page of figures."""
+    teller, asked = Teller(pages.language_asked()), read(bot, login)
+    found, now = kpi.figures(bot.store, asked.first, asked.last, bot.clock(), asked.scope), bot.clock()
+    answer = pages.page(
+        "console.html",
+        teller.language,
+        login=login,
+        proof=proof(login.session.secret),
+        asked=asked,
+        shown={"first": teller.day(asked.first), "last": teller.day(asked.last)},
+        fields=_fields(teller, asked),
+        presets=[(days, _last(days, now)) for days in PRESETS],
+        points=[_point(teller, found, point) for point in POINTS],
+        provinces=sorted(name for name in found.points[Subject.CODE].provinces if name),
+        funnel=_funnel(teller, found),
+        errors=_errors(teller, found),
+        others=_others(teller, found),
+        standing=_standing(bot, teller, now) if login.scope == EVERYBODY else None,
+        teller=teller,
+    )
+    answer.status_code = 400 if asked.fault else 200
+    return answer
+
+
+def csv(bot: Bot, login: Login) -> Response:
+    """The same figures as a file, as `flask kpi --csv` writes it."""
+    asked = read(bot, login)
+    if asked.fault:
+        return show(bot, login)
+    found = kpi.figures(bot.store, asked.first, asked.last, bot.clock(), asked.scope)
+    answer = Response(sheet(kpi_report.rows(found)).encode(), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="ramz-{asked.first}-{asked.last}.csv"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def read(bot: Bot, login: Login) -> Asked:
+    """What an address asks for, within the scope of whoever asks."""
+    written = {name: request.args.get(name, "").strip() for name in ("from", "to")}
+    province = request.args.get("province", "").strip()[:LONGEST_PROVINCE]
+    # A province can be chosen by headquarters only; nobody leaves their scope by an address.
+    scope = Scope(province=province) if province and login.scope == EVERYBODY else login.scope
+    today = today_in_tehran(bot.clock())
+    end = "from"
+    try:
+        first = read_day(written["from"]) if written["from"] else None
+        end = "to"
+        last = read_day(written["to"]) if written["to"] else None
+        return Asked(*period(bot.store, first, last, today), scope, written=written)
+    except BadPeriod as bad:
+        fault = "bad_order" if bad.end == "to" else "too_long"
+    except ValueError:
+        fault = f"bad_{end}"
+    return Asked(*period(bot.store, today, today, today), scope, fault, written)
+
+
+def _fields(teller: Teller, asked: Asked) -> list[str]:
+    """The days as the form shows them: as they were written where they were wrong, else in the language's calendar."""
+    if asked.fault:
+        return [asked.written["from"], asked.written["to"]]
+    days = (asked.first, asked.last)
+    return [jalali(day) if teller.language == "fa" else day.isoformat() for day in days]
+
+
+def _last(days: int, now: datetime) -> dict[str, str]:
+    today = today_in_tehran(now)
+    return {"from": (today - timedelta(days=days - 1)).isoformat(), "to": today.isoformat()}
+
+
+def _point(teller: Teller, found: Figures, point: Subject) -> dict[str, Any]:
+    views, words = found.points[point], teller.words
+    whole = views.whole
+    title = words["points"][point.value]
+    return {
+        "id": point.value,
+        "title": title,
+        "texts": whole.texts,
+        "share": teller.share(whole.share),
+        "is_below": whole.share is not None and whole.share < TARGET,
+        "facts": list(_facts(teller, whole)),
+        "days_chart": _days_chart(teller, point, title, views),
+        "days": _days(teller, views),
+        "provinces": _parts(teller, words["by_province"], words["province"], views.provinces),
+        "gateways": _parts(teller, words["by_gateway"], words["gateway"], views.gateways),
+        "steps": [_steps(teller, point, whole, when) for when in (IN_TIME, LATE_TEXTS) if whole.waterfall(when)],
+    }
+
+
+def _facts(teller: Teller, whole: Point) -> Iterator[tuple[str, str]]:
+    words = teller.words["facts"]
+    for percent in PERCENTILES:
+        seconds = whole.percentile(percent)
+        yield f"p{percent}", "–" if seconds is None else f"{teller.number(seconds)} {teller.words['second']}"
+    yield words["known"], teller.number(whole.in_time + whole.missed)
+    for name in ("in_time", "late", "failed", "pending", "no_receipt", "open", "withdrawn"):
+        yield words[name], teller.number(getattr(whole, name))
+    yield words["at_least"], teller.share(whole.share_at_least)
+
+
+def _days_chart(teller: Teller, point: Subject, title: str, views: Views) -> str:
+    words = teller.words
+    said = charts.Words(f"days-{point.value}", f"{title}: {words['by_day']}", words["days_described"], teller.language)
+    bars = [Bar(day, each.share) for day, each in views.days.items()]
+    label = f"{words['target']} {teller.share(TARGET)}"
+    return charts.days(said, bars, TARGET, label, "jalali" if teller.language == "fa" else "gregorian")
+
+
+def _days(teller: Teller, views: Views) -> Table:
+    days = [(teller.day(day), each) for day, each in views.days.items() if each.texts]
+    return _table(teller, teller.words["by_day"], teller.words["day"], days)
+
+
+def _parts(teller: Teller, title: str, head: str, parts: dict[str, Point]) -> Table:
+    named = [(name or teller.words["unknown"], each) for name, each in sorted(parts.items())]
+    return _table(teller, title, head, named)
+
+
+def _table(teller: Teller, title: str, head: str, named: list[tuple[str, Point]]) -> Table:
+    words = teller.words
+    rows = [_row(teller, name, each) for name, each in named]
+    below = frozenset(at for at, (_, each) in enumerate(named) if each.share is not None and each.share < TARGET)
+    return Table(title, (head, words["texts"], words["share"], "p50", "p95", "p99", words["no_receipt"]), rows, below)
+
+
+def _row(teller: Teller, name: str, point: Point) -> Row:
+    seconds = (teller.number(point.percentile(percent)) for percent in PERCENTILES)
+    return (name, teller.number(point.texts), teller.share(point.share), *seconds, teller.number(point.no_receipt))
+
+
+def _steps(teller: Teller, point: Subject, whole: Point, when: str) -> tuple[str, Table]:
+    words = teller.words
+    steps = [(words["steps"][name], seconds) for name, seconds in whole.waterfall(when)]
+    title = words["waterfall"][when]
+    said = charts.Words(f"steps-{point.value}-{when}", title, words["steps_described"], teller.language)
+    drawn = charts.waterfall(said, [Step(*step) for step in steps], words["second"])
+    rows: list[Row] = [(name, teller.number(seconds, 2)) for name, seconds in steps]
+    return drawn, Table(title, (words["step"], words["second"]), rows)
+
+
+def _funnel(teller: Teller, found: Figures) -> tuple[str, Table] | None:
+    words, sent = teller.words, found.codes_sent
+    if not sent:
+        return None
+    fates = [Fate.USED, Fate.EXPIRED, Fate.BURNED, Fate.VOIDED, Fate.CANCELLED, "live"]
+    steps = [Step(words["fates"]["sent"], sent)]
+    steps += [Step(teller.word("fates", fate), found.codes[fate]) for fate in fates if found.codes.get(fate)]
+    said = charts.Words("funnel", words["funnel"], words["funnel_described"], teller.language)
+    rows: list[Row] = [(it.name, teller.number(it.value), teller.share(it.value / sent)) for it in steps]
+    rows.append((words["locked"], teller.number(found.locked), ""))
+    return charts.funnel(said, steps), Table(words["funnel"], (words["fate"], words["codes"], "%"), rows)
+
+
+def _errors(teller: Teller, found: Figures) -> Table:
+    ordered = sorted(found.errors.items(), key=lambda it: -it[1])
+    rows: list[Row] = [
+        (teller.word("errors_of", reason), gateway, teller.number(number)) for (gateway, reason), number in ordered
+    ]
+    words = teller.words
+    return Table(words["errors"], (words["reason"], words["gateway"], words["texts"]), rows)
+
+
+def _others(teller: Teller, found: Figures) -> list[tuple[str, str]]:
+    rows = [(teller.words["locked"], teller.number(found.locked))]
+    if found.unanswered is not None:
+        rows.append((teller.words["unanswered"], teller.number(found.unanswered)))
+    return rows
+
+
+def _standing(bot: Bot, teller: Teller, now: datetime) -> dict[str, Any]:
+    """What stands now, for headquarters: what waits, what runs, what is out of order."""
+    words, standing = teller.words, kpi.now_of(bot.store)
+    with bot.store.reading() as connection:
+        each = breakers.every(connection)
+    oldest, beats = standing.oldest_unsent, sorted(standing.heartbeats.items())
+    shut = {
+        name: words["passed_by"] if name in each and each[name].opened_at else words["well"] for name in bot.gateways
+    }
+    alarms = [words["guards"][guard] for guard in sorted(bot.conversation.flood.alarms)]
+    alarms += [f"{words['passed_by']}: {name}" for name, how in shut.items() if how == words["passed_by"]]
+    alarms += [words["waits_long"]] if oldest and (now - oldest).total_seconds() > TARGET_SECONDS else []
+    alarms += [f"{words['job_late']}: {job}" for job, at in beats if now - at > SLOW_JOBS.get(job, LATE_JOB)]
+    jobs: list[Row] = [(job, teller.age(at, now)) for job, at in beats]
+    gateways: list[Row] = [
+        (name, how, teller.number(each[name].failures if name in each else 0)) for name, how in shut.items()
+    ]
+    return {
+        "oldest": words["none_waits"] if oldest is None else teller.age(oldest, now),
+        "alarms": alarms,
+        "jobs": Table(words["jobs"], (words["job"], words["ran"]), jobs),
+        "gateways": Table(words["gateways"], (words["gateway"], words["state"], words["failures"]), gateways),
+    }

@@ -1,0 +1,127 @@
+"""The console's search: the story of one recovery by the last digits of an ID or a mobile, masked, within scope."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Response, abort, request
+from sqlalchemy import Connection, Row
+
+from bot.audit import masked
+from bot.build import Bot
+from bot.console import Login, proof
+from bot.staff import is_in_scope
+from dialogs.text import fold
+from store import accounts, audit, story
+from store.accounts import Holder
+from store.tables import Kind, Rank
+from webhooks import pages
+from webhooks.console_figures import Table, Teller
+
+FEWEST, WHOLE_ID, MOST = 4, 10, 20
+AUDITED = 50
+
+
+def show(bot: Bot, login: Login) -> Response:
+    """The search, and what it found. Digits come by a form, so that no address and no log holds them."""
+    teller = Teller(pages.language_asked())
+    told: dict[str, Any] = {"found": None, "story": None, "fault": ""}
+    if request.method == "POST" and "account" in request.form:
+        told["story"] = _story(bot, login, teller, request.form["account"])
+    elif request.method == "POST":
+        told |= _search(bot, login, teller)
+    return pages.page(
+        "console_search.html",
+        teller.language,
+        login=login,
+        proof=proof(login.session.secret),
+        recent=teller.number(story.RECENT),
+        teller=teller,
+        **told,
+    )
+
+
+def _search(bot: Bot, login: Login, teller: Teller) -> dict[str, Any]:
+    digits = "".join(fold(request.form.get("digits", "")[:40]).split()).lstrip("+")
+    if not re.fullmatch(f"[0-9]{{{FEWEST},15}}", digits):
+        return {"fault": "bad_digits"}
+    with bot.store.reading() as connection:
+        found = [it for it in _holders(bot, connection, digits) if is_in_scope(login.member, it)]
+    if len(found) == 1:
+        return {"story": _story(bot, login, teller, str(found[0].id))}
+    return {"found": [(it.id, _name(it)) for it in found[:MOST]]}
+
+
+def _holders(bot: Bot, connection: Connection, digits: str) -> list[Holder]:
+    """Whole IDs and numbers by their index; last digits among recent texts only."""
+    whole = accounts.find(connection, national_id=digits) if len(digits) == WHOLE_ID else None
+    if whole is not None:
+        return [whole]
+    mobile = bot.phones.mobile(digits) if len(digits) > WHOLE_ID - 1 else None
+    ids = accounts.ids_at(connection, mobile) if mobile else []
+    return [accounts.holder(connection, each) for each in ids] or story.ending(connection, digits)
+
+
+def _story(bot: Bot, login: Login, teller: Teller, written: str) -> dict[str, Any]:
+    account_id = int(written) if re.fullmatch("[0-9]{1,9}", written) else abort(400)
+    with bot.store.reading() as connection:
+        rows = accounts.BY_ID.rows(connection, {"key": account_id})
+        holder = Holder(*rows[0]) if rows else None
+        if holder is None or not is_in_scope(login.member, holder):
+            abort(404)
+        told = _tables(connection, teller, account_id)
+    bot.console.note_search(login, account_id)
+    lines = [teller.words["locked_now"]] if holder.locked_at else []
+    lines += [] if holder.active else [teller.words["inactive"]]
+    return {"name": _name(holder), "lines": lines, "tables": told}
+
+
+def _name(holder: Holder) -> tuple[str, str]:
+    return f"…{holder.national_id[-4:]}", masked(holder.mobile)
+
+
+def _tables(connection: Connection, teller: Teller, account_id: int) -> list[Table]:
+    heads = teller.words["heads"]
+    return [
+        Table(heads["codes"][0], heads["codes"][1:], _rows(teller, story.codes(connection, account_id), _code)),
+        Table(heads["texts"][0], heads["texts"][1:], _rows(teller, story.texts(connection, account_id), _text)),
+        Table(heads["orders"][0], heads["orders"][1:], _rows(teller, story.orders(connection, account_id), _order)),
+        Table(
+            heads["audit"][0], heads["audit"][1:], _rows(teller, audit.about(connection, account_id, AUDITED), _audited)
+        ),
+    ]
+
+
+def _rows(teller: Teller, rows: Sequence[Row[Any]], of: Any) -> list[Sequence[str]]:
+    return [of(teller, row) for row in rows]
+
+
+def _code(teller: Teller, row: Row[Any]) -> Sequence[str]:
+    by = "by_staff" if row.staff_id else "by_owner" if row.by_owner else "by_other"
+    ended = teller.word("fates", row.fate or "live")
+    return (
+        teller.moment(row.created_at),
+        teller.words[by],
+        ended,
+        teller.clock(row.closed_at),
+        teller.digits(row.tries_left),
+    )
+
+
+def _text(teller: Teller, row: Row[Any]) -> Sequence[str]:
+    times = (teller.clock(at) for at in (row.heard_at, row.accepted_at, row.sent_at, row.ended_at))
+    state = teller.word("ranks", Rank(row.rank).name.lower())
+    why = teller.word("errors_of", row.error) if row.error else ""
+    kind = teller.word("kinds", Kind(row.kind).name.lower())
+    return (teller.moment(row.created_at), kind, masked(row.phone), *times, state, row.gateway or "", why)
+
+
+def _order(teller: Teller, row: Row[Any]) -> Sequence[str]:
+    command = teller.word("commands", row.command)
+    ended = teller.word("fates", row.fate or "live")
+    return (teller.moment(row.created_at), command, row.ref, masked(row.mobile), ended)
+
+
+def _audited(teller: Teller, row: Row[Any]) -> Sequence[str]:
+    outcome = teller.word("outcomes", row.outcome)
+    return (teller.moment(row.at), teller.word("actors", row.actor), row.who, row.action, outcome, row.reason or "")
