@@ -1,7 +1,7 @@
 """Which rows of the audit a text leaves: one for what it tried, and one for whatever that changed."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from sqlalchemy import Connection
 
@@ -9,7 +9,21 @@ from bot import audited_staff
 from bot.audit import Entry, masked
 from bot.turn import Turn
 from dialogs.listen import is_request
-from dialogs.orders import StaffEvent
+from dialogs.orders import (
+    BurnConfirmation,
+    HoldMobile,
+    MoveChange,
+    RaiseAlarm,
+    SendCodeToHolder,
+    SendConfirmation,
+    SetMobile,
+    StaffEvent,
+    TellNewMobile,
+    TellOldMobile,
+    TellStaff,
+    UnlockRecovery,
+    UseConfirmation,
+)
 from dialogs.vocabulary import (
     AnyEvent,
     BurnCode,
@@ -18,12 +32,17 @@ from dialogs.vocabulary import (
     Event,
     GrantTicket,
     Guess,
+    Hint,
     LockAccount,
+    Notify,
     OptIn,
     OptOut,
+    Say,
     SendCode,
     SetNewPassword,
     SetOwnPassword,
+    Shrug,
+    TellFakher,
 )
 from store import accounts
 from store.audit import Action, Actor, Outcome
@@ -165,7 +184,7 @@ def _registered(connection: Connection, turn: Turn) -> Sequence[int | None]:
 Done = tuple[Actor, Action, int | None]
 
 
-def _done(connection: Connection, turn: Turn, effect: Effect) -> Iterator[Done]:  # noqa: C901  # one case an effect
+def _done(connection: Connection, turn: Turn, effect: Effect) -> Iterator[Done]:  # noqa: C901, PLR0912  # one case each
     holder = turn.holder.id if turn.holder else None
     match effect:
         case SendCode():
@@ -188,5 +207,11 @@ def _done(connection: Connection, turn: Turn, effect: Effect) -> Iterator[Done]:
         case OptIn():
             if turn.view.opted_out_at is not None:
                 yield from ((Actor.PILGRIM, Action.OPTED_IN, each) for each in _registered(connection, turn))
+        case Say() | Hint() | Shrug() | Notify() | TellFakher():
+            pass  # they tell of what has its row already
+        case SendConfirmation() | UseConfirmation() | BurnConfirmation() | SendCodeToHolder() | UnlockRecovery():
+            pass  # staff's: audited_staff tells of them
+        case MoveChange() | HoldMobile() | SetMobile() | TellOldMobile() | TellNewMobile() | TellStaff() | RaiseAlarm():
+            pass  # so do these, or who lets the time pass
         case _:
-            pass  # it tells of what has its row already, or is a staff member's
+            assert_never(effect)
