@@ -85,6 +85,9 @@ class Account(SQLModel, table=True):
             "locked_at",
             **only("locked_at IS NOT NULL"),
         ),
+        # What people read out over the telephone.
+        Index("account_national_id_end", text("substr(national_id, length(national_id) - 3)")),
+        Index("account_mobile_end", text("substr(mobile, length(mobile) - 3)")),
     )
 
     id: int | None = Field(default=None, primary_key=True)

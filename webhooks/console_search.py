@@ -18,14 +18,14 @@ from store.tables import Kind, Rank
 from webhooks import pages
 from webhooks.console_figures import Table, Teller
 
-FEWEST, WHOLE_ID, MOST = 4, 10, 20
+FEWEST, WHOLE_ID, MOST = story.INDEXED, 10, 20
 AUDITED = 50
 
 
 def show(bot: Bot, login: Login) -> Response:
     """The search, and what it found. Digits come by a form, so that no address and no log holds them."""
     teller = Teller(pages.language_asked())
-    told: dict[str, Any] = {"found": None, "story": None, "fault": ""}
+    told: dict[str, Any] = {"found": None, "is_cut": False, "story": None, "fault": ""}
     if request.method == "POST" and "account" in request.form:
         told["story"] = _story(bot, login, teller, request.form["account"])
     elif request.method == "POST":
@@ -35,7 +35,6 @@ def show(bot: Bot, login: Login) -> Response:
         teller.language,
         login=login,
         proof=proof(login.session.secret),
-        recent=teller.number(story.RECENT),
         teller=teller,
         **told,
     )
@@ -49,11 +48,11 @@ def _search(bot: Bot, login: Login, teller: Teller) -> dict[str, Any]:
         found = [it for it in _holders(bot, connection, digits) if is_in_scope(login.member, it)]
     if len(found) == 1:
         return {"story": _story(bot, login, teller, str(found[0].id))}
-    return {"found": [(it.id, _name(it)) for it in found[:MOST]]}
+    return {"found": [(it.id, _name(it)) for it in found[:MOST]], "is_cut": len(found) > MOST}
 
 
 def _holders(bot: Bot, connection: Connection, digits: str) -> list[Holder]:
-    """Whole IDs and numbers by their index; last digits among recent texts only."""
+    """A whole ID or number is one account's, or one phone's; else it is last digits."""
     whole = accounts.find(connection, national_id=digits) if len(digits) == WHOLE_ID else None
     if whole is not None:
         return [whole]
