@@ -23,9 +23,10 @@ from bot.settings import Settings
 from dialogs.orders import Role
 from store import console, rates
 from store.audit import Action, Actor, Outcome
-from store.console import Tried
+from store.console import Sent, Session, Tried
 from store.engine import Store
 from store.measures import EVERYBODY, Scope
+from store.outbox import Claimed
 from store.staff import Member
 from store.tables import Fate, Kind
 
@@ -34,7 +35,7 @@ LONGEST, IDLE = timedelta(hours=8), timedelta(minutes=30)
 NOTED_EVERY = timedelta(minutes=1)
 # Tries an hour from one address, of numbers and codes together.
 TRIES_PER_HOUR = 40
-NOBODY = 0
+NOBODY, NOWHERE = 0, "-"
 
 
 class TooManyTries(Exception):
@@ -49,9 +50,14 @@ class Login:
     session: Bearer
 
     @property
+    def sees_all(self) -> bool:
+        """Whether they see everybody's accounts, and what is of no account."""
+        return self.member.role == Role.HEADQUARTERS
+
+    @property
     def scope(self) -> Scope:
         """Whose accounts they see."""
-        return EVERYBODY if self.member.role == Role.HEADQUARTERS else Scope(province=self.member.province or "-")
+        return EVERYBODY if self.sees_all else Scope(province=self.member.province or "-")
 
 
 def proof(secret: str) -> str:
@@ -77,8 +83,7 @@ class Console:
         with self.store.writing() as connection:
             now = self.clock()
             excess = self._count(connection, address, now)
-            texts = [] if excess else self._send(connection, mobile, fresh, language, now)
-            claimed = self.courier.write(connection, texts, now)
+            claimed = [] if excess else self._answer(connection, mobile, fresh, language, now)
         if excess:
             raise TooManyTries
         self.courier.take(claimed)
@@ -107,8 +112,7 @@ class Console:
             if kept is None or not session.is_of(kept.digest) or kept.ended_at is not None:
                 return None
             member = console.member(connection, staff_id=kept.staff_id)
-        over = now - kept.created_at >= LONGEST or now - kept.used_at >= IDLE
-        if over or member is None or member.role not in ROLES:
+        if member is None or member.role not in ROLES or _is_over(kept, now):
             self._end(session.id)
             return None
         if now - kept.used_at >= NOTED_EVERY:
@@ -147,48 +151,55 @@ class Console:
         member = console.member(connection, mobile=mobile)
         return member if member is not None and member.role in ROLES else None
 
-    def _send(
-        self, connection: Connection, mobile: str, fresh: Fresh, language: str, now: datetime
-    ) -> list[dict[str, object]]:
+    def _answer(self, connection: Connection, mobile: str, fresh: Fresh, language: str, now: datetime) -> list[Claimed]:
+        """Send a code, or do as much in vain: what is then written is undone, so that the time tells nothing."""
         member = self._welcome(connection, mobile)
-        staff_id = member.id if member else NOBODY
-        refusal = "unknown" if member is None else self._refusal(connection, staff_id, now)
-        digest = _digest(self.keys, self.keys.newest, fresh.id, staff_id, fresh.digits)
+        held = console.hold(connection, member.id if member else None)
+        if held is None:
+            return []
+        sent = console.sent(connection, held, now)
+        refusal = self._refusal(sent, now) if member else "unknown"
         outcome = Outcome.REFUSED if refusal else Outcome.OK
         self._note(connection, now, Action.CONSOLE_CODE, mobile, member, outcome, refusal)
-        if refusal:
-            # Writes as a code that is sent does, so that the time tells nothing.
-            console.sent(connection, NOBODY, now)
-            rates.count(connection, f"nobody:{fresh.id[-2:]}", now)
-            return []
+        with connection.begin_nested() as written:
+            claimed = self._send(connection, held, mobile or NOWHERE, fresh, language, now)
+            if refusal:
+                written.rollback()
+        return [] if refusal else claimed
+
+    def _send(
+        self, connection: Connection, staff_id: int, mobile: str, fresh: Fresh, language: str, now: datetime
+    ) -> list[Claimed]:
         expires_at = now + timedelta(seconds=self.settings.code_ttl_seconds)
         row = {
             "id": fresh.id,
             "staff_id": staff_id,
             "key_id": self.keys.newest,
-            "digest": digest,
+            "digest": _digest(self.keys, self.keys.newest, fresh.id, staff_id, fresh.digits),
             "tries_left": self.settings.code_tries,
             "created_at": now,
             "expires_at": expires_at,
         }
         console.issue(connection, row, now)
-        minutes = str(-(-self.settings.code_ttl_seconds // 60))
-        return [
-            letter(
-                "code_to_console",
-                Kind.CODE,
-                to=mobile,
-                language=language,
-                now=now,
-                parameters={"minutes": minutes},
-                secret=fresh.sealed,
-                code_id=fresh.id,
-                expires_at=expires_at,
-            )
-        ]
+        return self.courier.write(connection, [self._letter(mobile, fresh, language, now, expires_at)], now)
 
-    def _refusal(self, connection: Connection, staff_id: int, now: datetime) -> str | None:
-        sent, wait = console.sent(connection, staff_id, now), timedelta(seconds=self.settings.resend_after_seconds)
+    def _letter(
+        self, mobile: str, fresh: Fresh, language: str, now: datetime, expires_at: datetime
+    ) -> dict[str, object]:
+        return letter(
+            "code_to_console",
+            Kind.CODE,
+            to=mobile,
+            language=language,
+            now=now,
+            parameters={"minutes": str(-(-self.settings.code_ttl_seconds // 60))},
+            secret=fresh.sealed,
+            code_id=fresh.id,
+            expires_at=expires_at,
+        )
+
+    def _refusal(self, sent: Sent, now: datetime) -> str | None:
+        wait = timedelta(seconds=self.settings.resend_after_seconds)
         if sent.live_since is not None and now - sent.live_since < wait:
             return "too_soon"
         often = sent.in_hour >= self.settings.codes_per_hour or sent.in_day >= self.settings.codes_per_day
@@ -223,6 +234,10 @@ class Console:
     ) -> None:
         staff_id, who = member.id if member else None, masked(mobile) if mobile else ""
         self.trail.note(connection, now, Entry(Actor.STAFF, action, outcome, reason, who, staff_id=staff_id))
+
+
+def _is_over(kept: Session, now: datetime) -> bool:
+    return now - kept.created_at >= LONGEST or now - kept.used_at >= IDLE
 
 
 def _digest(keys: Keys, key_id: str, code_id: str, staff_id: int, digits: str) -> bytes | None:

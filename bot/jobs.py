@@ -3,7 +3,7 @@
 Every process runs every job: each is harmless twice, and no answer depends on one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
 from bot import mobiles, watch
+from bot.calendars import system_clock
 from bot.chain import Chain
 from bot.conversation import Conversation
 from bot.fakher_events import Announcer
@@ -40,6 +41,8 @@ LOG = logger("jobs")
 # A job may be late by this before its run is left out; the scheduler's own default is a second.
 GRACE_SECONDS = 60
 STALE = timedelta(seconds=60)
+# The longest that a job waits for its first run: a process that is replaced every hour must forget too.
+FIRST_RUN_SECONDS = 10
 
 
 # What drops its old rows.
@@ -89,7 +92,10 @@ class Jobs:
         options = {"coalesce": True, "misfire_grace_time": GRACE_SECONDS, "max_instances": 1}
         self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults=options)
         for job in self.all():
-            self._scheduler.add_job(self.safely, "interval", (job,), seconds=job.seconds, id=job.name)
+            first = system_clock() + timedelta(seconds=min(job.seconds, FIRST_RUN_SECONDS))
+            self._scheduler.add_job(
+                self.safely, "interval", (job,), seconds=job.seconds, id=job.name, next_run_time=first
+            )
         self._scheduler.start()
         self.safely(Job("heartbeat", 0, self.beat))  # at once; a database out of reach must not stop the start
 
@@ -99,6 +105,11 @@ class Jobs:
         if self._scheduler:
             self._scheduler.shutdown(wait=True)
             self._scheduler = None
+
+    def overdue(self, ended: Mapping[str, datetime], now: datetime) -> list[str]:
+        """The jobs that last ran to their end over two of their rounds and a minute ago."""
+        late = {job.name: 2 * timedelta(seconds=job.seconds) + STALE for job in self.all()}
+        return sorted(name for name, at in ended.items() if name in late and now - at > late[name])
 
     def safely(self, job: Job) -> None:
         """Run a job. Whatever it raises is logged and stays here: an escaped error would end the scheduler's thread."""

@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import TypeVar
 
 from bot.calendars import days_of, midnight, today_in_tehran
-from store import heartbeats, measures, outbox
+from store import announcements, breakers, heartbeats, measures, outbox
+from store.breakers import Standing
 from store.engine import Store
 from store.measures import (
     EVERYBODY,
@@ -36,6 +37,8 @@ from store.measures import (
 Key = TypeVar("Key")
 POINTS = (Subject.CODE, Subject.PASSWORD)
 TARGET_SECONDS = int(TARGET.total_seconds())
+# The share of texts that are to be there within it. The process card names the minute, and no share.
+TARGET_SHARE = 0.95
 PERCENTILES = (50, 95, 99)
 DAY = timedelta(days=1)
 
@@ -100,6 +103,11 @@ class Point:
     def share(self) -> float | None:
         """The share in time, from 0 to 1, of the texts whose fate is known; None where there are none."""
         return _share(self.in_time, self.missed)
+
+    @property
+    def is_below(self) -> bool:
+        """Whether the share is known, and falls short of TARGET_SHARE."""
+        return self.share is not None and self.share < TARGET_SHARE
 
     @property
     def share_at_least(self) -> float | None:
@@ -178,16 +186,26 @@ class Figures:
 
 @dataclass(frozen=True)
 class Now:
-    """What stands now: the age of the text that waits longest, and when each job last ran."""
+    """What stands now: since when the oldest text and the oldest event for Fakher wait, how jobs and gateways do.
+
+    `heartbeats` is when each job last ran to its end, `gateways` how every one fares that ever failed.
+    """
 
     oldest_unsent: datetime | None
+    oldest_untold: datetime | None
     heartbeats: dict[str, datetime]
+    gateways: dict[str, Standing]
 
 
 def now_of(store: Store) -> Now:
     """What stands now, for headquarters."""
     with store.reading() as connection:
-        return Now(outbox.oldest_queued(connection), heartbeats.last(connection))
+        return Now(
+            outbox.oldest_queued(connection),
+            announcements.oldest_waiting(connection),
+            heartbeats.last(connection),
+            breakers.every(connection),
+        )
 
 
 def figures(store: Store, first: date, last: date, now: datetime, scope: Scope = EVERYBODY) -> Figures:

@@ -95,6 +95,11 @@ def _others(found: Figures) -> Iterator[str]:
 def _standing(standing: Now, now: datetime) -> Iterator[str]:
     oldest = standing.oldest_unsent
     yield "No text waits to be sent." if oldest is None else f"The oldest unsent text waits for {_age(oldest, now)}."
+    if standing.oldest_untold is not None:
+        yield f"The oldest event that Fakher has not taken waits for {_age(standing.oldest_untold, now)}."
+    for gateway, how in sorted(standing.gateways.items()):
+        if how.opened_at is not None:
+            yield f"Out of order for {_age(how.opened_at, now)}: {gateway}"
     beats = ", ".join(f"{job} {_age(at, now)} ago" for job, at in sorted(standing.heartbeats.items()))
     yield f"Jobs last ran: {beats}" if beats else "No job has run yet."
 

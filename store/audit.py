@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, type_coerce, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, select, type_coerce, update
 from sqlalchemy.types import NullType
 
 from store.dialect import Prepared, named, upsert
@@ -165,6 +165,38 @@ def about(connection: Connection, account_id: int, last: int | None) -> list[Row
     """An account's rows, the oldest first; only so many of the last ones, where that is said."""
     newest = select(AUDIT).where(AUDIT.c.account_id == account_id).order_by(AUDIT.c.at.desc(), AUDIT.c.id.desc())
     return list(reversed(connection.execute(newest.limit(last)).all()))
+
+
+# As the partial index has it.
+BY_STAFF = AUDIT.c.actor.in_([literal_column(f"'{actor}'") for actor in (Actor.STAFF, Actor.OPERATOR)])
+
+
+def newest(connection: Connection, before: int, most: int, *, by_staff: bool) -> Sequence[Row[Any]]:
+    """The newest rows whose id is lower, the newest first; those of staff and operators only, where that is asked."""
+    found = select(AUDIT).where(AUDIT.c.id < before, *([BY_STAFF] if by_staff else []))
+    return connection.execute(found.order_by(AUDIT.c.id.desc()).limit(most)).all()
+
+
+def first_since(connection: Connection, moment: datetime) -> int | None:
+    """The id of the first row written at a time or after it: ids rise with time, so it is found by halving."""
+    low, high = connection.execute(select(func.min(AUDIT.c.id), func.max(AUDIT.c.id))).one()
+    if high is None:
+        return None
+    while low <= high:
+        middle = (low + high) // 2
+        found = _next(connection, middle)
+        if found is None or found[1] >= moment:
+            high = middle - 1
+        else:
+            low = found[0] + 1
+    found = _next(connection, low)
+    return found[0] if found else None
+
+
+def _next(connection: Connection, least: int) -> tuple[int, datetime] | None:
+    found = select(AUDIT.c.id, AUDIT.c.at).where(AUDIT.c.id >= least).order_by(AUDIT.c.id).limit(1)
+    row = connection.execute(found).first()
+    return (row[0], row[1]) if row else None
 
 
 def kept_keys(connection: Connection) -> dict[str, bytes]:

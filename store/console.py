@@ -69,6 +69,18 @@ def member(connection: Connection, *, mobile: str | None = None, staff_id: int |
     return Member(*row) if row else None
 
 
+def hold(connection: Connection, staff_id: int | None) -> int | None:
+    """Let nobody else send this member a code until the transaction ends; whoever came first, where it is nobody's.
+
+    None where nobody was ever of staff.
+    """
+    which = (
+        STAFF.c.id == staff_id if staff_id is not None else STAFF.c.id == select(func.min(STAFF.c.id)).scalar_subquery()
+    )
+    found: int | None = connection.execute(select(STAFF.c.id).where(which).with_for_update()).scalar()
+    return found
+
+
 def sent(connection: Connection, staff_id: int, now: datetime) -> Sent:
     """How many codes a staff member was sent of late."""
     mine = select(func.count()).where(CODE.c.staff_id == staff_id)

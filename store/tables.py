@@ -524,6 +524,7 @@ class Audit(SQLModel, table=True):
         Index("audit_account", "account_id", **only("account_id IS NOT NULL")),
         Index("audit_seq", "seq", unique=True, **only("seq IS NOT NULL")),
         Index("audit_unsealed", "id", **only("seq IS NULL")),
+        Index("audit_by_staff", "id", **only("actor IN ('staff', 'operator')")),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from store.engine import Store
-from store.tables import Account, Code, Fate, Inbox, Kind, Outbox, Rank, table
+from store.tables import Account, Audit, Code, Fate, Inbox, Kind, Outbox, Rank, table
 
 PROVINCES = tuple(f"province {number:02d}" for number in range(31))
 BROKERS, DAYS, BATCH = 800, 170, 20_000
@@ -24,7 +24,7 @@ def make(store: Store, texts: int, begins_at: datetime, days: int = DAYS, accoun
     people = accounts or max(50, texts // 4)
     dice = Random(7)
     _put(store, Account, _accounts(people))
-    rows: dict[Any, list[Row]] = {Code: [], Outbox: [], Inbox: []}
+    rows: dict[Any, list[Row]] = {Code: [], Outbox: [], Inbox: [], Audit: []}
     done = 0
     for number, at in enumerate(sorted(_moments(dice, texts // 3 + 1, begins_at, days))):
         if done >= texts:
@@ -75,10 +75,12 @@ def _recovery(dice: Random, number: int, account: int, at: datetime) -> Iterator
     fate, code_id, gateway = dice.choice(FATES), f"c{number:021d}", GATEWAYS[number % 5 == 0]
     back = at + timedelta(seconds=dice.uniform(15, 240))
     yield Inbox, _heard(gateway, number * 2, at, "asked")
+    yield Audit, _noted(number * 2, account, at, "code_sent")
     yield Code, _code(code_id, account, at, back, fate)
     yield Outbox, _text(dice, Kind.CODE, account, gateway, at, code_id)
     if fate is Fate.USED:
         yield Inbox, _heard(gateway, number * 2 + 1, back, "right_code")
+        yield Audit, _noted(number * 2 + 1, account, back, "password_set")
         yield Outbox, _text(dice, Kind.PASSWORD, account, gateway, back)
         yield Outbox, _text(dice, Kind.NOTICE, account, gateway, back)
     elif number % 7 == 0:
@@ -87,6 +89,22 @@ def _recovery(dice: Random, number: int, account: int, at: datetime) -> Iterator
 
 def _heard(gateway: str, number: int, at: datetime, event: str) -> Row:
     return {"gateway": gateway, "provider_id": f"SM{number:032x}", "heard_at": at, "event": event}
+
+
+def _noted(number: int, account: int, at: datetime, action: str) -> Row:
+    return {
+        "at": at,
+        "actor": "pilgrim" if number % 100 else "staff",
+        "who": f"…{account % 10_000:04d}",
+        "action": action,
+        "outcome": "ok",
+        "account_id": account,
+        "nonce": f"n{number:021d}",
+        "key_id": "k1",
+        "digest": bytes(32),
+        "seq": number + 1,
+        "seal": bytes(32),
+    }
 
 
 def _code(code_id: str, account: int, at: datetime, back: datetime, fate: Fate) -> Row:

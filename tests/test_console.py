@@ -1,64 +1,36 @@
 """The console over HTTP: who gets in, how often it may be tried, whose figures are seen, and what shows nowhere."""
 
 import re
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from werkzeug.test import TestResponse
 
+from bot import audited, audited_staff
 from bot.build import Bot
+from bot.calendars import midnight
 from bot.console import IDLE, LONGEST, TRIES_PER_HOUR
+from bot.flood import GUARDS
+from bot.kpi import POINTS
+from bot.policy import Weakness
 from bot.ports import Inbound
+from dialogs.orders import Command
+from dialogs.text import national_id
 from store import staff
-from store.tables import Audit, ConsoleCode, ConsoleSession, Outbox, table
+from store.audit import Action, Actor, Outcome
+from store.measures import STEPS
+from store.tables import Audit, ConsoleCode, ConsoleSession, Fate, Kind, Outbox, Rank, table
 from tests.conftest import MakeBot
-from tests.parts import Carrier, StoppedClock
-from tests.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settled
-from webhooks import create_app
+from tests.console_browser import Browser
+from tests.parts import NOON, Carrier, StoppedClock
+from tests.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settle, settled
+from webhooks import pages
 
 FARS: dict[str, Any] = {"mobile": "+989111110009", "name": "Fars", "role": "provincial", "province": "فارس"}
 HOME = "http://127.0.0.1:8000"
-CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
-
-
-class Browser:
-    """Somebody's browser, with its cookies."""
-
-    def __init__(self, bot: Bot, carrier: Carrier) -> None:
-        self.bot, self.carrier = bot, carrier
-        self.client: FlaskClient = create_app(bot).test_client()
-        self.page = self.get("/console?lang=en")
-
-    def get(self, path: str) -> TestResponse:
-        self.page = self.client.get(path, base_url=self.bot.settings.public_url)
-        return self.page
-
-    def post(self, path: str, **form: str) -> TestResponse:
-        found = re.search(r'name="proof" value="(\w+)"', self.page.text)
-        given = {"proof": found[1] if found else "", **form}
-        answer = self.client.post(f"{path}?lang=en", data=given, base_url=self.bot.settings.public_url)
-        if answer.status_code < 400 and "proof" in answer.text:
-            self.page = answer
-        return answer
-
-    def ask(self, mobile: str) -> TestResponse:
-        answer = self.post("/console/code", mobile=mobile)
-        self.bot.courier.deliver_due()
-        return answer
-
-    def code(self) -> str:
-        found = CODE.search(self.carrier.sent[-1].text)
-        assert found
-        return found[0]
-
-    def log_in(self, mobile: str) -> "Browser":
-        self.ask(mobile)
-        assert self.post("/console/login", mobile=mobile, code=self.code()).status_code == 303
-        assert "Log out" in self.get("/console?lang=en").text
-        return self
 
 
 @pytest.fixture
@@ -78,7 +50,7 @@ def is_in(browser: Browser) -> bool:
     return "Log out" in browser.get("/console?lang=en").text
 
 
-def audited(bot: Bot) -> list[tuple[str, str, str | None]]:
+def noted(bot: Bot) -> list[tuple[str, str, str | None]]:
     rows = table(Audit).c
     with bot.store.reading() as connection:
         return [
@@ -98,7 +70,7 @@ def recover(bot: Bot, person: dict[str, Any]) -> None:
 @pytest.mark.parametrize("person", [CHIEF, TEHRAN])
 def test_staff_log_in_by_the_code_that_is_texted_to_them(browser: Browser, person: dict[str, Any]) -> None:
     browser.log_in(person["mobile"])
-    assert audited(browser.bot) == [("console_code", "ok", None), ("console_login", "ok", None)]
+    assert noted(browser.bot) == [("console_code", "ok", None), ("console_login", "ok", None)]
     assert browser.carrier.sent[-1].to == person["mobile"]
 
 
@@ -147,7 +119,7 @@ def test_five_wrong_tries_end_a_code(browser: Browser) -> None:
     for _ in range(5):
         assert browser.post("/console/login", mobile=CHIEF["mobile"], code="000000").status_code == 403
     assert browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code()).status_code == 403
-    assert [row[2] for row in audited(browser.bot)][-2:] == ["last_wrong", "no_live_code"]
+    assert [row[2] for row in noted(browser.bot)][-2:] == ["last_wrong", "no_live_code"]
 
 
 def test_codes_are_sent_no_oftener_than_to_pilgrims(browser: Browser, clock: StoppedClock) -> None:
@@ -188,7 +160,7 @@ def test_logging_out_ends_the_session_itself(browser: Browser) -> None:
     assert browser.post("/console/logout").status_code == 303
     browser.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
     assert not is_in(browser)
-    assert audited(browser.bot)[-1][0] == "console_logout"
+    assert noted(browser.bot)[-1][0] == "console_logout"
 
 
 def test_a_session_ends_when_it_is_idle_and_after_eight_hours(browser: Browser, clock: StoppedClock) -> None:
@@ -308,15 +280,33 @@ def test_both_calendars_ask_the_same(browser: Browser) -> None:
 # The search
 
 
-def test_a_story_is_told_masked_and_its_telling_is_audited(browser: Browser) -> None:
+def test_a_story_is_told_masked_and_its_telling_is_noted(browser: Browser) -> None:
     recover(browser.bot, ZAHRA)
     browser.log_in(TEHRAN["mobile"]).get("/console/search?lang=en")
     for digits in (ZAHRA["national_id"][-4:], ZAHRA["mobile"][-5:], ZAHRA["national_id"], "09121234567"):
         told = browser.post("/console/search", digits=digits).text
-        assert "…5679" in told and "…4567" in told and "code_sent" in told
+        assert "…5679" in told and "…4567" in told and "code sent" in told
         assert ZAHRA["national_id"] not in told and ZAHRA["mobile"][3:] not in told
         assert browser.carrier.sent[0].text not in told
-        assert audited(browser.bot)[-1][0] == "console_search"
+        assert noted(browser.bot)[-1][0] == "console_search"
+
+
+def test_last_digits_find_everybody_the_last_texted_first(browser: Browser, clock: StoppedClock) -> None:
+    ids = [f"{n:06d}5679" for n in range(100_000, 101_000) if national_id(f"{n:06d}5679")][:25]
+    alike = [
+        {"national_id": each, "username": f"leader{n}", "mobile": f"+9891300{n:05d}"} for n, each in enumerate(ids)
+    ]
+    settle(browser.bot.store, *alike)
+    for person in (alike[24], ZAHRA, alike[3]):
+        clock.forward(seconds=1)
+        recover(browser.bot, person)
+    browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
+    told = browser.post("/console/search", digits="5679").text
+    found = re.findall(r'<button name="account".*?<bdi dir="ltr">(.*?)</bdi>.*?<bdi dir="ltr">(.*?)</bdi>', told)
+    assert [mobile for _, mobile in found][:4] == ["…0003", "…4567", "…0024", "…0000"]
+    assert (len(found), "With more digits, fewer are found." in told) == (20, True)
+    one = browser.post("/console/search", digits=ids[3][-8:]).text
+    assert "…0003" in one and 'name="account"' not in one
 
 
 def test_another_provinces_account_is_not_found(browser: Browser) -> None:
@@ -335,3 +325,86 @@ def test_another_provinces_account_is_not_found(browser: Browser) -> None:
 def test_too_few_digits_find_nothing(browser: Browser, digits: str) -> None:
     browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
     assert "Enter at least four digits." in browser.post("/console/search", digits=digits).text
+
+
+# The audit trail
+
+
+def trail(page: TestResponse) -> list[str]:
+    """The actions of a page of the trail, from its top."""
+    return re.findall(r"<tr><th scope=\"row\">.*?</th><td>.*?</td><td>.*?</td><td><bdi>(.*?)</bdi>", page.text)
+
+
+def test_headquarters_reads_the_newest_of_the_trail_first(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(CHIEF["mobile"])
+    page = browser.get("/console/audit?lang=en")
+    assert trail(page) == ["login here", "code to log in here asked for", "code sent", "code asked for"]
+    assert "…4567" in page.text and ZAHRA["mobile"][3:] not in page.text
+    assert trail(browser.get("/console/audit?lang=en&staff=on")) == ["login here", "code to log in here asked for"]
+
+
+def test_the_trail_goes_back_page_by_page(browser: Browser) -> None:
+    row = {"at": NOON, "actor": "pilgrim", "who": "", "outcome": "ok", "key_id": "k", "digest": bytes(32)}
+    rows = [{**row, "action": f"act {number}", "nonce": f"n{number}"} for number in range(230)]
+    with browser.bot.store.writing() as connection:
+        connection.execute(insert(table(Audit)), rows)
+    browser.log_in(CHIEF["mobile"])
+    address, seen = "/console/audit?lang=en", list[str]()
+    while address:
+        page = browser.get(address)
+        seen += trail(page)
+        older = re.search('href="([^"]*before=[^"]*)"', page.text)
+        address = older[1].replace("&amp;", "&") if older else ""
+    assert seen[2:] == [f"act {number}" for number in reversed(range(230))]
+
+
+def test_the_trail_can_be_read_up_to_a_day(browser: Browser, clock: StoppedClock) -> None:
+    row = {"actor": "pilgrim", "who": "", "outcome": "ok", "key_id": "k", "digest": bytes(32)}
+    days = [date(2026, 8, 20), date(2026, 8, 21), date(2026, 8, 23)]
+    times = [midnight(day) + timedelta(minutes=minute) for day in days for minute in (0, 1439)]
+    rows = [{**row, "at": at, "action": f"act {number}", "nonce": f"n{number}"} for number, at in enumerate(times)]
+    with browser.bot.store.writing() as connection:
+        connection.execute(insert(table(Audit)), rows)
+    browser.log_in(CHIEF["mobile"])
+    last = {"2026-08-19": -1, "1405/05/29": 1, "۱۴۰۵/۰۵/۳۰": 3, "2026-08-22": 3, "2026-08-23": 5}
+    for day, newest in last.items():
+        shown = [f"act {number}" for number in range(newest, -1, -1)]
+        assert trail(browser.get(f"/console/audit?lang=en&to={day}")) == shown, day
+    bad = browser.get("/console/audit?lang=en&to=tomorrow")
+    assert (bad.status_code, "is not a date" in bad.text, trail(bad)) == (400, True, [])
+
+
+def test_only_headquarters_reads_the_trail(browser: Browser) -> None:
+    browser.log_in(TEHRAN["mobile"])
+    assert "/console/audit" not in browser.get("/console?lang=en").text
+    assert browser.get("/console/audit").status_code == 403
+    assert Browser(browser.bot, browser.carrier).get("/console/audit").status_code == 401
+
+
+@pytest.mark.parametrize("asked", ["before=x", "before=-1", "before=99999999999999999999", "to=", "staff=off"])
+def test_an_odd_address_of_the_trail_is_no_error(browser: Browser, asked: str) -> None:
+    assert browser.log_in(CHIEF["mobile"]).get(f"/console/audit?{asked}").status_code == 200
+
+
+@pytest.mark.parametrize("language", pages.LANGUAGES)
+def test_whatever_the_pages_may_have_to_say_has_words(bot: Bot, language: str) -> None:
+    marks = [*audited.EVENTS.values(), *audited.UNANSWERED.values(), *audited_staff.EVENTS.values()]
+    kinds: dict[str, Iterable[str]] = {
+        "actions": Action,
+        "outcomes": Outcome,
+        "actors": Actor,
+        "reasons": {mark.reason for mark in marks if mark and mark.reason} | set(Weakness),
+        "jobs_of": [job.name for job in bot.jobs.all()],
+        "guards": GUARDS,
+        "fates": Fate,
+        "ranks": [rank.name.lower() for rank in Rank],
+        "kinds": [kind.name.lower() for kind in Kind],
+        "commands": Command,
+        "points": POINTS,
+        "steps": STEPS,
+    }
+    words = pages.words(language)["console"]
+    assert {kind: [name for name in names if not words[kind].get(name)] for kind, names in kinds.items()} == {
+        kind: [] for kind in kinds
+    }

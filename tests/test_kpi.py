@@ -132,7 +132,7 @@ def test_a_sheet_keeps_numbers_and_what_needs_quotes() -> None:
 
 def printed(store: Store, now: datetime = NOON + HOUR) -> str:
     found = kpi.figures(store, TODAY, TODAY, now)
-    return "\n".join(kpi_report.lines(found, Now(None, {"codes": now - timedelta(seconds=9)}), now))
+    return "\n".join(kpi_report.lines(found, Now(None, None, {"codes": now - timedelta(seconds=9)}, {}), now))
 
 
 @pytest.mark.parametrize(

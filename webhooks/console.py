@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as Answer
 from bot.build import Bot
 from bot.console import LONGEST, Login, TooManyTries, proof
 from dialogs.text import fold
-from webhooks import console_figures, console_search, pages
+from webhooks import console_audit, console_figures, console_search, pages
 
 PREFIX = "__Host-"
 SESSION, FORM = "ramz-console", "ramz-console-form"
@@ -27,6 +27,7 @@ def routes(bot: Bot) -> Blueprint:
     add("/console", "show", lambda: _inside(bot, console_figures.show))
     add("/console/figures.csv", "csv", lambda: _inside(bot, console_figures.csv))
     add("/console/search", "search", lambda: _inside(bot, console_search.show), methods=["GET", "POST"])
+    add("/console/audit", "audit", lambda: _inside(bot, console_audit.show))
     add("/console/code", "code", lambda: _ask(bot), methods=["POST"])
     add("/console/login", "login", lambda: _enter(bot), methods=["POST"])
     add("/console/logout", "logout", lambda: _inside(bot, _leave), methods=["POST"])

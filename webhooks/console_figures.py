@@ -1,41 +1,27 @@
 """The console's figures, as a page and as a file: both control points, codes, errors, what stands now."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Response, request
 
 from bot import kpi, kpi_report
 from bot.build import Bot
-from bot.calendars import TEHRAN, jalali, read_day, time_in_tehran, today_in_tehran
+from bot.calendars import jalali, read_day, today_in_tehran
 from bot.console import Login, proof
-from bot.kpi import PERCENTILES, POINTS, TARGET_SECONDS, Figures, Point, Views
+from bot.kpi import PERCENTILES, POINTS, TARGET_SHARE, Figures, Point, Views
 from bot.periods import BadPeriod, period
 from bot.sheets import sheet
-from store import breakers
-from store.measures import EVERYBODY, IN_TIME, LATE_TEXTS, Scope, Subject
+from store.measures import IN_TIME, LATE_TEXTS, Scope, Subject
 from store.tables import Fate
-from webhooks import charts, pages
-from webhooks.charts import PERSIAN, Bar, Step
+from webhooks import charts, console_standing, pages
+from webhooks.charts import Bar, Step
+from webhooks.teller import Row, Table, Teller
 
-# The share of texts that are to be there within the minute.
-TARGET = 0.95
 PRESETS = (1, 7, 30)
-LATE_JOB = timedelta(seconds=60)
-SLOW_JOBS = {"forget": timedelta(hours=2), "conversations": timedelta(minutes=15), "measures": timedelta(minutes=5)}
 LONGEST_PROVINCE = 60
-Row = Sequence[str]
-
-
-class Table(NamedTuple):
-    """A table: what it is of, its columns, its rows; the places of those that miss the target."""
-
-    title: str
-    head: Row
-    rows: list[Row]
-    below: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,54 +39,6 @@ class Asked:
         """What an address says to ask the same again."""
         found = {"from": self.first.isoformat(), "to": self.last.isoformat()}
         return found | ({"province": self.scope.province} if self.scope.province else {})
-
-
-@dataclass(frozen=True)
-class Teller:
-    """Numbers, days and words in the page's language."""
-
-    language: str
-
-    @property
-    def words(self) -> Any:
-        """What the console says."""
-        return pages.words(self.language)["console"]
-
-    def digits(self, written: object) -> str:
-        """Something in the language's digits."""
-        return str(written).translate(PERSIAN) if self.language == "fa" else str(written)
-
-    def number(self, value: float | None, digits: int = 0) -> str:
-        """A number; a dash for none."""
-        return "–" if value is None else self.digits(f"{value:,.{digits}f}")
-
-    def share(self, share: float | None) -> str:
-        """A share as per cent, never rounded up."""
-        return "–" if share is None else self.digits(f"{int(share * 1000 + 1e-9) / 10:.1f}%")
-
-    def day(self, day: date) -> str:
-        """A day, in the language's calendar first."""
-        pair = [jalali(day), day.strftime("%Y/%m/%d")]
-        first, second = pair if self.language == "fa" else pair[::-1]
-        return f"{self.digits(first)} ({self.digits(second)})"
-
-    def moment(self, at: datetime | None) -> str:
-        """A time in Tehran."""
-        return "–" if at is None else f"{self.day(today_in_tehran(at))} {self.digits(time_in_tehran(at))}"
-
-    def clock(self, at: datetime | None) -> str:
-        """The time of day in Tehran, with seconds."""
-        return "–" if at is None else self.digits(f"{at.astimezone(TEHRAN):%H:%M:%S}")
-
-    def age(self, then: datetime, now: datetime) -> str:
-        """How long ago."""
-        seconds = max(0, int((now - then).total_seconds()))
-        found = f"{seconds} {self.words['second']}" if seconds < 120 else f"{seconds // 60} {self.words['minute']}"
-        return self.digits(found)
-
-    def word(self, kind: str, name: str) -> str:
-        """A name out of a list of words; itself, where it has none."""
-        return str(self.words[kind].get(name, name))
 
 
 def show(bot: Bot, login: Login) -> Response:
@@ -121,7 +59,7 @@ def show(bot: Bot, login: Login) -> Response:
         funnel=_funnel(teller, found),
         errors=_errors(teller, found),
         others=_others(teller, found),
-        standing=_standing(bot, teller, now) if login.scope == EVERYBODY else None,
+        standing=console_standing.told(bot, teller, now) if login.sees_all else None,
         teller=teller,
     )
     answer.status_code = 400 if asked.fault else 200
@@ -145,7 +83,7 @@ def read(bot: Bot, login: Login) -> Asked:
     written = {name: request.args.get(name, "").strip() for name in ("from", "to")}
     province = request.args.get("province", "").strip()[:LONGEST_PROVINCE]
     # A province can be chosen by headquarters only; nobody leaves their scope by an address.
-    scope = Scope(province=province) if province and login.scope == EVERYBODY else login.scope
+    scope = Scope(province=province) if province and login.sees_all else login.scope
     today = today_in_tehran(bot.clock())
     end = "from"
     try:
@@ -182,7 +120,7 @@ def _point(teller: Teller, found: Figures, point: Subject) -> dict[str, Any]:
         "title": title,
         "texts": whole.texts,
         "share": teller.share(whole.share),
-        "is_below": whole.share is not None and whole.share < TARGET,
+        "is_below": whole.is_below,
         "facts": list(_facts(teller, whole)),
         "days_chart": _days_chart(teller, point, title, views),
         "days": _days(teller, views),
@@ -207,8 +145,8 @@ def _days_chart(teller: Teller, point: Subject, title: str, views: Views) -> str
     words = teller.words
     said = charts.Words(f"days-{point.value}", f"{title}: {words['by_day']}", words["days_described"], teller.language)
     bars = [Bar(day, each.share) for day, each in views.days.items()]
-    label = f"{words['target']} {teller.share(TARGET)}"
-    return charts.days(said, bars, TARGET, label, "jalali" if teller.language == "fa" else "gregorian")
+    label = f"{words['target']} {teller.share(TARGET_SHARE)}"
+    return charts.days(said, bars, TARGET_SHARE, label, "jalali" if teller.language == "fa" else "gregorian")
 
 
 def _days(teller: Teller, views: Views) -> Table:
@@ -224,7 +162,7 @@ def _parts(teller: Teller, title: str, head: str, parts: dict[str, Point]) -> Ta
 def _table(teller: Teller, title: str, head: str, named: list[tuple[str, Point]]) -> Table:
     words = teller.words
     rows = [_row(teller, name, each) for name, each in named]
-    below = frozenset(at for at, (_, each) in enumerate(named) if each.share is not None and each.share < TARGET)
+    below = frozenset(at for at, (_, each) in enumerate(named) if each.is_below)
     return Table(title, (head, words["texts"], words["share"], "p50", "p95", "p99", words["no_receipt"]), rows, below)
 
 
@@ -270,28 +208,3 @@ def _others(teller: Teller, found: Figures) -> list[tuple[str, str]]:
     if found.unanswered is not None:
         rows.append((teller.words["unanswered"], teller.number(found.unanswered)))
     return rows
-
-
-def _standing(bot: Bot, teller: Teller, now: datetime) -> dict[str, Any]:
-    """What stands now, for headquarters: what waits, what runs, what is out of order."""
-    words, standing = teller.words, kpi.now_of(bot.store)
-    with bot.store.reading() as connection:
-        each = breakers.every(connection)
-    oldest, beats = standing.oldest_unsent, sorted(standing.heartbeats.items())
-    shut = {
-        name: words["passed_by"] if name in each and each[name].opened_at else words["well"] for name in bot.gateways
-    }
-    alarms = [words["guards"][guard] for guard in sorted(bot.conversation.flood.alarms)]
-    alarms += [f"{words['passed_by']}: {name}" for name, how in shut.items() if how == words["passed_by"]]
-    alarms += [words["waits_long"]] if oldest and (now - oldest).total_seconds() > TARGET_SECONDS else []
-    alarms += [f"{words['job_late']}: {job}" for job, at in beats if now - at > SLOW_JOBS.get(job, LATE_JOB)]
-    jobs: list[Row] = [(job, teller.age(at, now)) for job, at in beats]
-    gateways: list[Row] = [
-        (name, how, teller.number(each[name].failures if name in each else 0)) for name, how in shut.items()
-    ]
-    return {
-        "oldest": words["none_waits"] if oldest is None else teller.age(oldest, now),
-        "alarms": alarms,
-        "jobs": Table(words["jobs"], (words["job"], words["ran"]), jobs),
-        "gateways": Table(words["gateways"], (words["gateway"], words["state"], words["failures"]), gateways),
-    }

@@ -15,8 +15,8 @@ from dialogs.text import fold
 from store import accounts, audit, story
 from store.accounts import Holder
 from store.tables import Kind, Rank
-from webhooks import pages
-from webhooks.console_figures import Table, Teller
+from webhooks import console_audit, pages
+from webhooks.teller import Table, Teller
 
 FEWEST, WHOLE_ID, MOST = story.INDEXED, 10, 20
 AUDITED = 50
@@ -85,9 +85,7 @@ def _tables(connection: Connection, teller: Teller, account_id: int) -> list[Tab
         Table(heads["codes"][0], heads["codes"][1:], _rows(teller, story.codes(connection, account_id), _code)),
         Table(heads["texts"][0], heads["texts"][1:], _rows(teller, story.texts(connection, account_id), _text)),
         Table(heads["orders"][0], heads["orders"][1:], _rows(teller, story.orders(connection, account_id), _order)),
-        Table(
-            heads["audit"][0], heads["audit"][1:], _rows(teller, audit.about(connection, account_id, AUDITED), _audited)
-        ),
+        console_audit.table(teller, audit.about(connection, account_id, AUDITED)),
     ]
 
 
@@ -119,8 +117,3 @@ def _order(teller: Teller, row: Row[Any]) -> Sequence[str]:
     command = teller.word("commands", row.command)
     ended = teller.word("fates", row.fate or "live")
     return (teller.moment(row.created_at), command, row.ref, masked(row.mobile), ended)
-
-
-def _audited(teller: Teller, row: Row[Any]) -> Sequence[str]:
-    outcome = teller.word("outcomes", row.outcome)
-    return (teller.moment(row.at), teller.word("actors", row.actor), row.who, row.action, outcome, row.reason or "")

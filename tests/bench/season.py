@@ -1,4 +1,4 @@
-"""A season of a million texts: how long its figures take, each as a ratio to reading its texts once."""
+"""A season of a million texts: how long its figures and the console's pages take, beside reading its texts once."""
 
 import os
 import statistics
@@ -9,14 +9,19 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 
 from bot import kpi
+from bot.build import build
 from bot.calendars import midnight
 from bot.measuring import Measuring
 from store import measures, migrate
 from store.engine import Store
 from store.measures import Scope
 from tests import season
+from tests.console_browser import Browser
+from tests.parts import Carrier, StoppedClock, settings
+from tests.people import CHIEF, employ
 
 TEXTS = int(os.environ.get("BENCH_SEASON", "1000000"))
 ROUNDS = 3
@@ -49,6 +54,8 @@ def _tell(store: Store) -> None:
     tell("counting all of it, once", lambda: Measuring(store, lambda: NOW).run(), 1)
     for what, ask in _questions(store).items():
         tell(what, ask)
+    for what, ask in _pages(store).items():
+        tell(f"page: {what}", ask)
     _note_late(store)
     tell("the season, its first day to be counted again", lambda: kpi.figures(store, FIRST, LAST, NOW))
 
@@ -66,6 +73,36 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
         "what stands now": lambda: kpi.now_of(store),
         "a minute's counting, with nothing to do": lambda: Measuring(store, lambda: NOW).run(),
     }
+
+
+def _pages(store: Store) -> dict[str, Callable[[], object]]:
+    """The console's pages, as headquarters sees them."""
+    carrier = Carrier()
+    bot = build(settings(), clock=StoppedClock(NOW), gateways=[carrier], store=store)
+    employ(store)
+    chief = Browser(bot, carrier).log_in(CHIEF["mobile"])
+    season_asked = f"from={FIRST}&to={LAST}"
+
+    def get(path: str) -> Callable[[], object]:
+        return lambda: _good(chief.get(path))
+
+    def find(digits: str) -> Callable[[], object]:
+        return lambda: _good(chief.post("/console/search", digits=digits))
+
+    return {
+        "the season": get(f"/console?lang=fa&{season_asked}"),
+        "the season of a province": get(f"/console?lang=fa&{season_asked}&province=province 03"),
+        "the last day": get(f"/console?lang=fa&from={LAST}&to={LAST}"),
+        "the season as a file": get(f"/console/figures.csv?{season_asked}"),
+        "four last digits": find("1234"),
+        "a whole ID and its story": find(f"{TEXTS // 8:010d}"),
+        "the audit trail": get("/console/audit?lang=fa"),
+        "the audit trail up to a day": get(f"/console/audit?lang=fa&to={FIRST}&staff=on"),
+    }
+
+
+def _good(answer: TestResponse) -> None:
+    assert answer.status_code == 200, answer.status
 
 
 def _note_late(store: Store) -> None:
