@@ -179,9 +179,7 @@ def newest(connection: Connection, before: int, most: int, *, by_staff: bool) ->
 
 def first_since(connection: Connection, moment: datetime) -> int | None:
     """The id of the first row written at a time or after it: ids rise with time, so it is found by halving."""
-    low, high = connection.execute(select(func.min(AUDIT.c.id), func.max(AUDIT.c.id))).one()
-    if high is None:
-        return None
+    low, high = 1, connection.execute(select(func.max(AUDIT.c.id))).scalar() or 0
     while low <= high:
         middle = (low + high) // 2
         found = _next(connection, middle)

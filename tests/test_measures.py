@@ -9,13 +9,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, event, select, text, update
+from sqlalchemy import Connection, delete, event, select, text, update
 
 from bot import kpi
 from bot.calendars import midnight, today_in_tehran
 from bot.kpi import Figures, Point
 from bot.measuring import Measuring
-from store import measures, outbox
+from store import audit, measures, outbox, story
 from store.engine import Store
 from store.measures import EVERYBODY, IN_TIME, LATE_TEXTS, Scope, Subject
 from store.tables import METADATA, Fate, Kind, Late, Rank, Span, table
@@ -408,6 +408,35 @@ def test_no_question_reads_a_table_whole(filled: Store) -> None:
         for statement, parameters in asked:
             steps = plan(filled, statement, parameters)
             assert not [step for step in steps if WHOLE.search(step)], (name, statement, steps)
+
+
+LOOKED_UP: dict[str, Callable[[Connection], object]] = {
+    "last digits": lambda connection: story.ending(connection, "0042"),
+    "codes": lambda connection: story.codes(connection, 42),
+    "texts": lambda connection: story.texts(connection, 42),
+    "orders": lambda connection: story.orders(connection, 42),
+    "an account's rows": lambda connection: audit.about(connection, 42, 50),
+    "the trail": lambda connection: audit.newest(connection, 9_999, 100, by_staff=False),
+    "the trail of staff": lambda connection: audit.newest(connection, 9_999, 100, by_staff=True),
+    "the trail's days": lambda connection: audit.first_since(connection, midnight(TODAY) + 9 * DAY),
+}
+
+
+def test_no_story_reads_a_table_whole(filled: Store) -> None:
+    for name, look in LOOKED_UP.items():
+        with statements(filled) as asked, filled.reading() as connection:
+            assert look(connection) or name == "orders", name
+        assert asked, name
+        for statement, parameters in asked:
+            steps = plan(filled, statement, parameters)
+            assert not [step for step in steps if WHOLE.search(step)], (name, statement, steps)
+            assert not [step for step in steps if re.search("(SCAN|Seq Scan on) account", step)], (name, steps)
+
+
+def test_what_staff_did_is_found_by_an_index_of_its_own(filled: Store) -> None:
+    with statements(filled) as asked, filled.reading() as connection:
+        audit.newest(connection, 9_999, 100, by_staff=True)
+    assert any("audit_by_staff" in step for it in asked for step in plan(filled, *it))
 
 
 def test_it_would_be_seen_if_one_did(filled: Store) -> None:
