@@ -14,6 +14,7 @@ from sqlalchemy import func, insert, select, text, update
 
 from bot import log
 from bot.build import Bot, build
+from bot.calendars import system_clock
 from bot.flood import PER_MINUTE
 from bot.jobs import STALE, Job
 from bot.ports import Inbound
@@ -314,6 +315,25 @@ def test_the_heart_beats_as_soon_as_the_jobs_begin(bot: Bot) -> None:
 
 
 # Forgetting
+
+
+def test_every_job_runs_soon_after_the_start(bot: Bot) -> None:
+    """A process that is replaced every hour would else never forget anything."""
+    bot.jobs.start()
+    assert bot.jobs._scheduler
+    first = {job.id: job.next_run_time for job in bot.jobs._scheduler.get_jobs()}
+    bot.jobs.stop()
+    assert set(first) == set(NAMES)
+    assert max(first.values()) - system_clock() <= timedelta(seconds=10)
+
+
+def test_a_job_is_overdue_when_it_missed_two_rounds_and_a_minute(bot: Bot) -> None:
+    def overdue(**ago: int) -> list[str]:
+        return bot.jobs.overdue({job: NOON - timedelta(seconds=seconds) for job, seconds in ago.items()}, NOON)
+
+    assert overdue(codes=80, forget=7260, measures=180, heartbeat=80) == []
+    assert overdue(codes=81, forget=7261, measures=181, heartbeat=81) == ["codes", "forget", "heartbeat", "measures"]
+    assert overdue(gone=99_999) == []
 
 
 def test_the_jobs_begin_though_the_database_is_out_of_reach(bot: Bot, printed: StringIO) -> None:

@@ -15,7 +15,7 @@ from bot import kpi
 from bot.calendars import midnight, today_in_tehran
 from bot.kpi import Figures, Point
 from bot.measuring import Measuring
-from store import audit, measures, outbox, story
+from store import audit, heartbeats, measures, outbox, story
 from store.engine import Store
 from store.measures import EVERYBODY, IN_TIME, LATE_TEXTS, Scope, Subject
 from store.tables import METADATA, Fate, Kind, Late, Rank, Span, table
@@ -25,7 +25,7 @@ from tests.texts import ACCOUNT, CODE, INBOX, a_code, a_text, put, put_accounts
 
 SPAN, LATE = table(Span), table(Late)
 TODAY = today_in_tehran(NOON)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
@@ -278,6 +278,19 @@ def test_a_text_that_is_sent_long_after_counts_as_it_ended(store: Store) -> None
         assert point(store, NOON + 3 * HOUR).late == 1 + swept
     with store.reading() as connection:
         assert connection.execute(select(LATE)).all() == []
+
+
+def test_nobody_waits_for_what_the_job_is_about_to_count_again(store: Store) -> None:
+    put(store, a_text(Rank.SENT, provider_id="P1"))
+    later = NOON + 3 * HOUR
+    tallies = Measuring(store, lambda: later)
+    tallies.run()
+    with store.writing() as connection:
+        outbox.receive_receipt(connection, "twilio", "P1", Rank.DELIVERED, later)
+        heartbeats.beat(connection, "measures", later)
+    assert [point(store, later + minutes * MINUTE).late for minutes in (1, 2)] == [0, 1]
+    tallies.run()
+    assert point(store, later).late == 1
 
 
 def test_a_receipt_in_time_leaves_no_note(store: Store) -> None:
