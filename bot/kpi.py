@@ -210,6 +210,11 @@ def now_of(store: Store) -> Now:
         )
 
 
+def per_cent(share: float) -> float:
+    """A share in per cent, to a tenth, never rounded up to what was not reached."""
+    return int(share * 1000 + 1e-9) / 10
+
+
 def figures(store: Store, first: date, last: date, now: datetime, scope: Scope = EVERYBODY) -> Figures:
     """The figures of the days from one to another, both with them; receipts hours late are in them after a minute.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bot.calendars import jalali
-from bot.kpi import PERCENTILES, POINTS, TARGET_SECONDS, Figures, Now, Point, Views
+from bot.kpi import PERCENTILES, POINTS, TARGET_SECONDS, Figures, Now, Point, Views, per_cent
 from bot.periods import both
 from bot.sheets import Cell
 from store.measures import IN_TIME, LATE_TEXTS, Subject
@@ -19,8 +19,8 @@ HEADER = (
 
 
 def percent(share: float | None) -> str:
-    """A share as it is printed. It is never rounded up to what was not reached."""
-    return "-" if share is None else f"{int(share * 1000 + 1e-9) / 10:.1f} %"
+    """A share as it is printed."""
+    return "-" if share is None else f"{per_cent(share):.1f} %"
 
 
 # On a terminal

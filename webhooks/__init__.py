@@ -10,7 +10,10 @@ pages.py    what every page for people has: words, fonts, styles, a strict polic
 phone.py    two phones in the browser, under the simulated carrier only
 console.py  both control points for staff: the door to it
 console_figures.py  its figures, as a page and as a file
+console_standing.py  what stands now: what waits, what runs, what is out of order
 console_search.py  the story of one recovery
+console_audit.py  the audit trail
+teller.py   how they tell numbers, days and words, in the page's language
 diagram.py  the dialog's diagram beside them
 rehearsal.py  what was tried on them, as a test
 handset.py  one mobile on the simulated carrier

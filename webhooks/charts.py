@@ -10,6 +10,7 @@ from datetime import date
 from xml.etree import ElementTree as Xml
 
 from bot.calendars import shown
+from bot.kpi import per_cent
 
 # A chart is as wide as its place. On the narrowest phones, 360 pixels, its letters are 12 pixels high.
 WIDTH, FONT = 400, 14
@@ -135,8 +136,7 @@ def _day(drawing: _Drawing, bar: Bar, target: float, x: float, width: float, cal
     gap = min(3, width / 4)
     look = {"fill": f"url(#{_hatch_of(drawing)})", "stroke": "currentColor"} if below else {"fill": "currentColor"}
     box = drawing.rect(x + gap / 2, top, width - gap, height, "day below" if below else "day", **look)
-    # Rounded down: what is below the target must not read as if it were not.
-    share = words.number(int(bar.share * 1000) / 10, 1, "%")
+    share = words.number(per_cent(bar.share), 1, "%")
     Xml.SubElement(box, "title").text = f"{_date(words, bar.day, calendar)}: {share}"
     if below:
         drawing.mark(x + width / 2, top - 2, max(3, min(MARK, width)))
@@ -175,7 +175,7 @@ def funnel(words: Words, steps: Sequence[Step]) -> str:
     drawing = _Drawing(words, max(1, len(steps)) * BAND)
     whole = steps[0].value if steps and steps[0].value else 1
     for place, step in enumerate(steps):
-        share = words.number(100 * step.value / whole, 1, "%")
+        share = words.number(per_cent(step.value / whole), 1, "%")
         label = f"{step.name}: {words.number(step.value)} ({share})"
         _row(drawing, place, label, 0, max(step.value / whole * WIDTH, 2), "whole" if place == 0 else "part")
     return drawing.svg()

@@ -53,6 +53,7 @@ def show(bot: Bot, login: Login) -> Response:
         asked=asked,
         shown={"first": teller.day(asked.first), "last": teller.day(asked.last)},
         fields=_fields(teller, asked),
+        as_of=teller.moment(now),
         presets=[(days, _last(days, now)) for days in PRESETS],
         points=[_point(teller, found, point) for point in POINTS],
         provinces=sorted(name for name in found.points[Subject.CODE].provinces if name),
@@ -162,8 +163,9 @@ def _parts(teller: Teller, title: str, head: str, parts: dict[str, Point]) -> Ta
 def _table(teller: Teller, title: str, head: str, named: list[tuple[str, Point]]) -> Table:
     words = teller.words
     rows = [_row(teller, name, each) for name, each in named]
+    percentiles = (f"p{percent} ({words['second']})" for percent in PERCENTILES)
     below = frozenset(at for at, (_, each) in enumerate(named) if each.is_below)
-    return Table(title, (head, words["texts"], words["share"], "p50", "p95", "p99", words["no_receipt"]), rows, below)
+    return Table(title, (head, words["texts"], words["share"], *percentiles, words["no_receipt"]), rows, below)
 
 
 def _row(teller: Teller, name: str, point: Point) -> Row:
@@ -204,7 +206,8 @@ def _errors(teller: Teller, found: Figures) -> Table:
 
 
 def _others(teller: Teller, found: Figures) -> list[tuple[str, str]]:
-    rows = [(teller.words["locked"], teller.number(found.locked))]
+    # Where codes were sent, the locked accounts stand with what became of those.
+    rows = [] if found.codes_sent else [(teller.words["locked"], teller.number(found.locked))]
     if found.unanswered is not None:
         rows.append((teller.words["unanswered"], teller.number(found.unanswered)))
     return rows

@@ -85,7 +85,7 @@ def _tables(connection: Connection, teller: Teller, account_id: int) -> list[Tab
         Table(heads["codes"][0], heads["codes"][1:], _rows(teller, story.codes(connection, account_id), _code)),
         Table(heads["texts"][0], heads["texts"][1:], _rows(teller, story.texts(connection, account_id), _text)),
         Table(heads["orders"][0], heads["orders"][1:], _rows(teller, story.orders(connection, account_id), _order)),
-        console_audit.table(teller, audit.about(connection, account_id, AUDITED)),
+        console_audit.table(teller, audit.about(connection, account_id, AUDITED)[::-1]),
     ]
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from bot.calendars import TEHRAN, jalali, time_in_tehran, today_in_tehran
+from bot.calendars import TEHRAN, jalali, today_in_tehran
+from bot.kpi import per_cent
 from webhooks import pages
 from webhooks.charts import PERSIAN
 
@@ -41,8 +42,8 @@ class Teller:
         return "–" if value is None else self.digits(f"{value:,.{digits}f}")
 
     def share(self, share: float | None) -> str:
-        """A share as per cent, never rounded up."""
-        return "–" if share is None else self.digits(f"{int(share * 1000 + 1e-9) / 10:.1f}%")
+        """A share as per cent."""
+        return "–" if share is None else self.digits(f"{per_cent(share):.1f}%")
 
     def day(self, day: date) -> str:
         """A day, in the language's calendar first."""
@@ -51,8 +52,8 @@ class Teller:
         return f"{self.digits(first)} ({self.digits(second)})"
 
     def moment(self, at: datetime | None) -> str:
-        """A time in Tehran."""
-        return "–" if at is None else f"{self.day(today_in_tehran(at))} {self.digits(time_in_tehran(at))}"
+        """A time in Tehran, with its day."""
+        return "–" if at is None else f"{self.day(today_in_tehran(at))} {self.clock(at)}"
 
     def clock(self, at: datetime | None) -> str:
         """The time of day in Tehran, with seconds."""
