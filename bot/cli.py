@@ -98,7 +98,7 @@ def upgrade() -> None:
 @db.command("revise")
 @click.argument("message")
 def revise(message: str) -> None:
-    """Write a migration from what store/tables.py says more than the database has. For developers."""
+    """Write a migration from what store/tables/ says more than the database has. For developers."""
     migrate.revise(database(chosen(settings.read)), message)
 
 
