@@ -43,8 +43,7 @@ calendars.py      Tehran's day, and its dates in three calendars
 accounts.py       the import of accounts
 gateways/         one module per provider, each owning it both ways
 log.py            JSON lines without anyone's particulars
-cli.py            the operator's commands
-staff_cli.py      those about staff
+cli/              the operator's commands, one module per noun
 demo.py           the people of `make run`
 trial.py          its weather: a clock that can be moved on, a carrier that can be bent
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from bot.cli import with_diagrams
+from bot.cli.diagram import with_diagrams
 from bot.settings import Settings
 from dialogs.phrases import say
 from dialogs.segments import size
