@@ -14,6 +14,7 @@ chain.py          seals the audit's rows into a chain, and proves it
 letters.py        a text to be sent, as a row of the outbox
 facts.py          what the dialog is told
 effects.py        what is done: effects become rows, and texts to be sent
+issuing.py        a one-time password to a registered mobile: its row and its text
 staff.py          what a staff member may order
 console.py        lets staff into the console: codes, sessions, limits
 staff_effects.py  what is done at their order
