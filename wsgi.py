@@ -3,9 +3,8 @@
 from flask import Flask
 
 from bot import cli as operating
-from bot import staff_cli as staffing
 from webhooks import cli as serving
 
 app = Flask("ramz")
-for command in (*operating.COMMANDS, *staffing.COMMANDS, *serving.COMMANDS):
+for command in (*operating.COMMANDS, *serving.COMMANDS):
     app.cli.add_command(command)

@@ -14,6 +14,7 @@ chain.py          seals the audit's rows into a chain, and proves it
 letters.py        a text to be sent, as a row of the outbox
 facts.py          what the dialog is told
 effects.py        what is done: effects become rows, and texts to be sent
+issuing.py        a one-time password to a registered mobile: its row and its text
 staff.py          what a staff member may order
 console.py        lets staff into the console: codes, sessions, limits
 staff_effects.py  what is done at their order
@@ -43,8 +44,7 @@ calendars.py      Tehran's day, and its dates in three calendars
 accounts.py       the import of accounts
 gateways/         one module per provider, each owning it both ways
 log.py            JSON lines without anyone's particulars
-cli.py            the operator's commands
-staff_cli.py      those about staff
+cli/              the operator's commands, one module per noun
 demo.py           the people of `make run`
 trial.py          its weather: a clock that can be moved on, a carrier that can be bent
 """

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from bot import attempts, changes, codes, staff_effects
+from bot import attempts, changes, staff_effects
 from bot.facts import DAY, HOUR
+from bot.issuing import Whose, send_code
 from bot.keys import Keys
-from bot.letters import variant
 from bot.ports import Dice
 from bot.turn import Turn
 from dialogs.orders import HoldMobile, SetMobile, TellNewMobile, TellOldMobile, TellStaff
@@ -84,37 +84,14 @@ def _drop_code(connection: Connection, turn: Turn) -> None:
 
 
 def _send_code(connection: Connection, turn: Turn, phrase: str, keys: Keys) -> None:
-    view, settings, fresh = turn.view, turn.settings, turn.text.fresh
-    assert fresh is not None and view.account_id is not None and view.account_mobile is not None
+    view = turn.view
+    assert view.account_id is not None and view.account_mobile is not None
     if view.open_code_id is not None:
         kept.close(connection, view.open_code_id, Fate.VOIDED, turn.now)
     by_owner = view.account_mobile == turn.text.phone
-    expires_at = turn.now + timedelta(seconds=settings.code_ttl_seconds)
-    kept.issue(
-        connection,
-        {
-            "id": fresh.id,
-            "account_id": view.account_id,
-            "phone": view.account_mobile,
-            "by_owner": by_owner,
-            "key_id": keys.newest,
-            "digest": codes.digest(keys, keys.newest, fresh.id, view.account_id, fresh.digits),
-            "tries_left": settings.code_tries,
-            "created_at": turn.now,
-            "expires_at": expires_at,
-        },
-    )
-    turn.say(
-        variant(phrase, settings),
-        Kind.CODE,
-        to=view.account_mobile,
-        language=turn.language if by_owner else view.account_language or settings.default_language,
-        parameters=_parameters(connection, turn, "code"),
-        secret=fresh.sealed,
-        code_id=fresh.id,
-        account_id=view.account_id,
-        expires_at=expires_at,
-    )
+    language = turn.language if by_owner else view.account_language
+    whose = Whose(view.account_id, view.account_mobile, language)
+    send_code(connection, turn, keys, phrase, whose, by_owner=by_owner)
 
 
 def _set_new_password(connection: Connection, turn: Turn) -> None:

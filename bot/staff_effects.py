@@ -5,10 +5,10 @@ from typing import Any, assert_never
 
 from sqlalchemy import Connection
 
-from bot import codes, mobiles, staff
+from bot import mobiles, staff
 from bot.calendars import time_in_tehran
+from bot.issuing import Whose, send_code
 from bot.keys import Keys
-from bot.letters import variant
 from bot.ports import Dice
 from bot.staff import Desk
 from bot.turn import Turn
@@ -55,7 +55,7 @@ def carry_out(connection: Connection, turn: Turn, effect: StaffEffect | MoveChan
         case BurnConfirmation():
             _close(connection, turn, Fate.BURNED)
         case SendCodeToHolder():
-            send_code(connection, turn, _account(turn), keys)
+            _send_code_to_holder(connection, turn, keys)
         case UnlockRecovery():
             accounts.unlock(connection, _account(turn).id)
         case MoveChange(event):
@@ -84,38 +84,12 @@ def form(phrase: str, given: dict[str, str]) -> str:
     return "staff_status_with_resets" if phrase == "staff_status" and given.get("resets") else phrase
 
 
-def send_code(connection: Connection, turn: Turn, account: Holder, keys: Keys) -> None:
-    """A one-time password to an account's registered mobile, at a staff member's order; it voids the older one."""
-    settings, fresh, desk = turn.settings, turn.text.fresh, turn.desk
-    assert fresh is not None and desk is not None
+def _send_code_to_holder(connection: Connection, turn: Turn, keys: Keys) -> None:
+    account, desk = _account(turn), turn.desk
+    assert desk is not None
     kept.close_of(connection, account.id, Fate.VOIDED, turn.now)
-    expires_at = turn.now + timedelta(seconds=settings.code_ttl_seconds)
-    kept.issue(
-        connection,
-        {
-            "id": fresh.id,
-            "account_id": account.id,
-            "phone": account.mobile,
-            "by_owner": False,
-            "staff_id": desk.member.id,
-            "key_id": keys.newest,
-            "digest": codes.digest(keys, keys.newest, fresh.id, account.id, fresh.digits),
-            "tries_left": settings.code_tries,
-            "created_at": turn.now,
-            "expires_at": expires_at,
-        },
-    )
-    turn.say(
-        variant("code", settings),
-        Kind.CODE,
-        to=account.mobile,
-        language=account.language or settings.default_language,
-        parameters=turn.parameters(),
-        secret=fresh.sealed,
-        code_id=fresh.id,
-        account_id=account.id,
-        expires_at=expires_at,
-    )
+    whose = Whose(account.id, account.mobile, account.language)
+    send_code(connection, turn, keys, "code", whose, staff_id=desk.member.id)
 
 
 def _send_confirmation(connection: Connection, turn: Turn, phrase: str, keys: Keys, dice: Dice) -> None:

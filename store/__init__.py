@@ -1,7 +1,7 @@
 """What is remembered: tables, and one module per noun with the statements that read and change it.
 
 engine.py         one engine, two databases: SQLite and PostgreSQL
-tables.py         the tables, as SQLModel classes
+tables/           the tables, as SQLModel classes, by kind of noun
 times.py          aware UTC times, as both databases keep them
 accounts.py       the holders of accounts
 codes.py          one-time passwords: issue, try, close

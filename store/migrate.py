@@ -1,4 +1,4 @@
-"""Brings a database's tables to what tables.py says, step by step (Alembic)."""
+"""Brings a database's tables to what tables/ says, step by step (Alembic)."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def upgrade(store: Store, revision: str = "head") -> None:
 
 
 def revise(store: Store, message: str) -> None:
-    """Write a new migration from the difference between tables.py and a database."""
+    """Write a new migration from the difference between tables/ and a database."""
     config = _config()
     with store.reading() as connection:
         config.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""Fakher's developers in their first minutes: what README shows them is run as it stands there."""
+"""Fakher's developers in their first minutes: what API.md shows them is run as it stands there."""
 
 import re
 import subprocess
@@ -14,9 +14,9 @@ import requests
 from tests.parts import KEYS, PATIENCE_SECONDS, eventually
 from tests.test_service import ROOT, environment, free_port
 
-README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "API.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(?P<language>sh|python)\n(?P<lines>.*?)^```", re.MULTILINE | re.DOTALL)
-EXAMPLES = {found["language"]: found["lines"] for found in BLOCK.finditer(README)}
+EXAMPLES = {found["language"]: found["lines"] for found in BLOCK.finditer(PAGE)}
 
 
 @dataclass
@@ -75,7 +75,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def test_its_readme_shows_a_client_that_works_as_it_stands(trial: Trial) -> None:
+def test_its_page_shows_a_client_that_works_as_it_stands(trial: Trial) -> None:
     flask = f"{sys.executable} -m flask"
     shell = EXAMPLES["sh"].replace("127.0.0.1:8000", f"127.0.0.1:{trial.port}").replace(".venv/bin/flask", flask)
     shell = shell.replace("482913", trial.code()) + "\necho\necho $TOKEN"

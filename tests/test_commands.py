@@ -19,7 +19,7 @@ from click.testing import Result
 from sqlalchemy import text
 
 from bot.build import Bot
-from bot.cli import DIAGRAMS, END, begins
+from bot.cli.diagram import DIAGRAMS, END, begins
 from bot.demo import PEOPLE
 from bot.ports import Inbound
 from dialogs.machine import mermaid

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from bot.build import Bot
-from bot.cli import with_diagrams
+from bot.cli.diagram import with_diagrams
 from bot.letters import variant
 from bot.ports import Inbound
 from dialogs.listen import (

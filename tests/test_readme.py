@@ -1,5 +1,6 @@
-"""README says what is so: settings, commands, files, the diagram, and the texts of its transcript."""
+"""README and the pages beside it say what is so: settings, commands, files, diagrams, logs, texts, figures."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -7,19 +8,33 @@ from pathlib import Path
 import click
 import pytest
 
-from bot.cli import with_diagrams
+from bot.build import Bot
+from bot.cli.diagram import with_diagrams
 from bot.settings import Settings
 from dialogs.phrases import say
 from dialogs.segments import size
+from webhooks import create_app
 from wsgi import app
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = {page.name: page.read_text("utf-8") for page in sorted(ROOT.glob("*.md"))}
+README, OPERATING = PAGES["README.md"], PAGES["OPERATING.md"]
 
 
-def rows(heading: str) -> list[list[str]]:
+def on_all_pages(pattern: str) -> list[tuple[str, str]]:
+    """What a pattern finds, each with the page that it stands on."""
+    return sorted({(page, found) for page, words in PAGES.items() for found in re.findall(pattern, words)})
+
+
+def anchors(page: str) -> set[str]:
+    """What a link can point at within a page: its headings, as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", PAGES[page], re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def rows(heading: str, page: str = README) -> list[list[str]]:
     """The cells of the table under a heading."""
-    part = README.split(f"### {heading}\n")[1].split("\n#")[0]
+    part = page.split(f"## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
     lines = [line for line in part.splitlines() if line.startswith("| `")]
     return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines]
 
@@ -51,8 +66,8 @@ def test_make_help_lists_every_target() -> None:
     }
 
 
-@pytest.mark.parametrize("words", sorted(set(re.findall(r"flask ([a-z]+(?: [a-z]+)?)", README))))
-def test_its_flask_commands_are_there(words: str) -> None:
+@pytest.mark.parametrize(("page", "words"), on_all_pages(r"flask ([a-z]+(?: [a-z]+)?)"))
+def test_the_flask_commands_are_there(page: str, words: str) -> None:
     found: click.Command | None = app.cli
     for word in words.split():
         if isinstance(found, click.Group):
@@ -60,14 +75,48 @@ def test_its_flask_commands_are_there(words: str) -> None:
     assert found is not None
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
-def test_what_it_links_to_is_there(path: str) -> None:
+@pytest.mark.parametrize(("page", "link"), on_all_pages(r"\]\((?!http)([^)]+)\)"))
+def test_what_a_page_links_to_is_there(page: str, link: str) -> None:
+    path, _, anchor = link.partition("#")
+    assert (ROOT / (path or page)).exists()
+    assert not anchor or anchor in anchors(path or page)
+
+
+@pytest.mark.parametrize(("page", "path"), on_all_pages(r"`((?:dialogs|store|bot|webhooks|tests)/[\w/.]+)`"))
+def test_what_a_page_names_is_there(page: str, path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:dialogs|store|bot|webhooks|tests)/[\w/.]+)`", README))))
-def test_what_it_names_is_there(path: str) -> None:
-    assert (ROOT / path).exists()
+@pytest.mark.parametrize(("page", "name"), on_all_pages(r"`([A-Z]+(?:_[A-Z]+)+)[`=]"))
+def test_the_settings_that_a_page_names_are_there(page: str, name: str) -> None:
+    assert name.lower() in Settings.model_fields or name in {"X_FILE", "TEST_DATABASE_URL"}
+
+
+def test_every_page_is_linked_from_the_first() -> None:
+    assert {page for page in PAGES if f"]({page})" not in README} <= {"README.md", "CHANGELOG.md"}
+
+
+def logged() -> set[tuple[str, str]]:
+    """Every line that the code can log, and its level."""
+    calls = [
+        node
+        for room in ("bot", "store", "webhooks")
+        for file in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "LOG"
+    ]
+    return {(ast.literal_eval(call.args[0]), ast.unparse(call.func).removeprefix("LOG.")) for call in calls}
+
+
+def test_its_log_lines_are_those_of_the_code_with_their_levels() -> None:
+    documented = {(name, level) for names, level, *_ in rows("Watch it", OPERATING) for name in names.split("`, `")}
+    assert documented and documented <= logged()
+
+
+def test_its_metrics_are_those_that_are_told(bot: Bot) -> None:
+    told = create_app(bot).test_client().get("/metrics").text
+    names = {name for _, name in on_all_pages(r"`(ramz_\w+)`")}
+    assert names and names <= set(re.findall(r"^# HELP (\w+)", told, re.MULTILINE))
 
 
 def variables(configuration: str) -> list[list[str]]:
@@ -77,7 +126,7 @@ def variables(configuration: str) -> list[list[str]]:
 
 
 def test_its_kannel_configuration_is_the_one_that_is_tested() -> None:
-    sample = README.split("```\ngroup = core")[1].split("```")[0]
+    sample = PAGES["KANNEL.md"].split("```\ngroup = core")[1].split("```")[0]
     tested = (ROOT / "tests" / "kannel.conf").read_text("utf-8")
     assert variables("group = core" + sample) == variables(tested)
     assert "-interface = 0.0.0.0" not in sample and sample.count("-interface = 127.0.0.1") == 3

@@ -35,7 +35,6 @@ JSON = "application/json"
 RETRY_AFTER_SECONDS = 2
 
 Body = TypeVar("Body", bound=BaseModel)
-Work = Callable[[Fakher, Caller], BaseModel | None]
 
 
 class Refused(Exception):

@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 
 from bot import log, settings
 from bot.build import build
-from bot.cli import chosen, fail, opened, upgraded
+from bot.cli.common import chosen, fail, opened, upgraded
 from bot.demo import PEOPLE, STAFF, seed
 from bot.settings import Settings
 from bot.trial import Trial

@@ -1,10 +1,10 @@
-"""The operator's commands about staff: `flask staff add|list|remove`."""
+"""`flask staff add|list|remove`: who may order by text."""
 
 import click
 from flask.cli import AppGroup
 
 from bot import calendars, settings
-from bot.cli import chosen, fail, note, opened
+from bot.cli.common import chosen, fail, note, opened
 from bot.phones import Phones
 from bot.settings import Settings
 from dialogs.orders import Role
@@ -88,6 +88,3 @@ def _words(option: str, written: str, longest: int) -> str:
     if not (words.isprintable() and 0 < len(words) <= longest):
         fail(f"{option}: must be 1 to {longest} printable characters")
     return words
-
-
-COMMANDS: tuple[click.Command, ...] = (staff,)

@@ -1,0 +1,27 @@
+"""The operator's commands, one module per noun.
+
+common.py    what they share: settings, database, audit, and how they end
+schema.py    `flask db`
+accounts.py  `flask accounts`
+staff.py     `flask staff`
+season.py    `flask season`
+tokens.py    `flask tokens`
+audit.py     `flask audit`
+kpi.py       `flask kpi`
+diagram.py   `flask diagram`
+"""
+
+import click
+
+from bot.cli import accounts, audit, diagram, kpi, schema, season, staff, tokens
+
+COMMANDS: tuple[click.Command, ...] = (
+    schema.db,
+    accounts.accounts,
+    staff.staff,
+    season.season,
+    tokens.tokens,
+    audit.audit,
+    kpi.kpi_command,
+    diagram.diagram,
+)

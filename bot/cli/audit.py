@@ -1,0 +1,62 @@
+"""`flask audit verify|rekey|show`: who did or tried what."""
+
+import click
+from flask.cli import AppGroup
+
+from bot import calendars, settings
+from bot.chain import Chain, Proof
+from bot.cli.common import chosen, fail, keys_of, opened
+from bot.dice import SystemDice
+from dialogs.text import fold, national_id
+from store import accounts as kept_accounts
+from store import audit as kept_audit
+
+audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
+
+
+@audit.command("verify")
+def verify_audit() -> None:
+    """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
+    _tell(_chain().prove())
+
+
+@audit.command("rekey")
+def rekey_audit() -> None:
+    """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
+    chain = _chain()
+    _tell(chain.rekey())
+    click.echo(f"The key {chain.keys.newest} now vouches for what was written under others: they can be taken out.")
+
+
+@audit.command("show")
+@click.option("--account", "person", required=True, metavar="NATIONAL_ID", help="Whose account.")
+@click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.")
+def show_audit(person: str, last: int | None) -> None:
+    """Show what was done or tried about an account, the oldest first, by Tehran's clock."""
+    store = opened(chosen(settings.read))
+    with store.reading() as connection:
+        holder = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
+        rows = kept_audit.about(connection, holder.id, last) if holder else []
+    if holder is None:
+        fail("No account has this national ID", 1)
+    for row in rows:
+        said = (f"{row.actor} {row.who}".strip(), row.action, row.outcome, row.reason, row.ref)
+        click.echo("  ".join([f"{row.at.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M:%S}", *filter(None, said)]))
+    if not rows:
+        click.echo("Nothing was done or tried about this account.")
+
+
+def _chain() -> Chain:
+    found = chosen(settings.read)
+    keys = keys_of(found)
+    if keys is None:
+        fail("SECRET_KEYS: is needed, to prove the audit by")
+    return Chain(opened(found), keys, calendars.system_clock, SystemDice())
+
+
+def _tell(proof: Proof) -> None:
+    for fault in proof.faults:
+        click.echo(fault)
+    if proof.faults:
+        fail("The audit is broken.", 1)
+    click.echo(f"unbroken: {proof.rows} rows, newest seal {proof.end.seal.hex() or 'none'} at seq {proof.end.seq}")

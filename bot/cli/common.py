@@ -1,0 +1,91 @@
+"""What the commands share: their settings, their database, what the audit says of them, and how they end."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+import click
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import calendars, settings
+from bot.audit import Entry, Trail
+from bot.dice import SystemDice
+from bot.keys import Keys
+from bot.settings import BadSettings, Settings
+from store import migrate
+from store.audit import Action, Actor
+from store.engine import Store
+
+USAGE = 2
+
+
+def fail(message: str, status: int = USAGE) -> NoReturn:
+    """Say what is wrong and end."""
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def chosen(read: Callable[[Mapping[str, str]], Settings]) -> Settings:
+    """The settings, read from the environment, or an end that names every fault."""
+    try:
+        return read(os.environ)
+    except BadSettings as bad:
+        fail("\n".join(bad.faults))
+
+
+def database(found: Settings) -> Store:
+    """The database of one command, closed when it ends; or an end that says why not."""
+    try:
+        store = Store(found.database_url)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+    click.get_current_context().call_on_close(store.close)
+    return store
+
+
+def opened(found: Settings) -> Store:
+    """The database, or an end that says how to bring it up to date."""
+    store = database(found)
+    try:
+        current = migrate.is_current(store)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+    if not current:
+        fail("The database has not the newest schema. Run: flask db upgrade", 1)
+    return store
+
+
+def upgraded(found: Settings) -> Store:
+    """The database, brought to the newest schema."""
+    store = database(found)
+    try:
+        migrate.upgrade(store)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
+    return store
+
+
+def note(
+    found: Settings,
+    connection: Connection,
+    action: Action,
+    reason: str | None = None,
+    *,
+    ref: str | None = None,
+    staff_id: int | None = None,
+) -> None:
+    """Write down what the operator does, within the transaction that does it."""
+    keys = keys_of(found)
+    if keys is None:
+        click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
+    else:
+        entry = Entry(Actor.OPERATOR, action, reason=reason, ref=ref, staff_id=staff_id)
+        Trail(keys, SystemDice()).note(connection, calendars.system_clock(), entry)
+
+
+def keys_of(found: Settings) -> Keys | None:
+    """The keys of SECRET_KEYS, or those that `make run` has made; none where there are neither."""
+    text = found.secret_keys or (settings.KEPT_KEYS.read_text("utf-8").strip() if settings.KEPT_KEYS.exists() else "")
+    return Keys.of(settings.read_keys(text)) if text else None

@@ -1,0 +1,47 @@
+"""`flask kpi`: both control points over a period."""
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from bot import calendars, kpi, kpi_report, periods, settings
+from bot.cli.common import chosen, fail, opened
+from bot.sheets import sheet
+from store.engine import Store
+
+
+@click.command("kpi")
+@click.option("--from", "first", metavar="DAY", help="First day.  [default: the season's, else 30 days ago]")
+@click.option("--to", "last", metavar="DAY", help="Last day.  [default: the season's, else today]")
+@click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a CSV too.")
+def kpi_command(first: str | None, last: str | None, file: Path | None) -> None:
+    """Show both control points over a period, by day, province and gateway, and what became of codes and texts.
+
+    A DAY is Gregorian, such as 2026-11-24, or Jalali, such as 1405-09-03: the year tells.
+    """
+    given = {"--from": _day("--from", first), "--to": _day("--to", last)}
+    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    begin, end = _period(store, given["--from"], given["--to"], calendars.today_in_tehran(now))
+    found = kpi.figures(store, begin, end, now)
+    click.echo("\n".join(kpi_report.lines(found, kpi.now_of(store), now)))
+    if file is not None:
+        try:
+            file.write_text(sheet(kpi_report.rows(found)), "utf-8", newline="")
+        except OSError as error:
+            fail(f"--csv: {file}: {error.strerror}", 1)
+        click.echo(f"\nWritten to {file}.")
+
+
+def _day(option: str, written: str | None) -> date | None:
+    try:
+        return calendars.read_day(written) if written is not None else None
+    except ValueError as error:
+        fail(f"{option}: {written} {error}")
+
+
+def _period(store: Store, first: date | None, last: date | None, today: date) -> tuple[date, date]:
+    try:
+        return periods.period(store, first, last, today)
+    except periods.BadPeriod as bad:
+        fail(f"--{bad.end}: {bad}")

@@ -1,0 +1,69 @@
+"""`flask tokens create|list|revoke`: Fakher's API tokens."""
+
+from datetime import datetime, timedelta
+
+import click
+from flask.cli import AppGroup
+
+from bot import bearer, calendars, settings
+from bot.cli.common import chosen, fail, note, opened
+from bot.dice import SystemDice
+from store import tokens as kept_tokens
+from store.audit import Action
+
+LONGEST_NAME = 60
+tokens = AppGroup("tokens", help="Fakher's API tokens.")
+
+
+@tokens.command("create")
+@click.option("--name", required=True, help="Whose it is, to find it again.")
+@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How long it is good.")
+def create_token(name: str, days: int) -> None:
+    """Make a token and show it: this once, alone on the last line."""
+    if not (name.isprintable() and 0 < len(name.strip()) <= LONGEST_NAME):
+        fail(f"--name: must be 1 to {LONGEST_NAME} printable characters")
+    found, now = chosen(settings.read), calendars.system_clock()
+    store = opened(found)
+    new, expires_at = bearer.make(SystemDice()), now + timedelta(days=days)
+    with store.writing() as connection:
+        kept_tokens.issue(connection, new.id, name.strip(), new.digest, now, expires_at)
+        note(found, connection, Action.TOKEN_CREATED, ref=new.id)
+    click.echo(f"Token {new.id} for {name.strip()}, good until {_minute(expires_at)}. It is not shown again:", err=True)
+    click.echo(new.text)
+
+
+@tokens.command("list")
+def list_tokens() -> None:
+    """List the tokens: id, name, state, when it ends, when it was last used."""
+    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    with store.reading() as connection:
+        found = kept_tokens.every(connection)
+    for it in found:
+        state = "revoked" if it.revoked_at else "expired" if it.expires_at <= now else "in force"
+        used = _minute(it.last_used_at) if it.last_used_at else "never"
+        click.echo(f"{it.id}  {it.name}  {state}  until {_minute(it.expires_at)}  last used {used}")
+    if not found:
+        click.echo("There are no tokens.")
+
+
+@tokens.command("revoke")
+@click.argument("token", required=False, metavar="NAME|ID")
+@click.option("--name", help="The name, in place of the argument.")
+def revoke_token(token: str | None, name: str | None) -> None:
+    """End the token with this id, or all of this name; it holds at once."""
+    which = token or name
+    if not which:
+        fail("Say which token: its name or its id")
+    found = chosen(settings.read)
+    store = opened(found)
+    with store.writing() as connection:
+        ended = kept_tokens.revoke(connection, which, calendars.system_clock())
+        for token_id in ended:
+            note(found, connection, Action.TOKEN_REVOKED, ref=token_id)
+    if not ended:
+        fail(f"No token in force has the name or id {which}", 1)
+    click.echo(f"{len(ended)} revoked.")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M} Tehran"
