@@ -80,8 +80,8 @@ class Bot:
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text, and have what answers it sent."""
-        self.courier.hush()
-        return self.conversation.hear(inbound)
+        with self.courier.hushed():
+            return self.conversation.hear(inbound)
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""

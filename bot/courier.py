@@ -7,7 +7,8 @@ became of texts, several in one transaction, and claims what others left.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -48,8 +49,9 @@ DELAYS = (1, 2, 4, 8, 15, 30)
 BOOKS, SWEEP = 0.05, 1.0
 LAST_WORDS = 5.0
 # While one text after another comes in, a text to be sent stands back until it is so old: what is not heard
-# may be lost, what is heard will be sent. "After another" is within so many seconds.
-POLITE, EXPECTED = timedelta(seconds=3), 0.003
+# may be lost, what is heard will be sent. "After another" is within so many seconds of the end of hearing one, however
+# long that took: else a slow moment would let the senders loose, and they would make it slower.
+POLITE, EXPECTED = timedelta(seconds=3), 0.01
 SECRETS = {Kind.CODE: "code", Kind.PASSWORD: "password"}
 
 
@@ -85,7 +87,7 @@ class Courier:
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._unnoted: list[Outcome] = []
         self._in_hand, self._hand = 0, Lock()
-        self._quiet_until = 0.0
+        self._hearing, self._quiet_until = 0, 0.0
         self._stopping = Flag()
         self._clerk: Thread | None = None
         self._senders: list[Thread] = []
@@ -124,9 +126,17 @@ class Courier:
                 self._in_hand += 1
             self._texts.put((text.kind, next(self._numbers), text))
 
-    def hush(self, seconds: float = EXPECTED) -> None:
-        """Say that a text is coming in, and that another may within so many seconds."""
-        self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
+    @contextmanager
+    def hushed(self, seconds: float = EXPECTED) -> Iterator[None]:
+        """Have texts to be sent stand back while one is heard, and for so many seconds after: another may follow."""
+        with self._hand:
+            self._hearing += 1
+        try:
+            yield
+        finally:
+            with self._hand:
+                self._hearing -= 1
+            self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
 
     def deliver_due(self) -> int:
         """Send all that is due, here and now, in this thread; how many attempts there were."""
@@ -156,8 +166,11 @@ class Courier:
                     self._in_hand -= 1
 
     def _stand_back(self, text: Claimed) -> None:
-        while time.monotonic() < self._quiet_until and self.clock() - text.created_at < POLITE:
+        while self._is_hushed() and self.clock() - text.created_at < POLITE:
             time.sleep(0.02)
+
+    def _is_hushed(self) -> bool:
+        return self._hearing > 0 or time.monotonic() < self._quiet_until
 
     def _keep_books(self) -> None:
         next_sweep = time.monotonic()

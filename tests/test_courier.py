@@ -747,12 +747,22 @@ class TestStandingBack:
         settled(bot)
         with started(bot):
             assert eventually(bot.courier.has_room)
-            bot.courier.hush(seconds=60)
+            with bot.courier.hushed(seconds=60):
+                pass
             text(bot, REQUEST)
             assert not eventually(lambda: carrier.sent, 0.3)
             clock.forward(seconds=2.9)
             assert not eventually(lambda: carrier.sent, 0.3)
             clock.forward(seconds=0.1)
+            assert eventually(lambda: carrier.sent)
+
+    def test_a_text_waits_while_another_is_heard_however_long_that_takes(self, bot: Bot, carrier: Carrier) -> None:
+        settled(bot)
+        with started(bot):
+            assert eventually(bot.courier.has_room)
+            with bot.courier.hushed():
+                text(bot, REQUEST)
+                assert not eventually(lambda: carrier.sent, 0.3)
             assert eventually(lambda: carrier.sent)
 
     def test_a_text_goes_at_once_when_no_other_comes_in(self, bot: Bot, carrier: Carrier) -> None:
