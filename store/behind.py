@@ -1,14 +1,14 @@
-"""What stands behind one phone, for the trial's page to show: its conversation, its codes, its texts. Read only."""
+"""What stands behind one phone, for the trial's page to show: its conversation, codes, changes and texts. Read only."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
-from store.tables import Account, Code, Confirmation, Conversation, Inbox, Outbox, Staff, table
+from store.tables import Account, Code, Confirmation, Conversation, Inbox, MobileChange, Outbox, Staff, table
 
 ACCOUNT, CODE, CONFIRMATION, CONVERSATION = (table(it) for it in (Account, Code, Confirmation, Conversation))
-INBOX, OUTBOX, STAFF = (table(it) for it in (Inbox, Outbox, Staff))
+INBOX, OUTBOX, STAFF, CHANGE = (table(it) for it in (Inbox, Outbox, Staff, MobileChange))
 # As long as the simulated carrier keeps a text.
 SHOWN = timedelta(days=1)
 CODES, TEXTS = 5, 50
@@ -40,6 +40,19 @@ def pending(connection: Connection, phone: str, now: datetime) -> str | None:
     return connection.execute(select(CONFIRMATION.c.command).where(_ordered_by(phone), *live)).scalar_one_or_none()
 
 
+def changes(connection: Connection, phone: str) -> list[Row[Any]]:
+    """The last changes of mobile from or to a phone, newest first."""
+    names = ("state", "proposed_at", "approved_at", "due_at", "ended_at", "fate")
+    found = select(*(CHANGE.c[name] for name in names)).where(_concerns(phone))
+    return list(connection.execute(found.order_by(CHANGE.c.id.desc()).limit(CODES)))
+
+
+def changing(connection: Connection, phone: str, now: datetime) -> list[str]:
+    """Where the open changes of mobile from or to a phone stand."""
+    still_open = (CHANGE.c.ended_at.is_(None), CHANGE.c.due_at > now)
+    return list(connection.execute(select(CHANGE.c.state).where(_concerns(phone), *still_open)).scalars())
+
+
 def texts(connection: Connection, phone: str, now: datetime) -> list[Row[Any]]:
     """The last texts of a day to a phone, oldest first; no parameters and no secrets."""
     found = _texts().where(OUTBOX.c.phone == phone, OUTBOX.c.created_at > now - SHOWN)
@@ -66,6 +79,10 @@ def event_of(connection: Connection, gateway: str, provider_id: str) -> str | No
 
 def _ordered_by(phone: str) -> ColumnElement[bool]:
     return CONFIRMATION.c.staff_id.in_(select(STAFF.c.id).where(STAFF.c.mobile == phone, STAFF.c.removed_at.is_(None)))
+
+
+def _concerns(phone: str) -> ColumnElement[bool]:
+    return or_(CHANGE.c.old_mobile == phone, CHANGE.c.new_mobile == phone)
 
 
 def _texts() -> Select[Any]:

@@ -132,6 +132,22 @@ def test_staff_reset_over_the_two_phones(
     store.close()
 
 
+def test_a_change_of_mobile_shows_on_both_phones(make_bot: MakeBot, trial: Trial) -> None:
+    bot = make_bot(trial=trial)
+    seed(bot.store)
+    page, new = Page(bot), "+989171112233"
+    stands = []
+    for clerk in (STAFF[0].mobile, STAFF[2].mobile):
+        page.text(f"موبایل {ZAHRA.national_id} {new}", clerk)
+        page.text(page.code(clerk), clerk)
+        stands.append([page.looks(number)["states"][1:] for number in (ZAHRA.mobile, new, OMID.mobile)])
+    assert stands == [[["PROPOSED"], ["PROPOSED"], []], [["HELD"], ["HELD"], []]]
+    rows = page.looks()["rows"]["mobile_changes"]
+    assert [dict(zip(rows["names"], row, strict=True))["state"] for row in rows["rows"]] == ["held"]
+    page.text("لغو")
+    assert page.looks()["states"] == [State.IDLE.name]
+
+
 def test_transcripts_call_everybody_as_the_tests_do() -> None:
     assert {it.nick for it in mobiles()} <= PHONES.keys()
     for leader in mobiles()[: len(PEOPLE)]:

@@ -19,10 +19,12 @@ from bot.demo import Mobile, mobiles
 from bot.facts import standing
 from bot.gateways.simulated import Message, Simulated
 from bot.trial import Bend
-from dialogs.orders import CONFIRMING, Command, StaffState
+from dialogs.mobile_change import MOBILE_CHANGE
+from dialogs.orders import CONFIRMING, ChangeState, Command, StaffState
 from dialogs.recovery import RECOVERY
 from dialogs.segments import size
 from dialogs.staff import STAFF
+from dialogs.table import Dialog
 from store import behind
 from store.tables import Rank
 from webhooks import pages
@@ -53,6 +55,10 @@ def routes(bot: Bot) -> Blueprint:
     return blueprint
 
 
+# Every dialog, in the order in which they are drawn.
+DRAWN: dict[str, Dialog[Any, Any]] = {"recovery": RECOVERY, "staff": STAFF, "mobile_change": MOBILE_CHANGE}
+
+
 def _show(bot: Bot) -> Response:
     people = mobiles()
     second = next((it.number for it in people if it.is_staff), people[1].number)
@@ -63,7 +69,7 @@ def _show(bot: Bot) -> Response:
         chips={it.number: _chips(it) for it in people},
         chosen=[people[0].number, second],
         bends=list(Bend) if bot.trial else [],
-        dialogs={"recovery": diagram(RECOVERY), "staff": diagram(STAFF)},
+        dialogs={name: diagram(dialog) for name, dialog in DRAWN.items()},
         longest=LONGEST,
     )
 
@@ -108,9 +114,12 @@ def _phone(bot: Bot, number: str) -> dict[str, Any]:
         found = behind.conversation(connection, number)
         orders = behind.confirmations(connection, number)
         order = behind.pending(connection, number, now)
+        changes = behind.changes(connection, number)
+        changing = behind.changing(connection, number, now)
     states: list[StrEnum] = [standing(found.state if found else "", found.ends_at if found else None, now)]
     if number in {it.number for it in mobiles() if it.is_staff}:
         states.append(CONFIRMING[Command(order)] if order else StaffState.AT_REST)
+    states += [ChangeState(state) for state in changing]
     return {
         "states": [state.name for state in states],
         "texts": [_bubble(bot, row, shown.get(row.id)) for row in texts],
@@ -118,6 +127,7 @@ def _phone(bot: Bot, number: str) -> dict[str, Any]:
             "conversation": _plain([found] if found else []),
             "codes": _plain(codes),
             "confirmations": _plain(orders),
+            "mobile_changes": _plain(changes),
             "outbox": _plain(texts[::-1]),
         },
     }
@@ -135,8 +145,8 @@ def _bubble(bot: Bot, row: Row[Any], message: Message | None) -> dict[str, Any]:
 
 SHOWN = (
     "id", "phone", "command", "phrase", "state", "rank", "attempts", "error", "language", "version", "tries_left",
-    "by_owner", "fate", "created_at", "accepted_at", "ends_at", "ended_at", "expires_at", "closed_at", "opted_out_at",
-    "hinted", "shrugged", "gateway",
+    "by_owner", "fate", "created_at", "proposed_at", "approved_at", "due_at", "accepted_at", "ends_at", "ended_at",
+    "expires_at", "closed_at", "opted_out_at", "hinted", "shrugged", "gateway",
 )  # fmt: skip
 
 
