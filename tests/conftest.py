@@ -1,12 +1,16 @@
 """Fixtures: both databases, and a bot made of them with a stopped clock, loaded dice and a carrier that remembers."""
 
+import logging
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from playwright.sync_api import Playwright
 
+from bot import log
 from bot.build import Bot, build
 from bot.settings import Settings
 from bot.trial import Trial
@@ -14,6 +18,7 @@ from store.engine import Store
 from tests import browser, databases
 from tests.databases import Fresh
 from tests.parts import Carrier, LoadedDice, StoppedClock, settings
+from tests.people import settled
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +63,19 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture
+def printed() -> Iterator[StringIO]:
+    """All that is logged, as a service logs it, but at the level that tells most."""
+    root, stream = logging.getLogger(), StringIO()
+    handlers, level = root.handlers[:], root.level
+    log.set_up(stream)
+    root.setLevel(1)
+    yield stream
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
 def clock() -> StoppedClock:
     return StoppedClock()
 
@@ -95,6 +113,22 @@ def make_bot(store: Store, clock: StoppedClock, dice: LoadedDice, carrier: Carri
 @pytest.fixture
 def trial(tmp_path: Path, clock: StoppedClock) -> Trial:
     return Trial(tmp_path / "trial.json", clock)
+
+
+@pytest.fixture
+def first() -> Carrier:
+    return Carrier("first")
+
+
+@pytest.fixture
+def second() -> Carrier:
+    return Carrier("second")
+
+
+@pytest.fixture
+def pair(make_bot: MakeBot, first: Carrier, second: Carrier) -> Bot:
+    """A bot that knows everybody, and two carriers, in this order."""
+    return settled(make_bot(gateways=[first, second]))
 
 
 @pytest.fixture

@@ -63,21 +63,6 @@ def tally(bot: Bot, name: str, label: str) -> int:
         return occurrences.every(connection).get((name, label), 0)
 
 
-@pytest.fixture
-def first() -> Carrier:
-    return Carrier("first")
-
-
-@pytest.fixture
-def second() -> Carrier:
-    return Carrier("second")
-
-
-@pytest.fixture
-def pair(make_bot: MakeBot, first: Carrier, second: Carrier) -> Bot:
-    return settled(make_bot(gateways=[first, second]))
-
-
 def break_down(bot: Bot, gateway: Carrier, failure: SendFailed = DOWN) -> None:
     """Fail as often as it takes to open the breaker, and go on failing."""
     gateway.failures = [failure] * 999

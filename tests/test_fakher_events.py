@@ -18,14 +18,13 @@ from threading import Event as Flag
 from typing import Any, ClassVar, Self
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from bot import bearer, log
+from bot import bearer
 from bot.build import Bot, build
 from bot.calendars import system_clock
 from bot.fakher import Caller, WeakPassword
@@ -812,19 +811,6 @@ def test_what_has_ended_is_forgotten_after_the_season_and_what_waits_is_not(line
 
 
 # Discretion
-
-
-@pytest.fixture
-def printed() -> Iterator[StringIO]:
-    """The log as it is set up for a service, but listening to everything."""
-    root, stream = logging.getLogger(), StringIO()
-    handlers, level = root.handlers[:], root.level
-    log.set_up(stream)
-    root.setLevel(1)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def private_in(words: str) -> list[str]:

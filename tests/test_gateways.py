@@ -17,7 +17,7 @@ from bot.gateways.simulated import HEADER, Simulated
 from bot.gateways.twilio import TIMEOUT, Twilio
 from bot.keys import Keys
 from bot.ports import Call, Gateway, Malformed, Outbound, Reason, SendFailed
-from bot.settings import Settings, read_keys
+from bot.settings import read_keys
 from store.engine import Store
 from store.tables import Kind, Rank
 from tests import twilio_standin
@@ -25,9 +25,8 @@ from tests.databases import Fresh
 from tests.kannel_wire import KannelWire
 from tests.parts import KEYS, StoppedClock, settings
 from tests.people import OMID, ZAHRA
-from tests.twilio_standin import ACCOUNT, SENDER, SIGNATURE, TOKEN, TwilioStandIn
+from tests.twilio_standin import ACCOUNT, PUBLIC_URL, SIGNATURE, TOKEN, TwilioStandIn, settings_at
 
-PUBLIC_URL = "https://ramz.example.ir"
 PERSIAN = "کد فاخر: 123456\nآن را تا 10 دقیقه به همین شماره بفرستید."
 ENGLISH = "Fakher code: 123456\nText it back here & give it to nobody: 100% + 1 = safe?"
 
@@ -99,20 +98,6 @@ class SimulatedWire:
         return [message.text for message in self.gateway.screen(phone, self.seen)]
 
 
-def chosen(standin: TwilioStandIn | None = None, **changes: str) -> Settings:
-    return settings(
-        **{
-            "GATEWAYS": "twilio",
-            "PUBLIC_URL": PUBLIC_URL,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_SENDER": SENDER,
-            "TWILIO_API_URL": standin.url if standin else "",
-            **changes,
-        }
-    )
-
-
 @dataclass
 class Twilios:
     """Makes Twilio gateways, and lets go of their connections at the end."""
@@ -121,7 +106,7 @@ class Twilios:
     made: list[Twilio] = field(default_factory=list)
 
     def __call__(self, *, patience: float | None = None, **changes: str) -> Twilio:
-        gateway = Twilio(chosen(self.standin, **changes))
+        gateway = Twilio(settings(**settings_at(self.standin.url, **changes)))
         if patience is not None:
             gateway.client.http_client.timeout = (patience, patience)
         self.made.append(gateway)

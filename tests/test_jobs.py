@@ -1,7 +1,5 @@
 """The jobs: each harmless twice and anywhere, none of them needed for an answer, none that ends the others."""
 
-import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from io import StringIO
 from threading import Thread
@@ -9,10 +7,8 @@ from threading import enumerate as threads
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import func, insert, select, text, update
 
-from bot import log
 from bot.build import Bot, build
 from bot.calendars import system_clock
 from bot.flood import PER_MINUTE
@@ -31,18 +27,6 @@ NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
     *("events", "audit", "flood", "measures", "forget", "heartbeat"),
 ]
-
-
-@pytest.fixture
-def printed() -> Iterator[StringIO]:
-    """What the bot logs."""
-    root, stream = logging.getLogger(), StringIO()
-    handlers, level = root.handlers[:], root.level
-    log.set_up(stream)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 class Talk:

@@ -16,7 +16,6 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-import structlog
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, event, select, text, update
 
@@ -59,19 +58,6 @@ ALL = (*GOOD, SHORT, COMMONPLACE, PERSONAL)
 
 
 # No trace
-
-
-@pytest.fixture
-def printed() -> Iterator[StringIO]:
-    """All that is logged, at the level that tells most."""
-    root, stream = logging.getLogger(), StringIO()
-    handlers, level = root.handlers[:], root.level
-    log.set_up(stream)
-    root.setLevel(1)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def lines_of(printed: StringIO) -> str:

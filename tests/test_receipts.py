@@ -53,21 +53,6 @@ def digits(carrier: Carrier) -> str:
     return str(found)
 
 
-@pytest.fixture
-def first() -> Carrier:
-    return Carrier("first")
-
-
-@pytest.fixture
-def second() -> Carrier:
-    return Carrier("second")
-
-
-@pytest.fixture
-def pair(make_bot: MakeBot, first: Carrier, second: Carrier) -> Bot:
-    return settled(make_bot(gateways=[first, second]))
-
-
 class TestACodeThatDidNotArrive:
     def test_it_goes_out_once_more_by_the_next_gateway(self, pair: Bot, first: Carrier, second: Carrier) -> None:
         text(pair, REQUEST)

@@ -33,12 +33,21 @@ from tests import twilio_standin
 from tests.databases import Fresh
 from tests.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
 from tests.people import UNKNOWN_ID
-from tests.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn, new_sid, post_text, receipt_form
+from tests.twilio_standin import (
+    ACCOUNT,
+    PUBLIC_URL,
+    SENDER,
+    TOKEN,
+    TwilioStandIn,
+    new_sid,
+    post_text,
+    receipt_form,
+    settings_at,
+)
 
 pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parent.parent
-PUBLIC_URL = "https://ramz.example.ir"
 SMS, RECEIPTS = "/webhooks/twilio/sms", "/webhooks/twilio/receipts"
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)
 PASSWORD = re.compile(rf"^[{ALPHABET}]{{{LENGTH}}}$", re.MULTILINE)
@@ -123,13 +132,8 @@ class Service:
                 {
                     "DATABASE_URL": self.database_url,
                     "SECRET_KEYS": KEYS,
-                    "GATEWAYS": "twilio",
-                    "PUBLIC_URL": PUBLIC_URL,
                     "PORT": str(self.port),
-                    "TWILIO_ACCOUNT_SID": ACCOUNT,
-                    "TWILIO_AUTH_TOKEN": TOKEN,
-                    "TWILIO_SENDER": SENDER,
-                    "TWILIO_API_URL": self.standin.url,
+                    **settings_at(self.standin.url),
                 },
                 stdout=printed,
                 stderr=subprocess.STDOUT,

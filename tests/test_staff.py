@@ -1,7 +1,6 @@
 """Staff: who they are, how much they may do, what they are told, and that nothing else ever comes of it."""
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from io import StringIO
@@ -10,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, insert, select, update
 
-from bot import log, staff
+from bot import staff
 from bot.build import Bot
 from bot.ports import Inbound, Reason, SendFailed
 from bot.staff import RESETS_PER_DAY, RESETS_PER_HOUR
@@ -41,14 +40,6 @@ def bot(make_bot: MakeBot) -> Bot:
 @pytest.fixture
 def player(bot: Bot, carrier: Carrier, clock: StoppedClock) -> Player:
     return Player(bot, carrier, clock)
-
-
-@pytest.fixture
-def printed() -> Iterator[StringIO]:
-    stream = StringIO()
-    log.set_up(stream)
-    yield stream
-    log.set_up()
 
 
 def holder(**changes: str | None) -> Holder:

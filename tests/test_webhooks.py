@@ -21,7 +21,6 @@ from werkzeug.test import TestResponse
 
 from bot.build import Bot, build
 from bot.gateways.twilio import TIMEOUT, Twilio
-from bot.settings import Settings
 from dialogs.vocabulary import Event
 from store import announcements
 from store.engine import Store
@@ -30,28 +29,24 @@ from tests import twilio_standin
 from tests.databases import Fresh
 from tests.parts import LoadedDice, StoppedClock, eventually, settings
 from tests.people import STRANGER, ZAHRA, settled
-from tests.twilio_standin import ACCOUNT, SENDER, SIGNATURE, TOKEN, TwilioStandIn, receipt_form, sign, text_form
+from tests.twilio_standin import (
+    ACCOUNT,
+    PUBLIC_URL,
+    SENDER,
+    SIGNATURE,
+    TOKEN,
+    TwilioStandIn,
+    receipt_form,
+    settings_at,
+    sign,
+    text_form,
+)
 from webhooks import create_app
 
 INBOX, OUTBOX = table(Inbox), table(Outbox)
-PUBLIC_URL = "https://ramz.example.ir"
 SMS, RECEIPTS = "/webhooks/twilio/sms", "/webhooks/twilio/receipts"
 REQUEST = "رمز 0012345679"
 EMPTY_RESPONSE = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
-
-
-def chosen(standin: TwilioStandIn, **changes: str) -> Settings:
-    return settings(
-        **{
-            "GATEWAYS": "twilio",
-            "PUBLIC_URL": PUBLIC_URL,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_SENDER": SENDER,
-            "TWILIO_API_URL": standin.url,
-            **changes,
-        }
-    )
 
 
 class Twilios:
@@ -105,7 +100,7 @@ def standin() -> Iterator[TwilioStandIn]:
 
 @contextmanager
 def running(standin: TwilioStandIn, store: Store, clock: StoppedClock, dice: LoadedDice) -> Iterator[Twilios]:
-    found = chosen(standin)
+    found = settings(**settings_at(standin.url))
     gateway = Twilio(found)
     bot = build(found, clock=clock, dice=dice, gateways=[gateway], store=store)
     try:
@@ -590,7 +585,7 @@ class TestWhileTheDatabaseIsOutOfReach:
         self, standin: TwilioStandIn, postgresql_url: str, clock: StoppedClock
     ) -> None:
         store = Store(postgresql_url)
-        found = chosen(standin)
+        found = settings(**settings_at(standin.url))
         bot = settled(build(found, clock=clock, gateways=[Twilio(found)], store=store))
         twilio = Twilios(bot, standin)
         url = make_url(postgresql_url)
@@ -608,7 +603,7 @@ class TestWhileTheDatabaseIsOutOfReach:
         self, standin: TwilioStandIn, database_url: str, clock: StoppedClock, dice: LoadedDice
     ) -> None:
         store = AnswerLost(database_url)
-        found = chosen(standin)
+        found = settings(**settings_at(standin.url))
         bot = settled(build(found, clock=clock, dice=dice, gateways=[Twilio(found)], store=store))
         twilio = Twilios(bot, standin)
         store.broken = True
@@ -621,7 +616,7 @@ class TestWhileTheDatabaseIsOutOfReach:
         self, standin: TwilioStandIn, empty_url: str, clock: StoppedClock
     ) -> None:
         store = Store(empty_url)
-        found = chosen(standin)
+        found = settings(**settings_at(standin.url))
         twilio = Twilios(build(found, clock=clock, gateways=[Twilio(found)], store=store), standin)
         assert twilio.text(ZAHRA["mobile"], REQUEST).status_code == 503
         assert twilio.receipt("SM1", "sent").status_code == 503
@@ -700,7 +695,7 @@ class TestHealth:
         self, standin: TwilioStandIn, empty_url: str, clock: StoppedClock
     ) -> None:
         store = Store(empty_url)
-        found = chosen(standin)
+        found = settings(**settings_at(standin.url))
         twilio = Twilios(build(found, clock=clock, gateways=[Twilio(found)], store=store), standin)
         status, wrong = self.ready(twilio)
         assert status == 503 and any("database" in fault for fault in wrong)

@@ -24,6 +24,20 @@ ACCOUNT = "AC" + "f0e1d2c3" * 4
 TOKEN = "the account's auth token"
 SENDER = "+989990000000"
 SIGNATURE = "X-Twilio-Signature"
+PUBLIC_URL = "https://ramz.example.ir"
+
+
+def settings_at(url: str, **changes: str) -> dict[str, str]:
+    """The settings of a service on Twilio, whose REST API is at this address."""
+    return {
+        "GATEWAYS": "twilio",
+        "PUBLIC_URL": PUBLIC_URL,
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_SENDER": SENDER,
+        "TWILIO_API_URL": url,
+        **changes,
+    }
 
 
 @dataclass(frozen=True)
