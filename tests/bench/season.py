@@ -18,7 +18,7 @@ from bot.measuring import Measuring
 from store import heartbeats, measures, migrate
 from store.engine import Store
 from store.measures import Scope
-from tests import season
+from tests import databases, season
 from tests.console_browser import Browser
 from tests.parts import Carrier, StoppedClock, settings
 from tests.people import CHIEF, employ
@@ -31,16 +31,22 @@ NOW = midnight(LAST) + timedelta(hours=17)
 
 
 def main() -> None:
-    """Make a season, count it, and ask for its figures in turn."""
+    """Make a season on SQLite, and then on PostgreSQL, count it, and ask for its figures and pages in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(os.environ.get("BENCH_SEASON_URL") or f"sqlite:///{Path(folder) / 'season.db'}")
+        store = Store(f"sqlite:///{Path(folder) / 'season.db'}")
         migrate.upgrade(store)
-        season.make(store, TEXTS, midnight(FIRST))
-        if not store.is_sqlite:
-            with store.writing() as connection:
-                connection.execute(text("ANALYZE"))
-        _tell(store)
-        store.close()
+        _measure(store)
+    with databases.postgresql() as fresh:
+        _measure(Store(fresh()))
+
+
+def _measure(store: Store) -> None:
+    season.make(store, TEXTS, midnight(FIRST))
+    if not store.is_sqlite:  # as it keeps them by itself
+        with store.writing() as connection:
+            connection.execute(text("ANALYZE"))
+    _tell(store)
+    store.close()
 
 
 def _tell(store: Store) -> None:
