@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Playwright, expect
 
 from bot.build import Bot, build
-from bot.demo import STAFF, seed
+from bot.demo import STAFF, Clerk, seed
 from bot.gateways.simulated import Simulated
 from bot.trial import Trial
 from tests import season
@@ -24,8 +24,7 @@ from webhooks.rehearsal import code_in
 pytestmark = pytest.mark.alone
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
-CHIEF = STAFF[2]
-LOCAL = f"0{CHIEF.mobile.removeprefix('+98')}"
+TEHRAN, CHIEF = STAFF[0], STAFF[2]
 PATIENCE = 20_000  # milliseconds, for a machine that is busy
 
 expect.set_options(timeout=PATIENCE)
@@ -49,19 +48,19 @@ class Office:
         window.page.goto(f"/console?lang={language}")
         return window
 
-    def code(self) -> str:
-        """The newest code that the carrier brought to the chief's mobile."""
+    def code(self, mobile: str) -> str:
+        """The newest code that the carrier brought to a mobile."""
         carrier = self.bot.gateways["simulated"]
         assert isinstance(carrier, Simulated)
-        assert eventually(lambda: carrier.screen(CHIEF.mobile))
-        found = code_in(carrier.screen(CHIEF.mobile)[-1].text, self.bot.settings.code_length)
+        assert eventually(lambda: carrier.screen(mobile))
+        found = code_in(carrier.screen(mobile)[-1].text, self.bot.settings.code_length)
         assert found
         return found
 
-    def log_in(self, window: Window) -> None:
-        window.page.locator("#mobile").fill(LOCAL)
+    def log_in(self, window: Window, clerk: Clerk = CHIEF) -> None:
+        window.page.locator("#mobile").fill(f"0{clerk.mobile.removeprefix('+98')}")
         window.page.keyboard.press("Enter")
-        window.page.locator("#code").fill(self.code())
+        window.page.locator("#code").fill(self.code(clerk.mobile))
         window.page.keyboard.press("Enter")
         expect(window.page.locator("#from")).to_be_visible()
 
@@ -108,6 +107,20 @@ def test_nobody_is_kept_out_at_any_width_in_any_language(
     window.page.screenshot(path=tmp_path / f"story-{language}.png", full_page=True)
     assert (window.barriers(), window.spills()) == ([], 0)
     assert (window.complaints, window.elsewhere()) == ([], [])
+
+
+def test_a_province_sees_itself_only(office: Office) -> None:
+    chief, tehran = office.window("en", WIDE), office.window("en", NARROW)
+    office.log_in(chief)
+    office.log_in(tehran, TEHRAN)
+    page = tehran.page
+    expect(page.locator("#content")).to_contain_text(f"Province: {TEHRAN.province}")
+    expect(page.locator("#content")).to_contain_text("There was no text in these days.")
+    assert (page.locator("#province").count(), page.get_by_role("link", name="Audit trail").count()) == (0, 0)
+    chief.page.locator("#province").select_option("province 03")
+    chief.page.get_by_role("button", name="Show").click()
+    expect(chief.page.locator("#content")).to_contain_text("Province: province 03")
+    expect(chief.page.get_by_role("region", name="By province").first.locator("tbody tr")).to_have_count(1)
 
 
 def test_a_period_a_file_and_the_other_language(office: Office) -> None:

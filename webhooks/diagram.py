@@ -35,7 +35,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Diagram:
-    """The boxes from top to bottom, and the rail beside them."""
+    """The boxes from top to bottom, and the rail beside them, if any arrow comes from any state."""
 
     boxes: tuple[Box, ...]
     width: int
@@ -51,8 +51,8 @@ def diagram(dialog: Dialog[Any, Any]) -> Diagram:
         tops[state] = y
         y += _height(found) + GAP
     boxes = tuple(_box(state, leading[state], tops) for state in dialog.table)
-    lowest = max((entry.y for box in boxes for entry in box.entries if not entry.source), default=TOP - 8)
-    return Diagram(boxes, WIDTH, y, f"M{RAIL} {TOP - 8}V{lowest}")
+    beside = [entry.y for box in boxes for entry in box.entries if not entry.source]
+    return Diagram(boxes, WIDTH, y, f"M{RAIL} {TOP - 8}V{max(beside)}" if beside else "")
 
 
 def _height(found: Sequence[Way]) -> int:
