@@ -25,7 +25,7 @@ from store.measures import STEPS
 from store.tables import Audit, ConsoleCode, ConsoleSession, Fate, Kind, Outbox, Rank, table
 from tests.conftest import MakeBot
 from tests.console_browser import Browser
-from tests.parts import NOON, Carrier, StoppedClock
+from tests.parts import NOON, Carrier, StoppedClock, eventually
 from tests.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settle, settled
 from webhooks import pages
 
@@ -82,6 +82,17 @@ def test_everybody_is_told_the_same(home: Bot, carrier: Carrier) -> None:
     known = told(CHIEF["mobile"])
     assert [told(it) for it in (STRANGER, BROKER["mobile"], ZAHRA["mobile"], "nonsense", "")] == [known] * 5
     assert len(carrier.sent) == 1
+
+
+def test_what_is_written_in_vain_is_never_sent(home: Bot, carrier: Carrier) -> None:
+    home.start()
+    try:
+        for mobile in (STRANGER, BROKER["mobile"], "nonsense", CHIEF["mobile"], CHIEF["mobile"]):
+            home.console.ask(mobile, "address", "fa")
+        assert eventually(lambda: carrier.sent)
+    finally:
+        home.stop()
+    assert [text.to for text in carrier.sent] == [CHIEF["mobile"]]
 
 
 def test_a_code_is_good_once_and_for_ten_minutes(browser: Browser, clock: StoppedClock) -> None:
@@ -182,6 +193,24 @@ def test_who_is_removed_is_out_at_once(browser: Browser, clock: StoppedClock) ->
     assert not is_in(browser)
     employ(browser.bot.store, CHIEF)
     assert not is_in(browser)
+
+
+def test_who_becomes_a_broker_is_out_at_once(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    employ(browser.bot.store, {**CHIEF, "role": "broker", "broker": "نور"})
+    assert not is_in(browser)
+
+
+def test_a_session_s_name_is_no_good_without_its_secret(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", domain="127.0.0.1")
+    assert cookie
+    name, _, secret = cookie.value.partition(".")
+    for other in (secret[::-1], "A" * len(secret)):
+        browser.client.set_cookie("ramz-console", f"{name}.{other}", domain="127.0.0.1")
+        assert not is_in(browser)
+    browser.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
+    assert is_in(browser)
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "a.b", "é", f"{'a' * 22}.{'b' * 22}"])
