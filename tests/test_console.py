@@ -1,7 +1,7 @@
 """The console over HTTP: who gets in, how often it may be tried, whose figures are seen, and what shows nowhere."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,16 +13,17 @@ from bot import audited, audited_staff
 from bot.build import Bot
 from bot.calendars import midnight
 from bot.console import IDLE, LONGEST, TRIES_PER_HOUR
-from bot.flood import GUARDS
+from bot.flood import GUARDS, Flood
 from bot.kpi import POINTS
 from bot.policy import Weakness
 from bot.ports import Inbound
 from dialogs.orders import Command
 from dialogs.text import national_id
-from store import staff
+from store import announcements, breakers, heartbeats, staff
 from store.audit import Action, Actor, Outcome
 from store.measures import STEPS
 from store.tables import Audit, ConsoleCode, ConsoleSession, Fate, Kind, Outbox, Rank, table
+from tests import texts
 from tests.conftest import MakeBot
 from tests.console_browser import Browser
 from tests.parts import NOON, Carrier, StoppedClock, eventually
@@ -282,6 +283,72 @@ def test_the_file_is_that_of_the_command(browser: Browser) -> None:
     assert answer.data.startswith(b"\xef\xbb\xbfcontrol_point,")
     assert "2026-08-23 to 2026-09-01,1405/06/01 to 1405/06/10" in answer.text
     assert "attachment" in answer.headers["Content-Disposition"]
+
+
+def test_what_falls_short_of_the_target_is_marked_wherever_it_stands(browser: Browser) -> None:
+    texts.put(browser.bot.store, texts.a_text(ended=60), texts.a_text(ended=61, gateway="kannel", account_id=2))
+    page = browser.log_in(CHIEF["mobile"]).get("/console?lang=en").text
+    rows = {
+        name.strip(): bool(missed)
+        for missed, name in re.findall(r'<tr( class="missed")?><th scope="row">([^<]*)', page)
+    }
+    assert {name: rows[name] for name in ("kannel", "twilio", "فارس", "تهران")} == {
+        "kannel": True,
+        "twilio": False,
+        "فارس": True,
+        "تهران": False,
+    }
+    assert ("50.0%" in page, page.count("▼ below target") >= 4) == (True, True)
+
+
+def nothing(bot: Bot) -> None:
+    """Nothing is wrong."""
+
+
+def late_job(bot: Bot) -> None:
+    with bot.store.writing() as connection:
+        heartbeats.beat(connection, "codes", bot.clock() - timedelta(seconds=81))
+
+
+def late_text(bot: Bot) -> None:
+    texts.put(
+        bot.store, texts.a_text(Rank.QUEUED, heard_at=bot.clock() - timedelta(seconds=61), accepted=None, sent=None)
+    )
+
+
+def late_event(bot: Bot) -> None:
+    with bot.store.writing() as connection:
+        happened_at = bot.clock() - timedelta(minutes=5)
+        row = {"id": "e" * 22, "event": "password.changed", "account_id": 1, "happened_at": happened_at}
+        announcements.queue(connection, row)
+
+
+def shut_gateway(bot: Bot) -> None:
+    with bot.store.writing() as connection:
+        breakers.fail(connection, "simulated", 5, 5, bot.clock(), timedelta(seconds=30))
+
+
+def flood(bot: Bot) -> None:
+    bot.conversation.flood = Flood(frozenset({"rate"}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (nothing, None),
+        (late_job, "A job is behind: expiring codes"),
+        (late_text, "A text has waited for over a minute: 61 s"),
+        (late_event, "An event for Fakher has waited long: 5 min"),
+        (shut_gateway, "Out of order: simulated"),
+        (flood, "Flood of codes: too many"),
+    ],
+)
+def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot], None], told: str | None) -> None:
+    browser.log_in(CHIEF["mobile"])
+    wrong(browser.bot)
+    page = browser.get("/console?lang=en").text
+    alarms = re.findall("<li>(.*?)</li>", page)
+    assert (alarms, "No alarm." in page) == ([told] if told else [], told is None)
 
 
 @pytest.mark.parametrize(
