@@ -177,7 +177,10 @@ def _text(line: bytes, encoding: str = "utf-8") -> str:
 def _columns(header: str) -> list[str]:
     if len(header) >= LONGEST_LINE:
         raise BadFile("the header is no line of columns")
-    found = [name.strip().lower() for name in next(csv.reader([header]), [])]
+    try:
+        found = [name.strip().lower() for name in next(csv.reader([header]), [])]
+    except csv.Error:
+        raise BadFile("the header is no line of columns; lines end in LF or CRLF") from None
     missing = [name for name in NEEDED if name not in found]
     unknown = [name for name in found if name not in NEEDED + OPTIONAL]
     if missing or unknown or len(set(found)) < len(found):

@@ -211,6 +211,7 @@ class Courier:
             claimed = self._exchange(most)
         except Exception as error:  # the database may come back: nothing gathered is lost
             LOG.error("courier_failed", error_seen=error)
+            self._stopping.wait(SWEEP)
             return 0
         self.take(claimed)
         return len(claimed)

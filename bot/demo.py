@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from bot.calendars import system_clock
 from dialogs.orders import Role
 from store import accounts, staff
@@ -79,7 +81,7 @@ def seed(store: Store) -> None:
     rows = [
         {
             "national_id": person.national_id,
-            "username": f"leader{person.national_id[-4:]}",
+            "username": _username(person),
             "mobile": person.mobile,
             "full_name": person.name,
             "province": province,
@@ -93,6 +95,21 @@ def seed(store: Store) -> None:
         accounts.put(connection, rows, now)
         for clerk in STAFF:
             staff.put(connection, _row(clerk), now)
+
+
+def lives_in(connection: Connection) -> bool:
+    """Whether any of the made-up people is in a database, as `seed` has put them there."""
+    clerks = {(it.mobile, it.name) for it in staff.every(connection)}
+    return any((it.mobile, it.name) in clerks for it in STAFF) or any(_is_known(connection, it) for it in PEOPLE)
+
+
+def _is_known(connection: Connection, person: Person) -> bool:
+    found = accounts.find(connection, national_id=person.national_id)
+    return found is not None and (found.username, found.mobile) == (_username(person), person.mobile)
+
+
+def _username(person: Person) -> str:
+    return f"leader{person.national_id[-4:]}"
 
 
 def _row(clerk: Clerk) -> dict[str, str | None]:

@@ -2,10 +2,15 @@
 
 import logging
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from threading import Lock
 from typing import TextIO
 
 import structlog
 
+MINUTE = 60.0
 # Loggers that would write what is sent: the body of a call to a provider, a statement's parameters.
 _TALKATIVE = (
     "twilio",
@@ -57,3 +62,22 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """A log for one part of the bot."""
     found: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
     return found
+
+
+class Rarely:
+    """Tells when something that happens often is to be logged: at most once a minute for each of its kinds."""
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        """Take what tells seconds."""
+        self._timer, self._turn = timer, Lock()
+        self._logged, self._counts = dict[str, float](), Counter[str]()
+
+    def __call__(self, kind: str) -> int:
+        """It has happened once more: how often since it was last logged, if it is to be logged now, else 0."""
+        now = self._timer()
+        with self._turn:
+            self._counts[kind] += 1
+            if now - self._logged.get(kind, -MINUTE) < MINUTE:
+                return 0
+            self._logged[kind] = now
+            return self._counts.pop(kind)

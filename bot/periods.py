@@ -24,6 +24,9 @@ def period(store: Store, first: date | None, last: date | None, today: date) -> 
         opens, closes = seasons.find(connection) or (None, None)
     end = last or (closes if closes and (first is None or first <= closes) else today)
     begin = first or (opens if opens and opens <= end else end - timedelta(days=USUAL_DAYS - 1))
+    if first is None and (end - begin).days > MOST_DAYS:  # a season without an end: what has been of it
+        end = last or min(end, today)
+        begin = max(begin, end - timedelta(days=USUAL_DAYS - 1))
     if end < begin:
         raise BadPeriod("to", f"{both(end)} is before {both(begin)}")
     if (end - begin).days > MOST_DAYS:

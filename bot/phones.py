@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from phonenumbers import (
+    SUPPORTED_REGIONS,
     NumberParseException,
     PhoneNumberFormat,
     PhoneNumberType,
@@ -18,6 +19,7 @@ from phonenumbers import (
 
 # Letters would be dialled as digits and "ext" read as an extension: only what a network writes may pass.
 _WRITTEN = re.compile(r"\+?[0-9][0-9 ().-]{5,24}", re.ASCII)
+REGIONS = frozenset(SUPPORTED_REGIONS)
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 

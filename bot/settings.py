@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.phones import REGIONS
 from dialogs.phrases import LONGEST, languages, say
 from dialogs.segments import size
 
@@ -99,6 +101,27 @@ class Settings(BaseModel):
         if found.database in {None, "", ":memory:"}:
             raise ValueError("names no file or database that processes can share")
         return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _callable_address(cls, url: str) -> str:
+        try:
+            found = urlsplit(url)
+            _ = found.port  # an impossible one raises ValueError
+        except ValueError:
+            raise ValueError("has a host or a port that there can't be") from None
+        if found.username is not None or not found.hostname:
+            raise ValueError("must be a scheme, a host, and if need be a port and a path")
+        return url
+
+    @field_validator("default_region", "allowed_countries")
+    @classmethod
+    def _known_regions(cls, regions: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        unknown = {regions} if isinstance(regions, str) else set(regions)
+        unknown -= REGIONS
+        if unknown:
+            raise ValueError(f"no country has the code {', '.join(sorted(unknown))}")
+        return regions
 
     @field_validator("secret_keys")
     @classmethod
@@ -229,7 +252,8 @@ def read_for_trial(environment: Mapping[str, str]) -> Settings:
     """The settings of a trial on this machine: the simulated carrier, and keys of its own. BadSettings as ever."""
     keys = environment.get("SECRET_KEYS") or environment.get("SECRET_KEYS_FILE")
     kept = {} if keys else {"SECRET_KEYS": kept_keys()}
-    address = f"http://127.0.0.1:{environment.get('PORT') or 8000}"
+    port = environment.get("PORT", "")
+    address = f"http://127.0.0.1:{port if port.isdecimal() else 8000}"
     return read(environment, GATEWAYS="simulated", PUBLIC_URL=address, **kept)
 
 

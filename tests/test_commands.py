@@ -4,11 +4,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Timer
 from urllib.error import URLError
@@ -20,7 +21,7 @@ from sqlalchemy import text
 
 from bot.build import Bot
 from bot.cli.diagram import DIAGRAMS, END, begins
-from bot.demo import PEOPLE
+from bot.demo import PEOPLE, seed
 from bot.ports import Inbound
 from dialogs.machine import mermaid
 from dialogs.vocabulary import AnyEvent, Event
@@ -204,6 +205,9 @@ def test_a_season_is_set_shown_and_cleared(database_url: str) -> None:
         ("1405/05/23", "1405/11/12"),
         ("14-08-2026", "2027-02-01"),
         ("soon", "later"),
+        ("1405-05-23", "1405-11-12"),
+        ("2026-08-14", "9999-12-31"),
+        ("0001-01-01", "2027-02-01"),
         ("", ""),
     ],
 )
@@ -211,6 +215,42 @@ def test_bad_days_are_refused_and_nothing_is_set(sqlite_url: str, days: tuple[st
     result = typed("season", "set", "--opens", days[0], "--closes", days[1], DATABASE_URL=sqlite_url)
     assert result.exit_code == 2
     assert "always open" in typed("season", "show", DATABASE_URL=sqlite_url).output
+
+
+def test_figures_are_asked_of_what_has_been_of_a_season_without_an_end(sqlite_url: str) -> None:
+    typed("season", "set", "--opens", "2020-01-01", "--closes", "2099-12-31", DATABASE_URL=sqlite_url)
+    assert typed("kpi", DATABASE_URL=sqlite_url).exit_code == 0
+
+
+def test_a_command_ends_in_one_line_where_the_database_fails_it(sqlite_url: str) -> None:
+    busy = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    busy.execute("BEGIN IMMEDIATE")
+    for words in (("season", "clear"), ("tokens", "create", "--name", "fakher")):
+        result = typed(*words, DATABASE_URL=sqlite_url, SECRET_KEYS=KEYS)
+        assert (result.exit_code, result.output.splitlines()[-1][:12]) == (2, "DATABASE_URL"), words
+        assert isinstance(result.exception, SystemExit)
+    busy.close()
+
+
+def test_the_trial_s_key_vouches_in_the_trial_s_database_only(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "instance").mkdir()
+    (tmp_path / "instance" / "secret_keys").write_text(KEYS.replace("k1:", "trial:"))
+
+    def clear() -> str:
+        return flask("season", "clear", folder=tmp_path, DATABASE_URL=sqlite_url).stderr
+
+    assert "SECRET_KEYS: is not set" in clear()
+    with closing(Store(sqlite_url)) as store:
+        seed(store)
+    assert clear() == ""
+    assert flask("audit", "verify", folder=tmp_path, DATABASE_URL=sqlite_url).returncode == 0
+
+
+def test_no_real_person_is_served_out_of_the_trial_s_database(sqlite_url: str, tmp_path: Path) -> None:
+    with closing(Store(sqlite_url)) as store:
+        seed(store)
+    result = flask("serve", folder=tmp_path, **TWILIO, SECRET_KEYS=KEYS, DATABASE_URL=sqlite_url)
+    assert (result.returncode, result.stderr.startswith("DATABASE_URL: holds the made-up people")) == (2, True)
 
 
 def test_a_season_of_one_day_is_a_season(sqlite_url: str) -> None:

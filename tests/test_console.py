@@ -75,6 +75,10 @@ def test_staff_log_in_by_the_code_that_is_texted_to_them(browser: Browser, perso
     assert browser.carrier.sent[-1].to == person["mobile"]
 
 
+def test_the_first_page_is_there_for_whoever_asks_for_its_head(browser: Browser) -> None:
+    assert browser.client.head("/console").status_code == 200
+
+
 def test_everybody_is_told_the_same(home: Bot, carrier: Carrier) -> None:
     def told(mobile: str) -> tuple[int, str]:
         answer = Browser(home, carrier).ask(mobile)

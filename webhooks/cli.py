@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 from bot import log, settings
 from bot.build import build
 from bot.cli.common import chosen, fail, opened, upgraded
-from bot.demo import PEOPLE, STAFF, seed
+from bot.demo import PEOPLE, STAFF, lives_in, seed
 from bot.settings import Settings
 from bot.trial import Trial
 from webhooks import create_app
@@ -26,7 +26,11 @@ from webhooks.server import Server
 def serve() -> None:
     """Serve real people, with settings from the environment. Exits with 2 if any is missing or bad."""
     found = chosen(settings.read_for_service)
-    upgraded(found).close()
+    store = upgraded(found)
+    with store.reading() as connection:
+        if set(found.gateways) != {"simulated"} and lives_in(connection):
+            fail("DATABASE_URL: holds the made-up people of `make run`, whose numbers somebody may have; name another")
+    store.close()
     Server(found).run()
 
 

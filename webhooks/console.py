@@ -38,7 +38,7 @@ def _inside(bot: Bot, view: View) -> Answer:
     """What only somebody who is logged in sees; the login's first page for others."""
     login = bot.console.login(request.cookies.get(_name(bot, SESSION), ""))
     if login is None:
-        return _door(bot, status=200 if request.method == "GET" and request.path == "/console" else 401)
+        return _door(bot, status=200 if request.method in {"GET", "HEAD"} and request.path == "/console" else 401)
     if request.method == "POST":
         _check(login.session.secret)
     return view(bot, login)

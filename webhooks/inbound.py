@@ -10,7 +10,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.datastructures import MultiDict
 
 from bot.build import Bot
-from bot.log import logger
+from bot.log import Rarely, logger
 from bot.ports import Answer, Call, Gateway, Malformed
 from store.conversations import Overtaken
 
@@ -23,36 +23,39 @@ RETRY_AFTER_SECONDS = "2"
 
 def routes(bot: Bot) -> Blueprint:
     """The routes of every gateway that is switched on; other gateways' are not there."""
-    blueprint = Blueprint("inbound", __name__)
+    blueprint, refused = Blueprint("inbound", __name__), Rarely()
     for gateway in bot.gateways.values():
         path = f"/webhooks/{gateway.name}"
-        hear, note = _hearing(bot, gateway), _noting(bot, gateway)
+        hear, note = _hearing(bot, gateway, refused), _noting(bot, gateway, refused)
         blueprint.add_url_rule(f"{path}/sms", f"{gateway.name}_sms", hear, methods=gateway.methods)
         blueprint.add_url_rule(f"{path}/receipts", f"{gateway.name}_receipts", note, methods=gateway.methods)
     return blueprint
 
 
-def _hearing(bot: Bot, gateway: Gateway) -> Callable[[], Response]:
+def _hearing(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[[], Response]:
     def work(call: Call) -> Answer:
         bot.hear(gateway.read_text(call))
         return gateway.heard
 
-    return lambda: _answer(bot, gateway, work)
+    return lambda: _answer(bot, gateway, work, refused)
 
 
-def _noting(bot: Bot, gateway: Gateway) -> Callable[[], Response]:
+def _noting(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[[], Response]:
     def work(call: Call) -> Answer:
         receipt = gateway.read_receipt(call)
         if receipt is not None and not bot.note(receipt):
             LOG.warning("receipt_unknown", gateway=gateway.name)
         return gateway.noted
 
-    return lambda: _answer(bot, gateway, work)
+    return lambda: _answer(bot, gateway, work, refused)
 
 
-def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer]) -> Response:
+def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer], refused: Rarely) -> Response:
     call = _call(bot.settings.public_url)
     if not gateway.is_authentic(call):
+        # A wrong PUBLIC_URL or secret would else leave the bot deaf without a word; but nobody is to fill the log.
+        if times := refused(gateway.name):
+            LOG.warning("refused", gateway=gateway.name, times=times)
         return _response(FORBIDDEN)
     try:
         return _response(work(call))

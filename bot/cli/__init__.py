@@ -14,6 +14,7 @@ diagram.py   `flask diagram`
 import click
 
 from bot.cli import accounts, audit, diagram, kpi, schema, season, staff, tokens
+from bot.cli.common import guard
 
 COMMANDS: tuple[click.Command, ...] = (
     schema.db,
@@ -25,3 +26,5 @@ COMMANDS: tuple[click.Command, ...] = (
     kpi.kpi_command,
     diagram.diagram,
 )
+for command in COMMANDS:
+    guard(command)

@@ -35,7 +35,9 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
     if aside.resolve() == file.resolve():
         fail("--rejects: would overwrite the file that is being read")
     store = opened(found)
-    job = Import(store, Phones(found.default_region, found.allowed_countries), keys_of(found), calendars.system_clock)
+    with store.reading() as connection:
+        keys = keys_of(found, connection)
+    job = Import(store, Phones(found.default_region, found.allowed_countries), keys, calendars.system_clock)
     try:
         with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
             tally = job.run(file, aside, lambda read: bar.update(read - bar.pos))

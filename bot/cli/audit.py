@@ -48,10 +48,12 @@ def show_audit(person: str, last: int | None) -> None:
 
 def _chain() -> Chain:
     found = chosen(settings.read)
-    keys = keys_of(found)
+    store = opened(found)
+    with store.reading() as connection:
+        keys = keys_of(found, connection)
     if keys is None:
         fail("SECRET_KEYS: is needed, to prove the audit by")
-    return Chain(opened(found), keys, calendars.system_clock, SystemDice())
+    return Chain(store, keys, calendars.system_clock, SystemDice())
 
 
 def _tell(proof: Proof) -> None:

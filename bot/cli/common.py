@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import NoReturn
 
 import click
@@ -11,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import calendars, settings
 from bot.audit import Entry, Trail
+from bot.demo import lives_in
 from bot.dice import SystemDice
 from bot.keys import Keys
 from bot.settings import BadSettings, Settings
@@ -67,6 +69,26 @@ def upgraded(found: Settings) -> Store:
     return store
 
 
+def guard(command: click.Command) -> None:
+    """Have a command, or all of a group, end in one line where the database fails it, and never with 1, a finding's."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            guard(each)
+    elif command.callback is not None:
+        command.callback = _guarded(command.callback)
+
+
+def _guarded(work: Callable[..., object]) -> Callable[..., object]:
+    @wraps(work)
+    def run(*args: object, **options: object) -> object:
+        try:
+            return work(*args, **options)
+        except SQLAlchemyError as error:
+            fail(f"DATABASE_URL: the database is busy or broken ({type(error).__name__}); run it again")
+
+    return run
+
+
 def note(
     found: Settings,
     connection: Connection,
@@ -77,7 +99,7 @@ def note(
     staff_id: int | None = None,
 ) -> None:
     """Write down what the operator does, within the transaction that does it."""
-    keys = keys_of(found)
+    keys = keys_of(found, connection)
     if keys is None:
         click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
     else:
@@ -85,7 +107,9 @@ def note(
         Trail(keys, SystemDice()).note(connection, calendars.system_clock(), entry)
 
 
-def keys_of(found: Settings) -> Keys | None:
-    """The keys of SECRET_KEYS, or those that `make run` has made; none where there are neither."""
-    text = found.secret_keys or (settings.KEPT_KEYS.read_text("utf-8").strip() if settings.KEPT_KEYS.exists() else "")
+def keys_of(found: Settings, connection: Connection) -> Keys | None:
+    """The keys of SECRET_KEYS, or in the database of `make run` those that it has made; else none."""
+    text = found.secret_keys
+    if not text and settings.KEPT_KEYS.exists() and lives_in(connection):
+        text = settings.KEPT_KEYS.read_text("utf-8").strip()
     return Keys.of(settings.read_keys(text)) if text else None

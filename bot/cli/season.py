@@ -36,6 +36,9 @@ def show_season() -> None:
 @click.option("--closes", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Last day, Gregorian.")
 def set_season(opens: datetime, closes: datetime) -> None:
     """Set the season's first and last day; it holds at once."""
+    for option, day in (("--opens", opens), ("--closes", closes)):
+        if day.year not in calendars.GREGORIAN_YEARS:
+            fail(f"{option}: {day:%Y-%m-%d} is not a Gregorian day of our time, such as 2026-08-14")
     if closes < opens:
         fail("--closes: is before --opens")
     found = chosen(settings.read)
