@@ -3,46 +3,50 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bot.calendars import system_clock
-from bot.chain import Chain
-from bot.console import Console
-from bot.conversation import Conversation
-from bot.courier import Courier
-from bot.dice import SystemDice
-from bot.fakher import Fakher
-from bot.fakher_events import Announcer
+from bot.audit.hash_chain import Chain
+from bot.clock import system_clock
+from bot.console_login import Console
+from bot.credentials.keyring import Keyring
+from bot.fakher.events import EventPoster
+from bot.fakher.service import Fakher
 from bot.gateways.kannel import Kannel
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
+from bot.inbound.handler import InboundHandler
 from bot.jobs import Jobs
-from bot.keys import Keys
-from bot.phones import Phones
-from bot.ports import Clock, Dice, Gateway, Inbound, Receipt
-from bot.receipts import Receipts
+from bot.phone_numbers import PhoneNumbers
+from bot.ports import Clock, Gateway, Inbound, RandomSource, Receipt
+from bot.random_source import SystemRandomSource
+from bot.sending.courier import Courier
+from bot.sending.receipts import Receipts
 from bot.settings import Settings, read_keys
-from bot.trial import Trial, fair
+from bot.simulation.state import Simulation, no_faults
 from dialogs.vocabulary import AnyEvent
-from store.engine import Store
+from store.database.engine import Store
 
 
 @dataclass(frozen=True)
-class Parts:
+class GatewayParts:
     """What gateways are made of."""
 
     settings: Settings
     store: Store
-    keys: Keys
+    keyring: Keyring
     clock: Clock
-    dice: Dice
-    trial: Trial | None = None
+    random_source: RandomSource
+    simulation: Simulation | None = None
 
 
 # A new gateway's line goes here, and its name into settings.GatewayName.
-GATEWAYS: dict[str, Callable[[Parts], Gateway]] = {
+GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
     "twilio": lambda parts: Twilio(parts.settings),
-    "kannel": lambda parts: Kannel(parts.settings, parts.dice),
+    "kannel": lambda parts: Kannel(parts.settings, parts.random_source),
     "simulated": lambda parts: Simulated(
-        parts.store, parts.keys, parts.clock, parts.dice, parts.trial.bends if parts.trial else fair
+        parts.store,
+        parts.keyring,
+        parts.clock,
+        parts.random_source,
+        parts.simulation.faults if parts.simulation else no_faults,
     ),
 }
 
@@ -53,19 +57,19 @@ class Bot:
 
     settings: Settings
     store: Store
-    keys: Keys
+    keyring: Keyring
     clock: Clock
-    dice: Dice
-    phones: Phones
+    random_source: RandomSource
+    phone_numbers: PhoneNumbers
     gateways: dict[str, Gateway]
-    conversation: Conversation
+    conversation: InboundHandler
     courier: Courier
     jobs: Jobs
-    announcer: Announcer
+    event_poster: EventPoster
     fakher: Fakher
     receipts: Receipts
     console: Console
-    trial: Trial | None = None
+    simulation: Simulation | None = None
 
     def start(self) -> None:
         """Begin to send and to sweep, in threads of this process."""
@@ -92,44 +96,44 @@ def build(
     settings: Settings,
     *,
     clock: Clock = system_clock,
-    dice: Dice | None = None,
+    random_source: RandomSource | None = None,
     gateways: Sequence[Gateway] | None = None,
     store: Store | None = None,
-    trial: Trial | None = None,
+    simulation: Simulation | None = None,
     processes: int = 1,
 ) -> Bot:
     """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's.
 
     `processes` is how many such bots share the rate at which texts may leave.
     """
-    clock = trial.clock if trial else clock
-    dice = dice or SystemDice()
+    clock = simulation.clock if simulation else clock
+    random_source = random_source or SystemRandomSource()
     store = store or Store(settings.database_url)
-    keys = Keys.of(read_keys(settings.secret_keys))
-    phones = Phones(settings.default_region, settings.allowed_countries)
-    parts = Parts(settings, store, keys, clock, dice, trial)
+    keyring = Keyring.of(read_keys(settings.secret_keys))
+    phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
+    parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
-    courier = Courier(store, chosen, keys, clock, settings.messages_per_second / processes)
-    conversation = Conversation(store, settings, phones, keys, clock, dice, courier)
-    announcer = Announcer(store, settings, clock)
-    chain = Chain(store, keys, clock, dice)
-    jobs = Jobs(store, clock, conversation, announcer, chain)
-    fakher = Fakher(store, settings, keys, clock, dice, courier)
+    courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
+    conversation = InboundHandler(store, settings, phone_numbers, keyring, clock, random_source, courier)
+    event_poster = EventPoster(store, settings, clock)
+    chain = Chain(store, keyring, clock, random_source)
+    jobs = Jobs(store, clock, conversation, event_poster, chain)
+    fakher = Fakher(store, settings, keyring, clock, random_source, courier)
     named = {gateway.name: gateway for gateway in chosen}
     return Bot(
         settings,
         store,
-        keys,
+        keyring,
         clock,
-        dice,
-        phones,
+        random_source,
+        phone_numbers,
         named,
         conversation,
         courier,
         jobs,
-        announcer=announcer,
+        event_poster=event_poster,
         fakher=fakher,
-        trial=trial,
-        receipts=Receipts(store, settings, keys, clock, dice, courier),
-        console=Console(store, settings, phones, keys, clock, dice, courier),
+        simulation=simulation,
+        receipts=Receipts(store, settings, keyring, clock, random_source, courier),
+        console=Console(store, settings, phone_numbers, keyring, clock, random_source, courier),
     )

@@ -11,30 +11,31 @@ from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
-from bot import mobiles, watch
-from bot.calendars import system_clock
-from bot.chain import Chain
-from bot.conversation import Conversation
-from bot.fakher_events import Announcer
-from bot.flood import FloodGuard
+from bot.accounts import mobile_change
+from bot.audit.hash_chain import Chain
+from bot.clock import system_clock
+from bot.fakher.events import EventPoster
+from bot.inbound.handler import InboundHandler
 from bot.log import logger
-from bot.measuring import Measuring
 from bot.ports import Clock
+from bot.reports.rollup import Rollup
+from bot.sending import undelivered
+from bot.sending.flood_guard import FloodGuard
 from dialogs.vocabulary import State
 from store import (
-    announcements,
     codes,
-    confirmations,
-    console,
+    console_sessions,
     conversations,
-    handset,
     heartbeats,
-    outbox,
-    rates,
-    tickets,
+    outbound_messages,
+    rate_limits,
+    reset_grants,
+    simulated_messages,
+    staff_orders,
+    webhook_events,
 )
-from store import mobiles as changes
-from store.engine import Store
+from store import mobile_changes as changes
+from store.database.engine import Store
 
 LOG = logger("jobs")
 
@@ -46,7 +47,18 @@ FIRST_RUN_SECONDS = 10
 
 
 # What drops its old rows.
-FORGETFUL = (announcements, changes, codes, confirmations, console, conversations, handset, outbox, rates, tickets)
+FORGETFUL = (
+    webhook_events,
+    changes,
+    codes,
+    staff_orders,
+    console_sessions,
+    conversations,
+    simulated_messages,
+    outbound_messages,
+    rate_limits,
+    reset_grants,
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +74,12 @@ class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
     def __init__(
-        self, store: Store, clock: Clock, conversation: Conversation, announcer: Announcer, chain: Chain
+        self, store: Store, clock: Clock, conversation: InboundHandler, event_poster: EventPoster, chain: Chain
     ) -> None:
         """Take what the jobs work on."""
         self.store, self.clock = store, clock
-        self.conversation, self.announcer, self.chain = conversation, announcer, chain
-        self.flood_guard = FloodGuard(store, clock, conversation.phones.prefixes_abroad())
+        self.conversation, self.event_poster, self.chain = conversation, event_poster, chain
+        self.flood_guard = FloodGuard(store, clock, conversation.phone_numbers.prefixes_abroad())
         self._scheduler: BackgroundScheduler | None = None
         self._ended: dict[str, datetime] = {}
 
@@ -79,10 +91,10 @@ class Jobs:
             Job("outbox", 2, self.sweep_outbox),
             Job("staff", 5, self.tell_staff),
             Job("mobiles", 10, self.end_mobile_changes),
-            Job("events", 1, self.announcer.post_due),
+            Job("events", 1, self.event_poster.post_due),
             Job("audit", 5, self.chain.seal_due),
             Job("flood", 10, self.watch_for_flood),
-            Job("measures", 60, Measuring(self.store, self.clock).run),
+            Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
         ]
@@ -101,7 +113,7 @@ class Jobs:
 
     def stop(self) -> None:
         """End after what runs now."""
-        self.announcer.stop()
+        self.event_poster.stop()
         if self._scheduler:
             self._scheduler.shutdown(wait=True)
             self._scheduler = None
@@ -123,7 +135,7 @@ class Jobs:
         """Close codes whose time is up, and erase what still waits of them."""
         with self.store.writing() as connection:
             now = self.clock()
-            return codes.close_expired(connection, now) + confirmations.close_expired(connection, now)
+            return codes.close_expired(connection, now) + staff_orders.close_expired(connection, now)
 
     def end_conversations(self) -> int:
         """Bring overdue conversations to rest."""
@@ -133,19 +145,19 @@ class Jobs:
     def sweep_outbox(self) -> int:
         """Drop texts that are out of time, with their secrets."""
         with self.store.reading() as connection:
-            if outbox.oldest_queued(connection) is None:
+            if outbound_messages.oldest_queued(connection) is None:
                 return 0
         with self.store.writing() as connection:
-            return outbox.drop_expired(connection, self.clock())
+            return outbound_messages.drop_expired(connection, self.clock())
 
     def tell_staff(self) -> int:
         """Tell staff of texts, sent at their order, that did not arrive."""
         now, settings = self.clock(), self.conversation.settings
         with self.store.reading() as connection:
-            if not watch.finds_any(connection, now):
+            if not undelivered.finds_any(connection, now):
                 return 0
         with self.store.writing() as connection:
-            return self._queue(connection, watch.letters(connection, settings, now), now)
+            return self._queue(connection, undelivered.notices(connection, settings, now), now)
 
     def end_mobile_changes(self) -> int:
         """Let the time pass for changes of registered mobiles."""
@@ -154,11 +166,11 @@ class Jobs:
             if not changes.overdue(connection, now):
                 return 0
         with self.store.writing() as connection:
-            return self._queue(connection, mobiles.sweep(connection, settings, self.conversation.trail, now), now)
+            return self._queue(connection, mobile_change.sweep(connection, settings, self.conversation.trail, now), now)
 
     def _queue(self, connection: Connection, letters: list[dict[str, Any]], now: datetime) -> int:
         for letter in letters:
-            outbox.queue(connection, letter, now, lease=None)
+            outbound_messages.queue(connection, letter, now, lease=None)
         return len(letters)
 
     def watch_for_flood(self) -> bool:

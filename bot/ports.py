@@ -7,13 +7,13 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Protocol
 
-from store.tables import Kind, Rank
+from store.tables import DeliveryStatus, MessageKind
 
 Clock = Callable[[], datetime]
 """The time now, aware, in UTC."""
 
 
-class Dice(Protocol):
+class RandomSource(Protocol):
     """Chance, from a source that can't be foretold."""
 
     def digits(self, number: int) -> str:
@@ -78,7 +78,7 @@ class Receipt:
 
     gateway: str
     provider_id: str
-    rank: Rank
+    status: DeliveryStatus
     error: Reason | None = None
     ref: int | None = None
     code: str = ""
@@ -101,7 +101,7 @@ class Outbound:
     """A text to hand to a provider. `validity` is how many seconds it is still worth delivering."""
 
     ref: int
-    kind: Kind
+    kind: MessageKind
     to: str = field(repr=False)
     text: str = field(repr=False)
     validity: int

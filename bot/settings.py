@@ -13,9 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.phones import REGIONS
-from dialogs.phrases import LONGEST, languages, say
-from dialogs.segments import size
+from bot.phone_numbers import REGIONS
+from dialogs.replies.phrases import LONGEST, languages, say
+from dialogs.replies.segments import size
 
 
 class BadSettings(Exception):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from dialogs.orders import ChangeEffect, MoveChange, StaffEffect, StaffEvent, StaffFacts
+from dialogs.staff_vocabulary import ChangeEffect, MoveChange, StaffEffect, StaffEvent, StaffFacts
 
 
 class State(StrEnum):
@@ -218,7 +218,7 @@ class Naming(StrEnum):
 
 
 @dataclass(frozen=True)
-class Heard:
+class ParsedMessage:
     """A text, understood as far as it goes by itself. It holds no part of the text but these.
 
     `national_id` is ten ASCII digits with a right check digit, present just when `naming` is ONE.
@@ -267,7 +267,7 @@ class Allowance(StrEnum):
     TOO_OFTEN = auto()
 
 
-class Guess(StrEnum):
+class CodeResult(StrEnum):
     """What became of a code that was texted back; the try is spent by then."""
 
     RIGHT = auto()
@@ -277,7 +277,7 @@ class Guess(StrEnum):
     NO_LIVE_CODE = auto()
 
 
-class Offer(StrEnum):
+class PasswordVerdict(StrEnum):
     """What a password of one's own is worth."""
 
     GOOD = auto()
@@ -299,13 +299,13 @@ class Facts:
     asker: Asker = Asker.STRANGER
     allowance: Allowance = Allowance.YES
     in_dialog: bool = False  # a conversation is open, or a code sent to this phone is live
-    guess: Guess | None = None
-    offer: Offer | None = None
+    guess: CodeResult | None = None
+    offer: PasswordVerdict | None = None
     own_password_allowed: bool = False
     mobile_held: bool = False  # staff are changing the mobile that this phone is
     staff: StaffFacts | None = None  # where a staff member's number texts
     opted_out: bool = False
     named_this_hour: bool = False
     stop_confirmed_this_hour: bool = False
-    shrugged_this_hour: int = 0
-    hinted_this_hour: int = 0
+    unparsed_replies_this_hour: int = 0
+    hints_this_hour: int = 0

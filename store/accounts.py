@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, literal_column, select, update
 
-from store.dialect import Prepared, upsert
-from store.tables import Account, table
+from store.database.dialect import PreparedStatement, upsert
+from store.tables import AccountRow, table
 
-ACCOUNT = table(Account)
+ACCOUNT = table(AccountRow)
 
 
 @dataclass(frozen=True)
-class Holder:
+class Account:
     """An account, as far as a password, or staff, have to do with it."""
 
     id: int
@@ -34,33 +34,33 @@ class Holder:
     failures: int = 0
 
 
-_HOLDER = select(*(ACCOUNT.c[name] for name in Holder.__dataclass_fields__))
-BY_ID = Prepared(_HOLDER.where(ACCOUNT.c.id == bindparam("key")))
-BY_NATIONAL_ID = Prepared(_HOLDER.where(ACCOUNT.c.national_id == bindparam("key")))
-BY_USERNAME = Prepared(_HOLDER.where(ACCOUNT.c.username == bindparam("key")))
+_HOLDER = select(*(ACCOUNT.c[name] for name in Account.__dataclass_fields__))
+BY_ID = PreparedStatement(_HOLDER.where(ACCOUNT.c.id == bindparam("key")))
+BY_NATIONAL_ID = PreparedStatement(_HOLDER.where(ACCOUNT.c.national_id == bindparam("key")))
+BY_USERNAME = PreparedStatement(_HOLDER.where(ACCOUNT.c.username == bindparam("key")))
 
-ID_OF = Prepared(select(ACCOUNT.c.id).where(ACCOUNT.c.national_id == bindparam("key")))
-IDS_AT = Prepared(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("key")).order_by(ACCOUNT.c.id))
+ID_OF = PreparedStatement(select(ACCOUNT.c.id).where(ACCOUNT.c.national_id == bindparam("key")))
+IDS_AT = PreparedStatement(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("key")).order_by(ACCOUNT.c.id))
 
-END_FAILURES = Prepared(
+END_FAILURES = PreparedStatement(
     update(ACCOUNT).where(ACCOUNT.c.id == bindparam("key"), ACCOUNT.c.failures > 0).values(failures=literal_column("0"))
 )
 
 
-def holder(connection: Connection, account_id: int) -> Holder:
+def get(connection: Connection, account_id: int) -> Account:
     """The account with this id."""
     (row,) = BY_ID.rows(connection, {"key": account_id})
-    return Holder(*row)
+    return Account(*row)
 
 
-def find(connection: Connection, *, national_id: str | None = None, username: str | None = None) -> Holder | None:
+def find(connection: Connection, *, national_id: str | None = None, username: str | None = None) -> Account | None:
     """The account of a national ID, or of a user name as it is spelt; None where there is none."""
     rows = (
         BY_NATIONAL_ID.rows(connection, {"key": national_id})
         if national_id is not None
         else BY_USERNAME.rows(connection, {"key": username})
     )
-    return Holder(*rows[0]) if rows else None
+    return Account(*rows[0]) if rows else None
 
 
 def id_of(connection: Connection, national_id: str) -> int | None:

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, select, type_coerce, update
 from sqlalchemy.types import NullType
 
-from store.dialect import Prepared, named, upsert
-from store.tables import Audit, AuditHead, AuditKey, table
+from store.database.dialect import PreparedStatement, named, upsert
+from store.tables import AuditHeadRow, AuditKeyRow, AuditRow, table
 
-AUDIT, HEAD, KEY = table(Audit), table(AuditHead), table(AuditKey)
+AUDIT, HEAD, KEY = table(AuditRow), table(AuditHeadRow), table(AuditKeyRow)
 
 
 class Actor(StrEnum):
@@ -86,7 +86,7 @@ class Head:
     seal: bytes
 
 
-WRITE = Prepared(insert(AUDIT).values(named(AUDIT, "id", "seq", "seal")))
+WRITE = PreparedStatement(insert(AUDIT).values(named(AUDIT, "id", "seq", "seal")))
 
 
 def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

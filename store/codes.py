@@ -7,12 +7,21 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, literal_column, null, select, update
 from sqlalchemy.exc import IntegrityError
 
-from store.conversations import Overtaken
-from store.dialect import Prepared, named
-from store.outbox import KEPT
-from store.tables import Account, Code, Fate, Kind, MobileChange, Outbox, Rank, table
+from store.conversations import StaleRead
+from store.database.dialect import PreparedStatement, named
+from store.outbound_messages import KEPT
+from store.tables import (
+    AccountRow,
+    CloseReason,
+    CodeRow,
+    DeliveryStatus,
+    MessageKind,
+    MobileChangeRow,
+    OutboundMessageRow,
+    table,
+)
 
-CODE, ACCOUNT, OUTBOX, CHANGE = table(Code), table(Account), table(Outbox), table(MobileChange)
+CODE, ACCOUNT, MESSAGE, CHANGE = table(CodeRow), table(AccountRow), table(OutboundMessageRow), table(MobileChangeRow)
 
 
 @dataclass(frozen=True)
@@ -27,14 +36,14 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Fates:
+class CodeUse:
     """What became of codes."""
 
     sent: int
     unused: int
 
 
-ISSUE = Prepared(insert(CODE).values(named(CODE, "closed_at", "fate")))
+ISSUE = PreparedStatement(insert(CODE).values(named(CODE, "closed_at", "close_reason")))
 _HOLDER = exists().where(
     ACCOUNT.c.id == CODE.c.account_id,
     ACCOUNT.c.mobile == CODE.c.phone,
@@ -47,7 +56,7 @@ _HOLDER = exists().where(
 _TRIED = tuple(CODE.c[name] for name in Tried.__dataclass_fields__)
 
 
-def _spend(*conditions: Any) -> Prepared:
+def _spend(*conditions: Any) -> PreparedStatement:
     live = update(CODE).where(
         *conditions,
         CODE.c.expires_at > bindparam("now", type_=CODE.c.expires_at.type),
@@ -55,7 +64,7 @@ def _spend(*conditions: Any) -> Prepared:
         CODE.c.tries_left > 0,
         _HOLDER,
     )
-    return Prepared(live.values(tries_left=CODE.c.tries_left - 1).returning(*_TRIED))
+    return PreparedStatement(live.values(tries_left=CODE.c.tries_left - 1).returning(*_TRIED))
 
 
 SPEND = _spend(
@@ -63,29 +72,29 @@ SPEND = _spend(
     CODE.c.phone == bindparam("sent_to"),
 )
 SPEND_OF = _spend(CODE.c.account_id == bindparam("account"))
-CLOSE = Prepared(
+CLOSE = PreparedStatement(
     update(CODE)
     .where(CODE.c.id == bindparam("code"), CODE.c.closed_at.is_(None))
-    .values(closed_at=bindparam("now", type_=CODE.c.closed_at.type), fate=bindparam("why"))
+    .values(closed_at=bindparam("now", type_=CODE.c.closed_at.type), close_reason=bindparam("why"))
 )
-COUNT_FAILURE = Prepared(
+COUNT_FAILURE = PreparedStatement(
     update(ACCOUNT)
     .where(ACCOUNT.c.id == bindparam("account"))
     .values(failures=ACCOUNT.c.failures + literal_column("1"))
     .returning(ACCOUNT.c.failures)
 )
 # A text that waits with a code in it dies with the code.
-DROP_TEXTS = Prepared(
-    update(OUTBOX)
+DROP_TEXTS = PreparedStatement(
+    update(MESSAGE)
     .where(
-        OUTBOX.c.rank == literal_column(str(int(Rank.QUEUED))),
-        OUTBOX.c.kind == literal_column(str(int(Kind.CODE))),
-        OUTBOX.c.code_id == bindparam("code"),
+        MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED))),
+        MESSAGE.c.kind == literal_column(str(int(MessageKind.CODE))),
+        MESSAGE.c.code_id == bindparam("code"),
     )
     .values(
-        rank=literal_column(str(int(Rank.DROPPED))),
+        status=literal_column(str(int(DeliveryStatus.DROPPED))),
         secret=null(),
-        ended_at=bindparam("now", type_=OUTBOX.c.ended_at.type),
+        ended_at=bindparam("now", type_=MESSAGE.c.ended_at.type),
         error=bindparam("why"),
     )
 )
@@ -96,7 +105,7 @@ def issue(connection: Connection, row: dict[str, Any]) -> None:
     try:
         ISSUE(connection, {"staff_id": None, **row})
     except IntegrityError as conflict:
-        raise Overtaken from conflict
+        raise StaleRead from conflict
 
 
 def oldest_since(connection: Connection, account_id: int, since: datetime) -> datetime | None:
@@ -140,11 +149,11 @@ def renew(
     return expires_at
 
 
-def close(connection: Connection, code_id: str, fate: Fate, now: datetime) -> bool:
+def close(connection: Connection, code_id: str, close_reason: CloseReason, now: datetime) -> bool:
     """Close a code that is still open, with its unsent text; whether this call was the one."""
-    done = bool(CLOSE(connection, {"code": code_id, "why": fate, "now": now}).rowcount == 1)
+    done = bool(CLOSE(connection, {"code": code_id, "why": close_reason, "now": now}).rowcount == 1)
     if done:
-        DROP_TEXTS(connection, {"code": code_id, "why": fate, "now": now})
+        DROP_TEXTS(connection, {"code": code_id, "why": close_reason, "now": now})
     return done
 
 
@@ -156,14 +165,14 @@ def close_at(connection: Connection, phone: str, now: datetime) -> list[int]:
         .where(ACCOUNT.c.mobile == phone)
     )
     found = connection.execute(mine.where(CODE.c.phone == phone, CODE.c.closed_at.is_(None)))
-    return [row.account_id for row in found.all() if close(connection, row.id, Fate.CANCELLED, now)]
+    return [row.account_id for row in found.all() if close(connection, row.id, CloseReason.CANCELLED, now)]
 
 
-def close_of(connection: Connection, account_id: int, fate: Fate, now: datetime) -> None:
+def close_of(connection: Connection, account_id: int, close_reason: CloseReason, now: datetime) -> None:
     """Close the account's open code, if it has one."""
     found = connection.execute(select(CODE.c.id).where(CODE.c.account_id == account_id, CODE.c.closed_at.is_(None)))
     for code_id in found.scalars().all():
-        close(connection, code_id, fate, now)
+        close(connection, code_id, close_reason, now)
 
 
 def count_failure(connection: Connection, account_ids: list[int]) -> int:
@@ -182,18 +191,18 @@ def lock_accounts(connection: Connection, account_ids: list[int], failures: int,
 class Newest:
     """An account's newest code, and how far its text has come."""
 
-    fate: str | None
+    close_reason: str | None
     expires_at: datetime
-    rank: int | None
+    status: int | None
 
 
 def newest_of(connection: Connection, account_id: int, since: datetime) -> Newest | None:
     """The account's newest code since a time."""
     # The account finds the texts by an index. Where one was sent once more, the newer tells.
-    texted = and_(OUTBOX.c.account_id == CODE.c.account_id, OUTBOX.c.code_id == CODE.c.id)
-    found = select(CODE.c.fate, CODE.c.expires_at, OUTBOX.c.rank).outerjoin(OUTBOX, texted)
+    texted = and_(MESSAGE.c.account_id == CODE.c.account_id, MESSAGE.c.code_id == CODE.c.id)
+    found = select(CODE.c.close_reason, CODE.c.expires_at, MESSAGE.c.status).outerjoin(MESSAGE, texted)
     mine = found.where(CODE.c.account_id == account_id, CODE.c.created_at > since)
-    row = connection.execute(mine.order_by(CODE.c.created_at.desc(), OUTBOX.c.id.desc()).limit(1)).first()
+    row = connection.execute(mine.order_by(CODE.c.created_at.desc(), MESSAGE.c.id.desc()).limit(1)).first()
     return Newest(*row) if row else None
 
 
@@ -202,15 +211,19 @@ def close_expired(connection: Connection, now: datetime, most: int = 500) -> int
     late = select(CODE.c.id, CODE.c.tries_left).where(CODE.c.closed_at.is_(None))
     late = late.where((CODE.c.expires_at <= now) | (CODE.c.tries_left <= 0)).limit(most)
     found = connection.execute(late).all()
-    return sum(close(connection, row.id, Fate.EXPIRED if row.tries_left else Fate.BURNED, now) for row in found)
+    return sum(
+        close(connection, row.id, CloseReason.EXPIRED if row.tries_left else CloseReason.BURNED, now) for row in found
+    )
 
 
-def fates(connection: Connection, after: datetime, until: datetime) -> Fates:
+def use_of(connection: Connection, after: datetime, until: datetime) -> CodeUse:
     """How many codes of a time were texted, and never used."""
-    sent = select(func.count(), func.count().filter(CODE.c.fate.is_distinct_from(Fate.USED)))
-    sent = sent.select_from(OUTBOX).join(CODE, CODE.c.id == OUTBOX.c.code_id)
-    of_then = sent.where(OUTBOX.c.created_at > after, OUTBOX.c.created_at <= until, OUTBOX.c.kind == Kind.CODE)
-    return Fates(*connection.execute(of_then).one())
+    sent = select(func.count(), func.count().filter(CODE.c.close_reason.is_distinct_from(CloseReason.USED)))
+    sent = sent.select_from(MESSAGE).join(CODE, CODE.c.id == MESSAGE.c.code_id)
+    of_then = sent.where(
+        MESSAGE.c.created_at > after, MESSAGE.c.created_at <= until, MESSAGE.c.kind == MessageKind.CODE
+    )
+    return CodeUse(*connection.execute(of_then).one())
 
 
 def forget_old(connection: Connection, now: datetime) -> int:

@@ -6,16 +6,26 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, literal, or_, select, update
 
-from store.dialect import Prepared, insert_or_skip, named
-from store.tables import Account, Code, Confirmation, Conversation, Inbox, MobileChange, Season, Staff, table
+from store.database.dialect import PreparedStatement, insert_or_skip, named
+from store.tables import (
+    AccountRow,
+    CodeRow,
+    ConversationRow,
+    InboundMessageRow,
+    MobileChangeRow,
+    SeasonRow,
+    StaffOrderRow,
+    StaffRow,
+    table,
+)
 
-CONVERSATION, ACCOUNT, CODE = table(Conversation), table(Account), table(Code)
-SEASON, INBOX = table(Season), table(Inbox)
-STAFF, CONFIRMATION, CHANGE = table(Staff), table(Confirmation), table(MobileChange)
+CONVERSATION, ACCOUNT, CODE = table(ConversationRow), table(AccountRow), table(CodeRow)
+SEASON, INBOUND = table(SeasonRow), table(InboundMessageRow)
+STAFF, ORDER, CHANGE = table(StaffRow), table(StaffOrderRow), table(MobileChangeRow)
 KEPT = timedelta(days=30)
 
 
-class Overtaken(Exception):
+class StaleRead(Exception):
     """Another text changed what this one was decided on: decide again."""
 
 
@@ -29,7 +39,7 @@ class View:
     language: str | None
     ends_at: datetime | None
     opted_out_at: datetime | None
-    hour_began_at: datetime | None
+    window_started_at: datetime | None
     asked: int
     hinted: int
     shrugged: int
@@ -70,7 +80,7 @@ def _view() -> Any:
     now: Any = bindparam("now", type_=CODE.c.created_at.type)
     hour, day = (bindparam(name, type_=CODE.c.created_at.type) for name in ("hour_ago", "day_ago"))
     by_owner, by_other = CODE.c.by_owner.is_(True), and_(CODE.c.by_owner.is_(False), CODE.c.staff_id.is_(None))
-    known = exists().where(INBOX.c.gateway == bindparam("gateway"), INBOX.c.provider_id == bindparam("provider_id"))
+    known = exists().where(INBOUND.c.gateway == bindparam("gateway"), INBOUND.c.provider_id == bindparam("provider_id"))
     live = exists().where(
         here.c.mobile == phone,
         sent.c.account_id == here.c.id,
@@ -89,10 +99,10 @@ def _view() -> Any:
         ~exists().where(CHANGE.c.account_id == ACCOUNT.c.id, held),
     )
     confirms = exists().where(
-        CONFIRMATION.c.staff_id == STAFF.c.id,
-        CONFIRMATION.c.closed_at.is_(None),
-        CONFIRMATION.c.expires_at > now,
-        CONFIRMATION.c.tries_left > 0,
+        ORDER.c.staff_id == STAFF.c.id,
+        ORDER.c.closed_at.is_(None),
+        ORDER.c.expires_at > now,
+        ORDER.c.tries_left > 0,
     )
     moving = exists().where(CHANGE.c.old_mobile == phone, held, CHANGE.c.due_at > now)
     since_hour, since_day = CODE.c.created_at > hour, CODE.c.created_at > day
@@ -104,7 +114,7 @@ def _view() -> Any:
             CONVERSATION.c.language,
             CONVERSATION.c.ends_at,
             CONVERSATION.c.opted_out_at,
-            CONVERSATION.c.hour_began_at,
+            CONVERSATION.c.window_started_at,
             func.coalesce(CONVERSATION.c.asked, 0).label("asked"),
             func.coalesce(CONVERSATION.c.hinted, 0).label("hinted"),
             func.coalesce(CONVERSATION.c.shrugged, 0).label("shrugged"),
@@ -139,10 +149,10 @@ def _view() -> Any:
     )
 
 
-VIEW = Prepared(_view())
+VIEW = PreparedStatement(_view())
 LOCK = select(CONVERSATION.c.version).where(CONVERSATION.c.phone == bindparam("phone")).with_for_update()
-BEGIN = Prepared(insert_or_skip(CONVERSATION))
-MOVE = Prepared(
+BEGIN = PreparedStatement(insert_or_skip(CONVERSATION))
+MOVE = PreparedStatement(
     update(CONVERSATION)
     .where(CONVERSATION.c.phone == bindparam("of"), CONVERSATION.c.version == bindparam("seen"))
     .values(named(CONVERSATION, "phone"))
@@ -180,7 +190,7 @@ def move(connection: Connection, phone: str, seen: int | None, values: dict[str,
     else:
         done = MOVE(connection, {"of": phone, "seen": seen, "version": seen + 1, **values})
     if done.rowcount != 1:
-        raise Overtaken
+        raise StaleRead
 
 
 def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_version: int) -> None:
@@ -194,7 +204,7 @@ def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_
         "ends_at": None,
         "heard_at": now,
         "opted_out_at": now,
-        "hour_began_at": now,
+        "window_started_at": now,
         "asked": 0,
         "hinted": 0,
         "shrugged": 0,
@@ -236,4 +246,4 @@ def forget_old(connection: Connection, now: datetime) -> int:
         or_(CONVERSATION.c.ends_at.is_(None), CONVERSATION.c.ends_at <= now),
     )
     phones = connection.execute(delete(CONVERSATION).where(silent)).rowcount
-    return phones + connection.execute(delete(INBOX).where(INBOX.c.heard_at < now - KEPT)).rowcount
+    return phones + connection.execute(delete(INBOUND).where(INBOUND.c.heard_at < now - KEPT)).rowcount

@@ -4,18 +4,18 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from store.dialect import upsert
-from store.tables import Heartbeat, table
+from store.database.dialect import upsert
+from store.tables import HeartbeatRow, table
 
-HEARTBEAT = table(Heartbeat)
+HEARTBEAT = table(HeartbeatRow)
 
 
 def beat(connection: Connection, job: str, now: datetime) -> None:
     """Note that a job has just run."""
-    statement = upsert(connection, HEARTBEAT).values(job=job, beat_at=now)
-    connection.execute(statement.on_conflict_do_update(index_elements=["job"], set_={"beat_at": now}))
+    statement = upsert(connection, HEARTBEAT).values(job=job, last_run_at=now)
+    connection.execute(statement.on_conflict_do_update(index_elements=["job"], set_={"last_run_at": now}))
 
 
 def last(connection: Connection) -> dict[str, datetime]:
     """When each job last ran."""
-    return {row.job: row.beat_at for row in connection.execute(select(HEARTBEAT.c.job, HEARTBEAT.c.beat_at))}
+    return {row.job: row.last_run_at for row in connection.execute(select(HEARTBEAT.c.job, HEARTBEAT.c.last_run_at))}

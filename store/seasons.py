@@ -4,10 +4,10 @@ from datetime import date
 
 from sqlalchemy import Connection, delete, select
 
-from store.dialect import upsert
-from store.tables import Season, table
+from store.database.dialect import upsert
+from store.tables import SeasonRow, table
 
-SEASON = table(Season)
+SEASON = table(SeasonRow)
 
 
 def find(connection: Connection) -> tuple[date, date] | None:

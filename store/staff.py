@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from store.dialect import Prepared, upsert
-from store.tables import Staff, table
+from store.database.dialect import PreparedStatement, upsert
+from store.tables import StaffRow, table
 
-STAFF = table(Staff)
+STAFF = table(StaffRow)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Member:
 
 
 _MEMBER = select(*(STAFF.c[name] for name in Member.__dataclass_fields__))
-BY_ID = Prepared(_MEMBER.where(STAFF.c.id == bindparam("key")))
+BY_ID = PreparedStatement(_MEMBER.where(STAFF.c.id == bindparam("key")))
 
 
 def find(connection: Connection, staff_id: int) -> Member:

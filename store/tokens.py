@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
-from store.dialect import Prepared
-from store.tables import Token, table
+from store.database.dialect import PreparedStatement
+from store.tables import TokenRow, table
 
-TOKEN = table(Token)
+TOKEN = table(TokenRow)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Issued:
 
 
 _ISSUED = select(*(TOKEN.c[name] for name in Issued.__dataclass_fields__))
-FIND = Prepared(_ISSUED.where(TOKEN.c.id == bindparam("key")))
+FIND = PreparedStatement(_ISSUED.where(TOKEN.c.id == bindparam("key")))
 
 
 def issue(

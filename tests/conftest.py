@@ -13,12 +13,12 @@ from playwright.sync_api import Playwright
 from bot import log
 from bot.build import Bot, build
 from bot.settings import Settings
-from bot.trial import Trial
-from store.engine import Store
-from tests import browser, databases
-from tests.databases import Fresh
-from tests.parts import Carrier, LoadedDice, StoppedClock, settings
-from tests.people import settled
+from bot.simulation.state import Simulation
+from store.database.engine import Store
+from tests.support import browser, databases
+from tests.support.databases import Fresh
+from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.people import settled
 
 
 @pytest.fixture(scope="session")
@@ -81,8 +81,8 @@ def clock() -> StoppedClock:
 
 
 @pytest.fixture
-def dice() -> LoadedDice:
-    return LoadedDice()
+def random_source() -> LoadedRandomSource:
+    return LoadedRandomSource()
 
 
 @pytest.fixture
@@ -94,25 +94,30 @@ MakeBot = Callable[..., Bot]
 
 
 @pytest.fixture
-def make_bot(store: Store, clock: StoppedClock, dice: LoadedDice, carrier: Carrier) -> MakeBot:
+def make_bot(store: Store, clock: StoppedClock, random_source: LoadedRandomSource, carrier: Carrier) -> MakeBot:
     """A bot on a fresh database. Settings by their names in the environment; `gateways` in place of the one carrier.
 
     With a trial, the simulated carrier as the trial bends it.
     """
 
     def make(
-        chosen: Settings | None = None, gateways: list[Any] | None = None, trial: Trial | None = None, **changes: str
+        chosen: Settings | None = None,
+        gateways: list[Any] | None = None,
+        simulation: Simulation | None = None,
+        **changes: str,
     ) -> Bot:
-        carriers = None if trial else gateways or [carrier]
+        carriers = None if simulation else gateways or [carrier]
         found = chosen or settings(**changes)
-        return build(found, clock=clock, dice=dice, gateways=carriers, store=store, trial=trial)
+        return build(
+            found, clock=clock, random_source=random_source, gateways=carriers, store=store, simulation=simulation
+        )
 
     return make
 
 
 @pytest.fixture
-def trial(tmp_path: Path, clock: StoppedClock) -> Trial:
-    return Trial(tmp_path / "trial.json", clock)
+def simulation(tmp_path: Path, clock: StoppedClock) -> Simulation:
+    return Simulation(tmp_path / "trial.json", clock)
 
 
 @pytest.fixture

@@ -26,32 +26,32 @@ MAY_KNOW = {
 DOORS = {
     "twilio": ("bot/gateways/twilio.py",),
     "requests": ("bot/gateways/twilio.py",),
-    "urllib3": ("bot/fakher_events.py", "bot/gateways/kannel.py"),
+    "urllib3": ("bot/fakher/events.py", "bot/gateways/kannel.py"),
     "apscheduler": ("bot/jobs.py",),
-    "argon2": ("bot/passwords.py",),
-    "phonenumbers": ("bot/phones.py",),
-    "cryptography": ("bot/keys.py",),
+    "argon2": ("bot/credentials/passwords.py",),
+    "phonenumbers": ("bot/phone_numbers.py",),
+    "cryptography": ("bot/credentials/keyring.py",),
     "structlog": ("bot/log.py",),
-    "persiantools": ("bot/calendars.py",),
-    "hijridate": ("bot/calendars.py",),
-    "zoneinfo": ("bot/calendars.py",),
-    "pydantic": ("bot/settings.py", "webhooks/models.py", "webhooks/api.py"),
-    "openapi_pydantic": ("webhooks/openapi.py",),
-    "standardwebhooks": ("bot/fakher_events.py",),
-    "zxcvbn": ("bot/policy.py",),
-    "alembic": ("store/migrate.py", "store/migrations/"),
+    "persiantools": ("bot/clock.py",),
+    "hijridate": ("bot/clock.py",),
+    "zoneinfo": ("bot/clock.py",),
+    "pydantic": ("bot/settings.py", "webhooks/api/models.py", "webhooks/api/endpoints.py"),
+    "openapi_pydantic": ("webhooks/api/openapi.py",),
+    "standardwebhooks": ("bot/fakher/events.py",),
+    "zxcvbn": ("bot/credentials/password_policy.py",),
+    "alembic": ("store/database/migrate.py", "store/migrations/"),
     "prometheus_client": ("webhooks/health.py",),
     "gunicorn": ("webhooks/server.py",),
     "flask": ("webhooks/", "wsgi.py", "bot/cli/"),
     "werkzeug": ("webhooks/",),
     "click": ("webhooks/", "bot/cli/"),
     "sqlmodel": ("store/tables/",),
-    "secrets": ("bot/dice.py", "bot/settings.py"),
+    "secrets": ("bot/random_source.py", "bot/settings.py"),
     "random": (),
     "uuid": (),
     "unittest": (),
     "psycopg": (),
-    "sqlite3": ("store/engine.py",),
+    "sqlite3": ("store/database/engine.py",),
 }
 # What the heart of the bot has no use for, even of the standard library.
 PURE = {
@@ -64,7 +64,7 @@ PURE_BUT_FOR = {
     "importlib.resources": None,
 }
 READS_ENVIRONMENT = {"bot/cli/common.py", "webhooks/cli.py"}
-HAS_A_CLOCK = {"bot/calendars.py"}
+HAS_A_CLOCK = {"bot/clock.py"}
 
 
 def sources(*rooms: str) -> list[Path]:
@@ -120,7 +120,7 @@ def test_the_dialog_is_pure(file: Path) -> None:
         assert module in PURE_BUT_FOR, f"{name_of(file)} imports {module}"
         allowed = PURE_BUT_FOR[module]
         if allowed is None:
-            assert name_of(file) == "dialogs/phrases.py", f"only phrases.py reads files, not {name_of(file)}"
+            assert name_of(file) == "dialogs/replies/phrases.py", f"only phrases.py reads files, not {name_of(file)}"
         else:
             assert name in allowed, f"{name_of(file)} imports {name} from {module}"
 
@@ -156,7 +156,7 @@ def test_the_store_alone_knows_its_engine() -> None:
         for module, name in imports(file)
         if module.startswith("sqlalchemy") and name in building
     }
-    assert users <= {"store/engine.py"}
+    assert users <= {"store/database/engine.py"}
 
 
 @pytest.mark.parametrize("file", EVERYTHING, ids=name_of)

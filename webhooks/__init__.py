@@ -27,7 +27,10 @@ from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
 from bot.log import logger
-from webhooks import api, console, health, inbound, pages, phone
+from webhooks import health, html, providers
+from webhooks.api import endpoints
+from webhooks.console import login
+from webhooks.simulator import phone
 
 LOG = logger("webhooks")
 
@@ -39,11 +42,11 @@ def create_app(bot: Bot) -> Flask:
     """The web application around a bot."""
     app = Flask("webhooks")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.register_blueprint(inbound.routes(bot))
-    app.register_blueprint(api.routes(bot))
+    app.register_blueprint(providers.routes(bot))
+    app.register_blueprint(endpoints.routes(bot))
     app.register_blueprint(health.routes(bot))
-    pages.set_up(app)
-    app.register_blueprint(console.routes(bot))
+    html.set_up(app)
+    app.register_blueprint(login.routes(bot))
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
     app.register_error_handler(Exception, _broken)
@@ -51,11 +54,11 @@ def create_app(bot: Bot) -> Flask:
 
 
 def _broken(error: Exception) -> HTTPException | Response:
-    of_api = request.path.startswith(api.AREA)
+    of_api = request.path.startswith(endpoints.AREA)
     if isinstance(error, HTTPException):
-        return api.problem_of(error) if of_api else error
+        return endpoints.problem_of(error) if of_api else error
     # Flask would log the error's own words, and those may quote a text.
     LOG.error("request_broken", error_seen=error)
     if of_api:
-        return api.broken()
+        return endpoints.broken()
     return Response("something is wrong here", 500, content_type="text/plain; charset=utf-8")

@@ -14,12 +14,12 @@ from werkzeug.serving import make_server
 from bot import log, settings
 from bot.build import build
 from bot.cli.common import chosen, fail, opened, upgraded
-from bot.demo import PEOPLE, STAFF, lives_in, seed
 from bot.settings import Settings
-from bot.trial import Trial
+from bot.simulation.demo import PEOPLE, STAFF, lives_in, seed
+from bot.simulation.state import Simulation
 from webhooks import create_app
-from webhooks.chat import chat
 from webhooks.server import Server
+from webhooks.terminal import chat
 
 
 @click.command("serve")
@@ -35,13 +35,13 @@ def serve() -> None:
 
 
 @click.command("trial")
-def trial() -> None:
+def simulation() -> None:
     """Serve made-up people on the simulated carrier. No text leaves this machine."""
     found = _simulated_only()
     log.set_up()
-    bot = build(found, store=upgraded(found), trial=Trial())
+    bot = build(found, store=upgraded(found), simulation=Simulation())
     seed(bot.store)
-    Trial().calm()
+    Simulation().calm()
     try:
         server = make_server(found.host, found.port, create_app(bot), threaded=True)
     except (OSError, SystemExit):
@@ -112,11 +112,11 @@ def chat_command(mobile: str) -> None:
     """Text the bot from this terminal, and see every text that the number receives."""
     found = _simulated_only()
     log.set_up()
-    bot = build(found, store=opened(found), trial=Trial())
-    number = bot.phones.mobile(mobile)
+    bot = build(found, store=opened(found), simulation=Simulation())
+    number = bot.phone_numbers.mobile(mobile)
     if number is None:
         fail(f"--from: not a mobile number of {', '.join(found.allowed_countries)}")
     chat(bot, number)
 
 
-COMMANDS: tuple[click.Command, ...] = (serve, trial, chat_command)
+COMMANDS: tuple[click.Command, ...] = (serve, simulation, chat_command)

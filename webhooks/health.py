@@ -11,11 +11,18 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.build import Bot
-from bot.flood import GUARDS
 from bot.jobs import STALE
-from store import announcements, audit, breakers, heartbeats, occurrences, outbox
-from store.breakers import Standing
-from store.occurrences import Key
+from bot.sending.flood_guard import GUARDS
+from store import (
+    audit,
+    circuit_breakers,
+    counters,
+    heartbeats,
+    outbound_messages,
+    webhook_events,
+)
+from store.circuit_breakers import GatewayHealth
+from store.counters import Key
 
 # A text that has waited this long is a control point missed.
 TOO_LONG = timedelta(seconds=60)
@@ -59,7 +66,7 @@ def _faults(bot: Bot) -> list[str]:
     try:
         with bot.store.reading() as connection:
             connection.execute(text("SELECT 1"))
-            beats, oldest = heartbeats.last(connection), outbox.oldest_queued(connection)
+            beats, oldest = heartbeats.last(connection), outbound_messages.oldest_queued(connection)
     except SQLAlchemyError:
         return [*faults, "database: out of reach, or not migrated"]
     now = bot.clock()
@@ -94,13 +101,13 @@ class Figures(Collector):
     def _figures(self) -> list[Metric]:
         now = self.bot.clock()
         with self.bot.store.reading() as connection:
-            ranks = outbox.count_by_rank(connection, now - WINDOW)
-            oldest, beats = outbox.oldest_queued(connection), heartbeats.last(connection)
-            untold, unsealed = announcements.oldest_waiting(connection), audit.oldest_waiting(connection)
-            counted, standings = occurrences.every(connection), breakers.every(connection)
+            ranks = outbound_messages.count_by_rank(connection, now - WINDOW)
+            oldest, beats = outbound_messages.oldest_queued(connection), heartbeats.last(connection)
+            untold, unsealed = webhook_events.oldest_waiting(connection), audit.oldest_waiting(connection)
+            counted, standings = counters.every(connection), circuit_breakers.every(connection)
         texts = GaugeMetricFamily("ramz_texts", "Texts of the last hour, by how far they have come", labels=["rank"])
-        for rank, number in ranks.items():
-            texts.add_metric([rank.name.lower()], number)
+        for status, number in ranks.items():
+            texts.add_metric([status.name.lower()], number)
         age = GaugeMetricFamily("ramz_oldest_unsent_seconds", "Age of the text that waits longest")
         age.add_metric([], (now - oldest).total_seconds() if oldest else 0)
         events = GaugeMetricFamily("ramz_oldest_untold_event_seconds", "Age of the event that Fakher has not taken yet")
@@ -114,7 +121,7 @@ class Figures(Collector):
             jobs.add_metric([job], (now - at).total_seconds())
         return [texts, age, events, loose, jobs, *self._gateways(standings), self._flood(), *_counted(counted)]
 
-    def _gateways(self, standings: Mapping[str, Standing]) -> list[GaugeMetricFamily]:
+    def _gateways(self, standings: Mapping[str, GatewayHealth]) -> list[GaugeMetricFamily]:
         down = GaugeMetricFamily("ramz_gateway_down", "1 where texts pass a gateway by", labels=["gateway"])
         for name in self.bot.gateways:
             standing = standings.get(name)

@@ -7,10 +7,10 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import calendars, settings
-from bot.accounts import BadFile, Import
+from bot import clock, settings
+from bot.accounts.csv_import import BadFile, Import
 from bot.cli.common import chosen, fail, keys_of, note, opened
-from bot.phones import Phones
+from bot.phone_numbers import PhoneNumbers
 from store.audit import Action
 
 SOME_REJECTED = 3
@@ -36,8 +36,8 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
         fail("--rejects: would overwrite the file that is being read")
     store = opened(found)
     with store.reading() as connection:
-        keys = keys_of(found, connection)
-    job = Import(store, Phones(found.default_region, found.allowed_countries), keys, calendars.system_clock)
+        keyring = keys_of(found, connection)
+    job = Import(store, PhoneNumbers(found.default_region, found.allowed_countries), keyring, clock.system_clock)
     try:
         with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
             tally = job.run(file, aside, lambda read: bar.update(read - bar.pos))

@@ -3,11 +3,11 @@
 import click
 from flask.cli import AppGroup
 
-from bot import calendars, settings
-from bot.chain import Chain, Proof
+from bot import clock, settings
+from bot.audit.hash_chain import Chain, Proof
 from bot.cli.common import chosen, fail, keys_of, opened
-from bot.dice import SystemDice
-from dialogs.text import fold, national_id
+from bot.random_source import SystemRandomSource
+from dialogs.parsing.normalise import fold, national_id
 from store import accounts as kept_accounts
 from store import audit as kept_audit
 
@@ -25,7 +25,7 @@ def rekey_audit() -> None:
     """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
     chain = _chain()
     _tell(chain.rekey())
-    click.echo(f"The key {chain.keys.newest} now vouches for what was written under others: they can be taken out.")
+    click.echo(f"The key {chain.keyring.newest} now vouches for what was written under others: they can be taken out.")
 
 
 @audit.command("show")
@@ -41,7 +41,7 @@ def show_audit(person: str, last: int | None) -> None:
         fail("No account has this national ID", 1)
     for row in rows:
         said = (f"{row.actor} {row.who}".strip(), row.action, row.outcome, row.reason, row.ref)
-        click.echo("  ".join([f"{row.at.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M:%S}", *filter(None, said)]))
+        click.echo("  ".join([f"{row.at.astimezone(clock.TEHRAN):%Y-%m-%d %H:%M:%S}", *filter(None, said)]))
     if not rows:
         click.echo("Nothing was done or tried about this account.")
 
@@ -50,10 +50,10 @@ def _chain() -> Chain:
     found = chosen(settings.read)
     store = opened(found)
     with store.reading() as connection:
-        keys = keys_of(found, connection)
-    if keys is None:
+        keyring = keys_of(found, connection)
+    if keyring is None:
         fail("SECRET_KEYS: is needed, to prove the audit by")
-    return Chain(store, keys, calendars.system_clock, SystemDice())
+    return Chain(store, keyring, clock.system_clock, SystemRandomSource())
 
 
 def _tell(proof: Proof) -> None:

@@ -10,15 +10,15 @@ import click
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import calendars, settings
-from bot.audit import Entry, Trail
-from bot.demo import lives_in
-from bot.dice import SystemDice
-from bot.keys import Keys
+from bot import clock, settings
+from bot.audit.trail import Entry, Trail
+from bot.credentials.keyring import Keyring
+from bot.random_source import SystemRandomSource
 from bot.settings import BadSettings, Settings
-from store import migrate
+from bot.simulation.demo import lives_in
 from store.audit import Action, Actor
-from store.engine import Store
+from store.database import migrate
+from store.database.engine import Store
 
 USAGE = 2
 
@@ -99,17 +99,17 @@ def note(
     staff_id: int | None = None,
 ) -> None:
     """Write down what the operator does, within the transaction that does it."""
-    keys = keys_of(found, connection)
-    if keys is None:
+    keyring = keys_of(found, connection)
+    if keyring is None:
         click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
     else:
         entry = Entry(Actor.OPERATOR, action, reason=reason, ref=ref, staff_id=staff_id)
-        Trail(keys, SystemDice()).note(connection, calendars.system_clock(), entry)
+        Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), entry)
 
 
-def keys_of(found: Settings, connection: Connection) -> Keys | None:
+def keys_of(found: Settings, connection: Connection) -> Keyring | None:
     """The keys of SECRET_KEYS, or in the database of `make run` those that it has made; else none."""
     text = found.secret_keys
     if not text and settings.KEPT_KEYS.exists() and lives_in(connection):
         text = settings.KEPT_KEYS.read_text("utf-8").strip()
-    return Keys.of(settings.read_keys(text)) if text else None
+    return Keyring.of(settings.read_keys(text)) if text else None

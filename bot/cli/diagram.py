@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from bot.cli.common import fail
-from dialogs.machine import mermaid
-from dialogs.mobile_change import MOBILE_CHANGE
-from dialogs.recovery import RECOVERY
-from dialogs.staff import STAFF
-from dialogs.table import Dialog
+from dialogs.tables.dialog import Dialog
+from dialogs.tables.machine import mermaid
+from dialogs.tables.mobile_change import MOBILE_CHANGE
+from dialogs.tables.recovery import RECOVERY
+from dialogs.tables.staff import STAFF
 
 END = "<!-- end of diagram -->"
 DIAGRAMS: dict[str, Dialog[Any, Any]] = {"recovery": RECOVERY, "staff": STAFF, "mobile change": MOBILE_CHANGE}

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from bot import calendars, kpi, kpi_report, periods, settings
+from bot import clock, settings
 from bot.cli.common import chosen, fail, opened
-from bot.sheets import sheet
-from store.engine import Store
+from bot.reports import date_range, kpi, kpi_report
+from bot.reports.csv_export import sheet
+from store.database.engine import Store
 
 
 @click.command("kpi")
@@ -21,8 +22,8 @@ def kpi_command(first: str | None, last: str | None, file: Path | None) -> None:
     A DAY is Gregorian, such as 2026-11-24, or Jalali, such as 1405-09-03: the year tells.
     """
     given = {"--from": _day("--from", first), "--to": _day("--to", last)}
-    store, now = opened(chosen(settings.read)), calendars.system_clock()
-    begin, end = _period(store, given["--from"], given["--to"], calendars.today_in_tehran(now))
+    store, now = opened(chosen(settings.read)), clock.system_clock()
+    begin, end = _period(store, given["--from"], given["--to"], clock.today_in_tehran(now))
     found = kpi.figures(store, begin, end, now)
     click.echo("\n".join(kpi_report.lines(found, kpi.now_of(store), now)))
     if file is not None:
@@ -35,13 +36,13 @@ def kpi_command(first: str | None, last: str | None, file: Path | None) -> None:
 
 def _day(option: str, written: str | None) -> date | None:
     try:
-        return calendars.read_day(written) if written is not None else None
+        return clock.read_day(written) if written is not None else None
     except ValueError as error:
         fail(f"{option}: {written} {error}")
 
 
 def _period(store: Store, first: date | None, last: date | None, today: date) -> tuple[date, date]:
     try:
-        return periods.period(store, first, last, today)
-    except periods.BadPeriod as bad:
+        return date_range.period(store, first, last, today)
+    except date_range.BadPeriod as bad:
         fail(f"--{bad.end}: {bad}")

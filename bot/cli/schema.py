@@ -5,7 +5,7 @@ from flask.cli import AppGroup
 
 from bot import settings
 from bot.cli.common import chosen, database, upgraded
-from store import migrate
+from store.database import migrate
 
 db = AppGroup("db", help="The database's schema.")
 

@@ -5,9 +5,9 @@ from datetime import datetime
 import click
 from flask.cli import AppGroup
 
-from bot import calendars, settings
+from bot import clock, settings
 from bot.cli.common import chosen, fail, note, opened
-from bot.periods import both
+from bot.reports.date_range import both
 from store import seasons
 from store.audit import Action
 
@@ -20,14 +20,14 @@ def show_season() -> None:
     store = opened(chosen(settings.read))
     with store.reading() as connection:
         days = seasons.find(connection)
-    today = calendars.today_in_tehran(calendars.system_clock())
+    today = clock.today_in_tehran(clock.system_clock())
     if days is None:
         click.echo("No season is set: the bot is always open.")
     else:
         opens, closes = days
         state = "open" if opens <= today <= closes else "closed"
         click.echo(f"opens  {both(opens)}\ncloses {both(closes)}\ntoday  {both(today)}: {state}")
-    first = calendars.next_rabi_al_awwal(today)
+    first = clock.next_rabi_al_awwal(today)
     click.echo(f"The next 1 Rabi' al-Awwal is {both(first)}; Iran's calendar can differ by a day, so confirm it.")
 
 
@@ -37,7 +37,7 @@ def show_season() -> None:
 def set_season(opens: datetime, closes: datetime) -> None:
     """Set the season's first and last day; it holds at once."""
     for option, day in (("--opens", opens), ("--closes", closes)):
-        if day.year not in calendars.GREGORIAN_YEARS:
+        if day.year not in clock.GREGORIAN_YEARS:
             fail(f"{option}: {day:%Y-%m-%d} is not a Gregorian day of our time, such as 2026-08-14")
     if closes < opens:
         fail("--closes: is before --opens")

@@ -3,14 +3,14 @@
 import click
 from flask.cli import AppGroup
 
-from bot import calendars, settings
+from bot import clock, settings
 from bot.cli.common import chosen, fail, note, opened
-from bot.phones import Phones
+from bot.phone_numbers import PhoneNumbers
 from bot.settings import Settings
-from dialogs.orders import Role
+from dialogs.staff_vocabulary import Role
 from store import staff as members
 from store.audit import Action
-from store.engine import Store
+from store.database.engine import Store
 
 LONGEST_NAME, LONGEST_PLACE = 120, 60
 
@@ -31,7 +31,7 @@ def add(mobile: str, role: str, name: str, province: str | None, broker: str | N
     row |= {"province": None, "broker": None, **_place(role, province, broker)}
     store = opened(found)
     with store.writing() as connection:
-        member = members.put(connection, row, calendars.system_clock())
+        member = members.put(connection, row, clock.system_clock())
         note(found, connection, Action.STAFF_ADDED, role, staff_id=member)
     click.echo(f"{row['name']} may order by text, as {role}.")
 
@@ -50,7 +50,7 @@ def remove(mobile: str) -> None:
     found = chosen(settings.read)
     number, store = _number(found, mobile), opened(found)
     with store.writing() as connection:
-        member = members.remove(connection, number, calendars.system_clock())
+        member = members.remove(connection, number, clock.system_clock())
         if member is None:
             fail("--mobile: no staff member has this number", 1)
         note(found, connection, Action.STAFF_REMOVED, staff_id=member)
@@ -66,7 +66,7 @@ def _every(store: Store) -> list[members.Member]:
 
 
 def _number(found: Settings, mobile: str) -> str:
-    number = Phones(found.default_region, found.allowed_countries).mobile(mobile)
+    number = PhoneNumbers(found.default_region, found.allowed_countries).mobile(mobile)
     if number is None:
         fail(f"--mobile: not a mobile number of {', '.join(found.allowed_countries)}")
     return number

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 import click
 from flask.cli import AppGroup
 
-from bot import bearer, calendars, settings
+from bot import clock, settings
 from bot.cli.common import chosen, fail, note, opened
-from bot.dice import SystemDice
+from bot.credentials import bearer
+from bot.random_source import SystemRandomSource
 from store import tokens as kept_tokens
 from store.audit import Action
 
@@ -22,9 +23,9 @@ def create_token(name: str, days: int) -> None:
     """Make a token and show it: this once, alone on the last line."""
     if not (name.isprintable() and 0 < len(name.strip()) <= LONGEST_NAME):
         fail(f"--name: must be 1 to {LONGEST_NAME} printable characters")
-    found, now = chosen(settings.read), calendars.system_clock()
+    found, now = chosen(settings.read), clock.system_clock()
     store = opened(found)
-    new, expires_at = bearer.make(SystemDice()), now + timedelta(days=days)
+    new, expires_at = bearer.make(SystemRandomSource()), now + timedelta(days=days)
     with store.writing() as connection:
         kept_tokens.issue(connection, new.id, name.strip(), new.digest, now, expires_at)
         note(found, connection, Action.TOKEN_CREATED, ref=new.id)
@@ -35,7 +36,7 @@ def create_token(name: str, days: int) -> None:
 @tokens.command("list")
 def list_tokens() -> None:
     """List the tokens: id, name, state, when it ends, when it was last used."""
-    store, now = opened(chosen(settings.read)), calendars.system_clock()
+    store, now = opened(chosen(settings.read)), clock.system_clock()
     with store.reading() as connection:
         found = kept_tokens.every(connection)
     for it in found:
@@ -57,7 +58,7 @@ def revoke_token(token: str | None, name: str | None) -> None:
     found = chosen(settings.read)
     store = opened(found)
     with store.writing() as connection:
-        ended = kept_tokens.revoke(connection, which, calendars.system_clock())
+        ended = kept_tokens.revoke(connection, which, clock.system_clock())
         for token_id in ended:
             note(found, connection, Action.TOKEN_REVOKED, ref=token_id)
     if not ended:
@@ -66,4 +67,4 @@ def revoke_token(token: str | None, name: str | None) -> None:
 
 
 def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(calendars.TEHRAN):%Y-%m-%d %H:%M} Tehran"
+    return f"{moment.astimezone(clock.TEHRAN):%Y-%m-%d %H:%M} Tehran"

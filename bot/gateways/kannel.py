@@ -8,10 +8,22 @@ from urllib.parse import quote
 from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
-from bot.ports import Answer, Call, Dice, Inbound, Malformed, Outbound, Reason, Receipt, SendFailed, as_name, as_ref
+from bot.ports import (
+    Answer,
+    Call,
+    Inbound,
+    Malformed,
+    Outbound,
+    RandomSource,
+    Reason,
+    Receipt,
+    SendFailed,
+    as_name,
+    as_ref,
+)
 from bot.settings import Settings
-from dialogs.segments import size
-from store.tables import Rank
+from dialogs.replies.segments import size
+from store.tables import DeliveryStatus
 
 CONNECT_SECONDS, READ_SECONDS = 3, 8
 CONNECTIONS = 8  # kept open: as many as there are senders
@@ -24,13 +36,13 @@ PLAIN = "!$'()*,;:@/?"
 
 # The types of receipts. Kannel adds to 2, failed, what it knows of the failure: 32 for expired, 64 for unknown.
 RANKS = {
-    "1": Rank.DELIVERED,
-    "2": Rank.FAILED,
-    "34": Rank.FAILED,
-    "66": Rank.FAILED,
-    "4": Rank.SENDING,  # waits at the operator's
-    "8": Rank.SENT,
-    "16": Rank.FAILED,
+    "1": DeliveryStatus.DELIVERED,
+    "2": DeliveryStatus.FAILED,
+    "34": DeliveryStatus.FAILED,
+    "66": DeliveryStatus.FAILED,
+    "4": DeliveryStatus.SENDING,  # waits at the operator's
+    "8": DeliveryStatus.SENT,
+    "16": DeliveryStatus.FAILED,
 }
 REASONS = {"2": Reason.UNREACHABLE, "16": Reason.REFUSED, "34": Reason.EXPIRED, "66": Reason.UNKNOWN}
 # Where the operator tells it, the network's own error (3GPP TS 29.002, 17.6.6): type 3, two octets.
@@ -56,9 +68,9 @@ class Kannel:
     heard = Answer(200)
     noted = Answer(200)
 
-    def __init__(self, settings: Settings, dice: Dice) -> None:
+    def __init__(self, settings: Settings, random_source: RandomSource) -> None:
         """Take addresses, user and secret from the settings."""
-        self.secret, self.dice = settings.kannel_inbound_secret, dice
+        self.secret, self.random_source = settings.kannel_inbound_secret, random_source
         self.url = settings.kannel_send_url
         self.callback = f"{settings.public_url.rstrip('/')}/webhooks/kannel/receipts?secret={_quoted(self.secret)}"
         self.headers = {
@@ -90,15 +102,15 @@ class Kannel:
     def read_receipt(self, call: Call) -> Receipt | None:
         """`ref`, which is our own id of the text, `type`, and the operator's error in `meta`."""
         name, kind = as_name(call.query.get("ref", "")), call.query.get("type", "")
-        rank = RANKS.get(kind)
-        if rank is None:
+        status = RANKS.get(kind)
+        if status is None:
             return None
-        error, code = _error(kind, call.query.get("meta", "")) if rank is Rank.FAILED else (None, "")
-        return Receipt(self.name, name, rank, error, as_ref(name.partition(".")[0]), code)
+        error, code = _error(kind, call.query.get("meta", "")) if status is DeliveryStatus.FAILED else (None, "")
+        return Receipt(self.name, name, status, error, as_ref(name.partition(".")[0]), code)
 
     def send(self, text: Outbound) -> str:
         """Hand a text over. Kannel has no name for it that receipts would bear, so it gets one of ours."""
-        name = f"{text.ref}.{self.dice.token()}"
+        name = f"{text.ref}.{self.random_source.token()}"
         answer = self._post(text, name)
         if answer.status != ACCEPTED:
             raise _failure(answer)

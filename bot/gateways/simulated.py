@@ -11,28 +11,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from bot.keys import Keys
+from bot.credentials.keyring import Keyring
 from bot.ports import (
     Answer,
     Call,
     Clock,
-    Dice,
     Inbound,
     Malformed,
     Outbound,
+    RandomSource,
     Reason,
     Receipt,
     SendFailed,
     as_name,
     as_ref,
 )
-from bot.trial import DELAY, Bend, fair
-from store import handset
-from store.engine import Store
-from store.tables import Rank
+from bot.simulation.state import DELAY, Fault, no_faults
+from store import simulated_messages
+from store.database.engine import Store
+from store.tables import DeliveryStatus
 
 HEADER = "X-Ramz-Signature"
-RANKS = {"sent": Rank.SENT, "delivered": Rank.DELIVERED, "undelivered": Rank.FAILED}
+RANKS = {"sent": DeliveryStatus.SENT, "delivered": DeliveryStatus.DELIVERED, "undelivered": DeliveryStatus.FAILED}
 # A text's fate stands at the end of the carrier's name for it, so that every process and every later look knows it.
 UNDELIVERED, UNCONFIRMED = ".undelivered", ".unconfirmed"
 
@@ -66,15 +66,26 @@ class Simulated:
     noted = Answer(204)
 
     def __init__(
-        self, store: Store, keys: Keys, clock: Clock, dice: Dice, bends: Callable[[], Collection[Bend]] = fair
+        self,
+        store: Store,
+        keyring: Keyring,
+        clock: Clock,
+        random_source: RandomSource,
+        faults: Callable[[], Collection[Fault]] = no_faults,
     ) -> None:
         """Take the store that its phones lie in, and what tells how it is bent."""
-        self.store, self.keys, self.clock, self.dice, self.bends = store, keys, clock, dice, bends
+        self.store, self.keyring, self.clock, self.random_source, self.faults = (
+            store,
+            keyring,
+            clock,
+            random_source,
+            faults,
+        )
 
     def sign(self, url: str, form: Mapping[str, str]) -> str:
         """The signature that a call with this form must carry."""
         message = f"{url}?{urlencode(sorted(form.items()))}"
-        return hmac.new(self.keys.webhook, message.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self.keyring.webhook, message.encode(), hashlib.sha256).hexdigest()
 
     def is_authentic(self, call: Call) -> bool:
         """Whether the call was signed with this bot's own keys."""
@@ -91,20 +102,20 @@ class Simulated:
     def read_receipt(self, call: Call) -> Receipt | None:
         """Fields `id` and `status`."""
         name = as_name(call.form.get("id", ""))
-        rank = RANKS.get(call.form.get("status", ""))
-        if rank is None:
+        status = RANKS.get(call.form.get("status", ""))
+        if status is None:
             return None
-        return Receipt(self.name, name, rank, ref=_ref(name))
+        return Receipt(self.name, name, status, ref=_ref(name))
 
     def send(self, text: Outbound) -> str:
         """Put the text on the phone, as well as the weather lets it. SendFailed while the carrier is down."""
-        bends = self.bends()
-        if Bend.DOWN in bends:
+        faults = self.faults()
+        if Fault.DOWN in faults:
             raise SendFailed(Reason.NO_CONNECTION, permanent=False)
-        name = f"S{text.ref}.{self.dice.token()}{_fate(bends)}"
-        arrives = self.clock() + (DELAY if Bend.DELAY in bends else timedelta())
+        name = f"S{text.ref}.{self.random_source.token()}{_fate(faults)}"
+        arrives = self.clock() + (DELAY if Fault.DELAY in faults else timedelta())
         with self.store.writing() as connection:
-            handset.deliver(connection, text.to, name, self.keys.seal(text.text), arrives)
+            simulated_messages.deliver(connection, text.to, name, self.keyring.seal(text.text), arrives)
         return name
 
     def screen(self, phone: str, after: int = 0) -> list[Message]:
@@ -115,13 +126,13 @@ class Simulated:
     def carried(self, phone: str, after: int = 0) -> list[Message]:
         """All that the carrier took for a phone: what is late and what never arrives, too."""
         with self.store.reading() as connection:
-            found = handset.arrivals(connection, phone, after)
-        return [Message(it.id, it.provider_id, self.keys.open(it.sealed), it.arrived_at) for it in found]
+            found = simulated_messages.arrivals(connection, phone, after)
+        return [Message(it.id, it.provider_id, self.keyring.open(it.sealed), it.arrived_at) for it in found]
 
     def receipts(self, phone: str) -> list[dict[str, str]]:
         """The receipts that are due for a phone's texts, as forms: of texts that are not known to have ended."""
         with self.store.reading() as connection:
-            names = handset.unconfirmed(connection, phone, self.clock())
+            names = simulated_messages.unconfirmed(connection, phone, self.clock())
         return [_form(name) for name in names if not name.endswith(UNCONFIRMED)]
 
 
@@ -134,7 +145,7 @@ def _ref(name: str) -> int | None:
     return as_ref(name.partition(".")[0].removeprefix("S"))
 
 
-def _fate(bends: Collection[Bend]) -> str:
-    if Bend.UNDELIVERED in bends:
+def _fate(faults: Collection[Fault]) -> str:
+    if Fault.UNDELIVERED in faults:
         return UNDELIVERED
-    return UNCONFIRMED if Bend.LOSE_RECEIPT in bends else ""
+    return UNCONFIRMED if Fault.LOSE_RECEIPT in faults else ""

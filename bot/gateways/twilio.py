@@ -15,7 +15,7 @@ from twilio.rest import Client
 
 from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Reason, Receipt, SendFailed, as_name, as_ref
 from bot.settings import Settings
-from store.tables import Rank
+from store.tables import DeliveryStatus
 
 API = "https://api.twilio.com"
 # Seconds to connect, and to wait for an answer; the SDK itself would wait for ever.
@@ -60,16 +60,16 @@ PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
 STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
 
 RANKS = {
-    "accepted": Rank.ACCEPTED,
-    "scheduled": Rank.ACCEPTED,
-    "queued": Rank.ACCEPTED,
-    "sending": Rank.SENDING,
-    "sent": Rank.SENT,
-    "delivered": Rank.DELIVERED,
-    "read": Rank.DELIVERED,
-    "undelivered": Rank.FAILED,
-    "failed": Rank.FAILED,
-    "canceled": Rank.FAILED,
+    "accepted": DeliveryStatus.ACCEPTED,
+    "scheduled": DeliveryStatus.ACCEPTED,
+    "queued": DeliveryStatus.ACCEPTED,
+    "sending": DeliveryStatus.SENDING,
+    "sent": DeliveryStatus.SENT,
+    "delivered": DeliveryStatus.DELIVERED,
+    "read": DeliveryStatus.DELIVERED,
+    "undelivered": DeliveryStatus.FAILED,
+    "failed": DeliveryStatus.FAILED,
+    "canceled": DeliveryStatus.FAILED,
 }
 
 
@@ -133,13 +133,13 @@ class Twilio:
     def read_receipt(self, call: Call) -> Receipt | None:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""
         name = as_name(call.form.get("MessageSid", "") or call.form.get("SmsSid", ""))
-        rank = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
-        if rank is None:
+        status = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
+        if status is None:
             return None
         code = call.form.get("ErrorCode", "")
-        code = code if rank is Rank.FAILED and re.fullmatch("[0-9]{1,9}", code) else ""
-        error = REASONS.get(int(code or 0), Reason.UNKNOWN) if rank is Rank.FAILED else None
-        return Receipt(self.name, name, rank, error, as_ref(call.query.get("ref", "")), code)
+        code = code if status is DeliveryStatus.FAILED and re.fullmatch("[0-9]{1,9}", code) else ""
+        error = REASONS.get(int(code or 0), Reason.UNKNOWN) if status is DeliveryStatus.FAILED else None
+        return Receipt(self.name, name, status, error, as_ref(call.query.get("ref", "")), code)
 
     def send(self, text: Outbound) -> str:
         """Create a message. Not idempotent at Twilio: after a timeout a second copy may go out."""

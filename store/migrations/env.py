@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from alembic import context
 
+from store.database.times import Utc
 from store.tables import METADATA
-from store.times import Utc
 
 
 def render(kind: str, item: Any, _autogen: object) -> str | Literal[False]:

@@ -11,46 +11,53 @@ measures.py  Span, Measure, Late, Occurrence
 running.py   Season, Rate, Heartbeat
 """
 
-from store.tables.audit import Audit, AuditHead, AuditKey
+from store.tables.accounts import AccountRow, MobileChangeRow, StaffRow
+from store.tables.audit import AuditHeadRow, AuditKeyRow, AuditRow
 from store.tables.base import METADATA, table
-from store.tables.codes import Code, Confirmation, ConsoleCode, ConsoleSession, Fate, Ticket
-from store.tables.fakher import Announcement, Token
-from store.tables.measures import Late, Measure, Occurrence, Span
-from store.tables.outgoing import FINAL, Breaker, Handset, Kind, Outbox, Rank
-from store.tables.people import Account, MobileChange, Staff
-from store.tables.running import Heartbeat, Rate, Season
-from store.tables.talk import Conversation, Inbox
+from store.tables.codes import CloseReason, CodeRow, ConsoleCodeRow, ConsoleSessionRow, ResetGrantRow, StaffOrderRow
+from store.tables.fakher import TokenRow, WebhookEventRow
+from store.tables.inbound import ConversationRow, InboundMessageRow
+from store.tables.outbound import (
+    FINAL,
+    CircuitBreakerRow,
+    DeliveryStatus,
+    MessageKind,
+    OutboundMessageRow,
+    SimulatedMessageRow,
+)
+from store.tables.service import HeartbeatRow, RateLimitRow, SeasonRow
+from store.tables.stats import CounterRow, DeliveryStatRow, LateReceiptRow, StatsPeriodRow
 
 __all__ = [
     "FINAL",
     "METADATA",
-    "Account",
-    "Announcement",
-    "Audit",
-    "AuditHead",
-    "AuditKey",
-    "Breaker",
-    "Code",
-    "Confirmation",
-    "ConsoleCode",
-    "ConsoleSession",
-    "Conversation",
-    "Fate",
-    "Handset",
-    "Heartbeat",
-    "Inbox",
-    "Kind",
-    "Late",
-    "Measure",
-    "MobileChange",
-    "Occurrence",
-    "Outbox",
-    "Rank",
-    "Rate",
-    "Season",
-    "Span",
-    "Staff",
-    "Ticket",
-    "Token",
+    "AccountRow",
+    "AuditHeadRow",
+    "AuditKeyRow",
+    "AuditRow",
+    "CircuitBreakerRow",
+    "CloseReason",
+    "CodeRow",
+    "ConsoleCodeRow",
+    "ConsoleSessionRow",
+    "ConversationRow",
+    "CounterRow",
+    "DeliveryStatRow",
+    "DeliveryStatus",
+    "HeartbeatRow",
+    "InboundMessageRow",
+    "LateReceiptRow",
+    "MessageKind",
+    "MobileChangeRow",
+    "OutboundMessageRow",
+    "RateLimitRow",
+    "ResetGrantRow",
+    "SeasonRow",
+    "SimulatedMessageRow",
+    "StaffOrderRow",
+    "StaffRow",
+    "StatsPeriodRow",
+    "TokenRow",
+    "WebhookEventRow",
     "table",
 ]

@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 from store.tables.base import hashed, moment, only
 
 
-class Audit(SQLModel, table=True):
+class AuditRow(SQLModel, table=True):
     """What was done or tried, by whom, about whose account. `digest` proves the row, `seal` its place in the chain."""
 
     __tablename__: ClassVar[str] = "audit"
@@ -37,7 +37,7 @@ class Audit(SQLModel, table=True):
     seal: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
 
 
-class AuditHead(SQLModel, table=True):
+class AuditHeadRow(SQLModel, table=True):
     """The end of the audit's chain, so that rows missing there show; always one row."""
 
     __tablename__: ClassVar[str] = "audit_head"
@@ -48,7 +48,7 @@ class AuditHead(SQLModel, table=True):
     seal: bytes = hashed()
 
 
-class AuditKey(SQLModel, table=True):
+class AuditKeyRow(SQLModel, table=True):
     """What a key that is to leave SECRET_KEYS proves in the audit, encrypted under a newer one."""
 
     __tablename__: ClassVar[str] = "audit_key"

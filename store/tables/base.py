@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, LargeBinary, Table, text
 from sqlmodel import Field, SQLModel
 
-from store.times import Utc
+from store.database.times import Utc
 
 METADATA = SQLModel.metadata
 METADATA.naming_convention = {

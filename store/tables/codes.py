@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 from store.tables.base import CLUSTERED, hashed, moment, only
 
 
-class Fate(StrEnum):
+class CloseReason(StrEnum):
     """Why a code is no longer good."""
 
     USED = auto()
@@ -20,7 +20,7 @@ class Fate(StrEnum):
     EXPIRED = auto()
 
 
-class Code(SQLModel, table=True):
+class CodeRow(SQLModel, table=True):
     """A one-time password. It is live while `closed_at` is empty and its time runs; one account has one live code."""
 
     __tablename__: ClassVar[str] = "code"
@@ -41,16 +41,16 @@ class Code(SQLModel, table=True):
     created_at: datetime = moment()
     expires_at: datetime = moment()
     closed_at: datetime | None = moment(default=None)
-    fate: str | None = Field(default=None, max_length=10)
+    close_reason: str | None = Field(default=None, max_length=10)
 
 
-class Ticket(SQLModel, table=True):
+class ResetGrantRow(SQLModel, table=True):
     """What a right code gives: the right to choose a password, once. To a phone, or to whoever holds the ticket."""
 
-    __tablename__: ClassVar[str] = "ticket"
+    __tablename__: ClassVar[str] = "reset_grant"
     __table_args__: ClassVar[tuple[Any, ...]] = (
-        Index("ticket_account", "account_id"),
-        Index("ticket_phone", "phone", **only("phone IS NOT NULL")),
+        Index("reset_grant_account", "account_id"),
+        Index("reset_grant_phone", "phone", **only("phone IS NOT NULL")),
         CLUSTERED,
     )
 
@@ -64,15 +64,15 @@ class Ticket(SQLModel, table=True):
     closed_at: datetime | None = moment(default=None)
 
 
-class Confirmation(SQLModel, table=True):
+class StaffOrderRow(SQLModel, table=True):
     """An order that waits for its code, or that was carried out. One staff member has one live one."""
 
-    __tablename__: ClassVar[str] = "confirmation"
+    __tablename__: ClassVar[str] = "staff_order"
     __table_args__: ClassVar[tuple[Any, ...]] = (
-        Index("confirmation_one_live", "staff_id", unique=True, **only("closed_at IS NULL")),
-        Index("confirmation_staff_created", "staff_id", "created_at"),
-        Index("confirmation_account_closed", "account_id", "closed_at"),
-        Index("confirmation_watched", "closed_at", **only("code_id IS NOT NULL AND told_at IS NULL")),
+        Index("staff_order_one_live", "staff_id", unique=True, **only("closed_at IS NULL")),
+        Index("staff_order_staff_created", "staff_id", "created_at"),
+        Index("staff_order_account_closed", "account_id", "closed_at"),
+        Index("staff_order_watched", "closed_at", **only("code_id IS NOT NULL AND staff_notified_at IS NULL")),
         CLUSTERED,
     )
 
@@ -88,12 +88,12 @@ class Confirmation(SQLModel, table=True):
     created_at: datetime = moment()
     expires_at: datetime = moment()
     closed_at: datetime | None = moment(default=None)
-    fate: str | None = Field(default=None, max_length=10)
+    close_reason: str | None = Field(default=None, max_length=10)
     code_id: str | None = Field(default=None, max_length=22)  # what a reset sent to the registered mobile
-    told_at: datetime | None = moment(default=None)  # when staff were told that it was not delivered
+    staff_notified_at: datetime | None = moment(default=None)  # when staff were told that it was not delivered
 
 
-class ConsoleCode(SQLModel, table=True):
+class ConsoleCodeRow(SQLModel, table=True):
     """A code that lets a staff member into the console. One staff member has one live code."""
 
     __tablename__: ClassVar[str] = "console_code"
@@ -111,10 +111,10 @@ class ConsoleCode(SQLModel, table=True):
     created_at: datetime = moment()
     expires_at: datetime = moment()
     closed_at: datetime | None = moment(default=None)
-    fate: str | None = Field(default=None, max_length=10)
+    close_reason: str | None = Field(default=None, max_length=10)
 
 
-class ConsoleSession(SQLModel, table=True):
+class ConsoleSessionRow(SQLModel, table=True):
     """A staff member at the console, by a secret that only their browser holds; here is its SHA-256."""
 
     __tablename__: ClassVar[str] = "console_session"

@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 from store.tables.base import CLUSTERED, hashed, moment, only
 
 
-class Token(SQLModel, table=True):
+class TokenRow(SQLModel, table=True):
     """A bearer token of Fakher's, as its SHA-256: it is 128 random bits, which no key need protect."""
 
     __tablename__: ClassVar[str] = "token"
@@ -23,12 +23,12 @@ class Token(SQLModel, table=True):
     last_used_at: datetime | None = moment(default=None)  # to the minute
 
 
-class Announcement(SQLModel, table=True):
+class WebhookEventRow(SQLModel, table=True):
     """Something that Fakher is told, until it has taken it or a day has passed."""
 
-    __tablename__: ClassVar[str] = "announcement"
+    __tablename__: ClassVar[str] = "webhook_event"
     __table_args__: ClassVar[tuple[Any, ...]] = (
-        Index("announcement_due", "due_at", **only("ended_at IS NULL")),
+        Index("webhook_event_due", "next_attempt_at", **only("ended_at IS NULL")),
         CLUSTERED,
     )
 
@@ -36,7 +36,7 @@ class Announcement(SQLModel, table=True):
     event: str = Field(max_length=40)
     account_id: int = Field(foreign_key="account.id")
     happened_at: datetime = moment()
-    due_at: datetime = moment()  # while it is being posted: when another process may take it over
+    next_attempt_at: datetime = moment()  # while it is being posted: when another process may take it over
     attempts: int = Field(default=0)
     taken_at: datetime | None = moment(default=None)
     ended_at: datetime | None = moment(default=None)  # taken, or given up

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from bot.calendars import system_clock
-from bot.keys import Keys
+from bot.clock import system_clock
+from bot.credentials.keyring import Keyring
 from bot.settings import read_keys
-from dialogs.text import national_id
-from store import accounts, migrate
-from store.engine import Store
-from store.tables import Outbox, Rank, table
+from dialogs.parsing.normalise import national_id
+from store import accounts
+from store.database import migrate
+from store.database.engine import Store
+from store.tables import DeliveryStatus, OutboundMessageRow, table
 from tests.bench import fakher, load
 from tests.bench.floor import METADATA
 
@@ -117,9 +118,9 @@ def _bot(path: Path, people: list[tuple[str, str]], provider: str) -> tuple[floa
 
 
 def _fakher(path: Path, people: list[tuple[str, str]], provider: str) -> tuple[float, float]:
-    store, keys, port = _store(path, people), Keys.of(read_keys(KEYS)), _free_port()
-    verifies = fakher.verifies(store, keys, people)
-    logins = fakher.logins(store, keys, people, LOGINS)
+    store, keyring, port = _store(path, people), Keyring.of(read_keys(KEYS)), _free_port()
+    verifies = fakher.verifies(store, keyring, people)
+    logins = fakher.logins(store, keyring, people, LOGINS)
     store.close()
     with _process([sys.executable, "-m", "flask", "serve"], _environment(path, port, provider)):
         return _measured(port, verifies), _measured(port, logins)
@@ -153,8 +154,8 @@ def _environment(path: Path, port: int, provider: str) -> dict[str, str]:
 def _drained(store: Store) -> float:
     """How many seconds until every code is out."""
     began = time.monotonic()
-    outbox = table(Outbox)
-    waiting = select(func.count()).where(outbox.c.rank == Rank.QUEUED)
+    outbox = table(OutboundMessageRow)
+    waiting = select(func.count()).where(outbox.c.status == DeliveryStatus.QUEUED)
     while time.monotonic() - began < DRAINED_WITHIN:
         with store.reading() as connection:
             if not connection.execute(waiting).scalar_one():

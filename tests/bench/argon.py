@@ -3,7 +3,7 @@
 import sys
 import time
 
-from bot.passwords import HASHER
+from bot.credentials.passwords import HASHER
 
 
 def main() -> None:

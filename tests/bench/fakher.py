@@ -7,28 +7,28 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import cycle
 
-from bot import bearer, codes, passwords
-from bot.calendars import system_clock
-from bot.dice import SystemDice
-from bot.keys import Keys
+from bot.clock import system_clock
+from bot.credentials import bearer, codes, passwords
+from bot.credentials.keyring import Keyring
+from bot.random_source import SystemRandomSource
 from store import accounts, tokens
 from store import codes as kept
-from store.engine import Store
+from store.database.engine import Store
 
 PASSWORD = "saffron and copper pots"
 CALLS_PER_TOKEN = 1_000  # so that no token comes near its limit
 LOGINS_PER_ACCOUNT = 20
 
 
-def verifies(store: Store, keys: Keys, people: list[tuple[str, str]]) -> list[bytes]:
+def verifies(store: Store, keyring: Keyring, people: list[tuple[str, str]]) -> list[bytes]:
     """A right code for everybody, and the request that hands it to Fakher."""
-    dice, now = SystemDice(), system_clock()
+    random_source, now = SystemRandomSource(), system_clock()
     asked = []
     with store.writing() as connection:
         holders = ((accounts.find(connection, national_id=person), phone) for person, phone in people)
         for holder, phone in list(holders):
             assert holder is not None
-            fresh = codes.make(dice, keys, 6)
+            fresh = codes.make(random_source, keyring, 6)
             kept.issue(
                 connection,
                 {
@@ -36,8 +36,8 @@ def verifies(store: Store, keys: Keys, people: list[tuple[str, str]]) -> list[by
                     "account_id": holder.id,
                     "phone": phone,
                     "by_owner": True,
-                    "key_id": keys.newest,
-                    "digest": codes.digest(keys, keys.newest, fresh.id, holder.id, fresh.digits),
+                    "key_id": keyring.newest,
+                    "digest": codes.digest(keyring, keyring.newest, fresh.id, holder.id, fresh.digits),
                     "tries_left": 5,
                     "created_at": now,
                     "expires_at": now + timedelta(seconds=600),
@@ -47,10 +47,10 @@ def verifies(store: Store, keys: Keys, people: list[tuple[str, str]]) -> list[by
     return _requests("/api/v1/codes/verify", asked, _tokens(store, len(asked)))
 
 
-def logins(store: Store, keys: Keys, people: list[tuple[str, str]], number: int) -> list[bytes]:
+def logins(store: Store, keyring: Keyring, people: list[tuple[str, str]], number: int) -> list[bytes]:
     """So many logins with the right password."""
     mine = people[: -(-number // LOGINS_PER_ACCOUNT)]
-    new, now = passwords.hashed(keys, PASSWORD), system_clock()
+    new, now = passwords.hashed(keyring, PASSWORD), system_clock()
     with store.writing() as connection:
         for person, _ in mine:
             holder = accounts.find(connection, national_id=person)
@@ -69,8 +69,8 @@ def bare_rate(processes: int, seconds: float) -> float:
 
 
 def _tokens(store: Store, calls: int) -> list[str]:
-    dice, now = SystemDice(), system_clock()
-    made = [bearer.make(dice) for _ in range(-(-calls // CALLS_PER_TOKEN))]
+    random_source, now = SystemRandomSource(), system_clock()
+    made = [bearer.make(random_source) for _ in range(-(-calls // CALLS_PER_TOKEN))]
     with store.writing() as connection:
         for each in made:
             tokens.issue(connection, each.id, "bench", each.digest, now, now + timedelta(days=1))

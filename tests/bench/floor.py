@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 from twilio.request_validator import RequestValidator
 
-from store.engine import Store
+from store.database.engine import Store
 from tests.bench.load import PATH, TOKEN
 
 METADATA = MetaData()

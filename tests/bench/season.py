@@ -11,29 +11,31 @@ from pathlib import Path
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from bot import kpi
 from bot.build import build
-from bot.calendars import midnight
-from bot.measuring import Measuring
-from store import heartbeats, measures, migrate
-from store.engine import Store
-from store.measures import Scope
-from tests import databases, season
-from tests.console_browser import Browser
-from tests.parts import Carrier, StoppedClock, settings
-from tests.people import CHIEF, employ
+from bot.clock import midnight
+from bot.reports import kpi
+from bot.reports.rollup import Rollup
+from store import heartbeats
+from store.database import migrate
+from store.database.engine import Store
+from store.views import delivery_stats
+from store.views.delivery_stats import Scope
+from tests.support import databases, made_season
+from tests.support.console_browser import Browser
+from tests.support.parts import Carrier, StoppedClock, settings
+from tests.support.people import CHIEF, employ
 
 TEXTS = int(os.environ.get("BENCH_SEASON", "1000000"))
 ROUNDS = 3
 FIRST, DAY = date(2026, 8, 14), timedelta(days=1)
-LAST = FIRST + (season.DAYS - 1) * DAY
+LAST = FIRST + (made_season.DAYS - 1) * DAY
 NOW = midnight(LAST) + timedelta(hours=17)
 
 
 def main() -> None:
     """Make a season on SQLite, and then on PostgreSQL, count it, and ask for its figures and pages in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{Path(folder) / 'season.db'}")
+        store = Store(f"sqlite:///{Path(folder) / 'made_season.db'}")
         migrate.upgrade(store)
         _measure(store)
     with databases.postgresql() as fresh:
@@ -41,7 +43,7 @@ def main() -> None:
 
 
 def _measure(store: Store) -> None:
-    season.make(store, TEXTS, midnight(FIRST))
+    made_season.make(store, TEXTS, midnight(FIRST))
     if not store.is_sqlite:  # as it keeps them by itself
         with store.writing() as connection:
             connection.execute(text("ANALYZE"))
@@ -57,7 +59,7 @@ def _tell(store: Store) -> None:
         taken = _seconds(ask, rounds)
         print(f"  {what}: {taken:.3f} s, ratio {taken / floor:.2f}", flush=True)
 
-    tell("counting all of it, once", lambda: Measuring(store, lambda: NOW).run(), 1)
+    tell("counting all of it, once", lambda: Rollup(store, lambda: NOW).run(), 1)
     for what, ask in _questions(store).items():
         tell(what, ask)
     for what, ask in _pages(store).items():
@@ -81,7 +83,7 @@ def _questions(store: Store) -> dict[str, Callable[[], object]]:
         "the season of a province": figures(scope=Scope("province 03")),
         "the season of a broker": figures(scope=Scope(broker="broker 003")),
         "what stands now": lambda: kpi.now_of(store),
-        "a minute's counting, with nothing to do": lambda: Measuring(store, lambda: NOW).run(),
+        "a minute's counting, with nothing to do": lambda: Rollup(store, lambda: NOW).run(),
     }
 
 
@@ -118,12 +120,12 @@ def _good(answer: TestResponse) -> None:
 def _note_late(store: Store) -> None:
     """A receipt for the first day, which has a tenth of all texts: they are read anew until it is counted again."""
     with store.writing() as connection:
-        measures.note_late(connection, midnight(FIRST) + timedelta(hours=9), NOW)
+        delivery_stats.note_late(connection, midnight(FIRST) + timedelta(hours=9), NOW)
 
 
 def _read_whole(store: Store) -> None:
     with store.reading() as connection:
-        connection.execute(text("SELECT sum(rank), max(phone) FROM outbox")).all()
+        connection.execute(text("SELECT sum(rank), max(phone) FROM outbound_message")).all()
 
 
 def _seconds(ask: Callable[[], object], rounds: int = ROUNDS) -> float:

@@ -1,0 +1,87 @@
+"""Passwords, kept as argon2id over a keyed pepper (NIST SP 800-63B-4, 3.1.1; OWASP password storage)."""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+
+from bot.credentials.keyring import Keyring
+from bot.ports import RandomSource
+
+# Lower case and digits without look-alikes (i, l, o; 0, 1), to be typed on any phone: 12 of 31 are 59 bits.
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+LENGTH = 12
+TEMPORARY = timedelta(hours=72)
+
+# About 20 ms. The GIL is released meanwhile; no transaction may be open.
+HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """What is kept of a password."""
+
+    hash: str
+    key_id: str
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A temporary password, on its way to the registered mobile."""
+
+    sealed: bytes = field(repr=False)
+    kept: Hashed
+
+
+def generate(random_source: RandomSource, keyring: Keyring) -> Generated:
+    """Draw a temporary password, hash it, and seal it for the text that brings it.
+
+    One with a run of digits that a phone, or a person, could take for a code is drawn again.
+    """
+    password = random_source.password(LENGTH, ALPHABET)
+    while re.search("[0-9]{6}", password):
+        password = random_source.password(LENGTH, ALPHABET)
+    return Generated(keyring.seal(password), hashed(keyring, password))
+
+
+def hashed(keyring: Keyring, password: str) -> Hashed:
+    """Hash a password under the newest key."""
+    peppered = _peppered(keyring, keyring.newest, password)
+    assert peppered is not None  # the newest key is always there
+    return Hashed(HASHER.hash(peppered), keyring.newest)
+
+
+def verify(keyring: Keyring, kept: Hashed | None, password: str) -> bool:
+    """Whether this is the password. False, too, where there is none, or its key or hash can't be used any more.
+
+    It takes as long in any case, so that its time tells nothing of whether there is an account.
+    """
+    peppered = _peppered(keyring, kept.key_id, password) if kept else None
+    if kept is None or peppered is None:
+        _check(_DECOY, "another")
+        return False
+    return _check(kept.hash, peppered)
+
+
+def is_outdated(keyring: Keyring, kept: Hashed) -> bool:
+    """Whether parameters or keys have moved on since it was hashed."""
+    return kept.key_id != keyring.newest or HASHER.check_needs_rehash(kept.hash)
+
+
+def _peppered(keyring: Keyring, key_id: str, password: str) -> str | None:
+    # One spelling for what looks the same: phones differ in how they write an accent (SP 800-63B-4, 3.1.1.2).
+    return keyring.pepper(key_id, unicodedata.normalize("NFC", password))
+
+
+def _check(kept: str, peppered: str) -> bool:
+    try:
+        return HASHER.verify(kept, peppered)
+    except (VerificationError, ValueError):
+        return False
+
+
+# Checked in vain: what is compared with it is never believed.
+_DECOY = HASHER.hash("")

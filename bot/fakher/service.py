@@ -1,0 +1,286 @@
+"""What Fakher asks: whether a code is right, to set a password, whether a password is right. HTTP is elsewhere."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from bot.accounts import password_change
+from bot.audit.trail import Entry, Trail
+from bot.credentials import attempts, bearer, password_policy, passwords
+from bot.credentials.attempts import NOBODY, CodeCheck, check
+from bot.credentials.bearer import Bearer
+from bot.credentials.keyring import Keyring
+from bot.credentials.password_policy import Weakness
+from bot.credentials.passwords import Hashed
+from bot.inbound.effects import GRANT
+from bot.ports import Clock, RandomSource
+from bot.sending.courier import Courier
+from bot.settings import Settings
+from dialogs.parsing.normalise import fold, national_id
+from dialogs.vocabulary import CodeResult, FakherEvent
+from store import accounts, codes, rate_limits, reset_grants, tokens
+from store.accounts import Account
+from store.audit import Action, Actor, Outcome
+from store.database.engine import Store
+from store.outbound_messages import ClaimedMessage
+from store.reset_grants import ResetGrant
+from store.tables import CloseReason
+
+# A minute. A login page on the day when caravans are chosen makes many calls, a person few.
+CALLS_PER_TOKEN = 3_000
+CALLS_PER_ACCOUNT = 60
+
+
+Done = tuple[Action, Outcome, str | None]
+TICKET_GONE: Done = (Action.PASSWORD_CHANGED, Outcome.REFUSED, "ticket_gone")
+
+
+class NotAuthorised(Exception):
+    """The token is unknown, expired or revoked."""
+
+
+class TooManyCalls(Exception):
+    """The token, or calls about this account, are over the minute's limit."""
+
+    def __init__(self, wait: timedelta) -> None:
+        """Say how long it lasts."""
+        super().__init__(wait)
+        self.wait = wait
+
+
+class TicketGone(Exception):
+    """The ticket is used, expired, void or unknown."""
+
+
+class WeakPassword(Exception):
+    """The policy refuses the password; the ticket stays good."""
+
+    def __init__(self, reasons: list[Weakness]) -> None:
+        """Keep every reason."""
+        super().__init__(reasons)
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class CodeVerdict:
+    """Whether a code is right. `ticket` is the right to choose a password, for whoever holds it."""
+
+    ticket: Bearer | None = None
+    expires_at: datetime | None = None
+    reason: str = ""
+    tries_left: int = 0
+
+
+@dataclass(frozen=True)
+class LoginVerdict:
+    """Whether a password is right, and whether it must be changed now."""
+
+    verified: bool
+    must_change: bool = False
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the id of a token in force, and its name."""
+
+    token: str = field(repr=False)
+    name: str = ""
+
+
+class Fakher:
+    """The reservation system's side of recovery."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        keyring: Keyring,
+        clock: Clock,
+        random_source: RandomSource,
+        courier: Courier,
+    ) -> None:
+        """Take what is needed to check codes and passwords, and the courier who sends notices."""
+        self.store, self.settings, self.keyring = store, settings, keyring
+        self.clock, self.random_source, self.courier = clock, random_source, courier
+        self.trail = Trail(keyring, random_source)
+
+    def authorise(self, token: str) -> Caller:
+        """Whose token this is; NotAuthorised for one that is not in force."""
+        held = bearer.read(token)
+        if held is None:
+            raise NotAuthorised
+        with self.store.reading() as connection:
+            issued = tokens.find(connection, held.id)
+        is_right = held.is_of(issued.digest if issued else None)
+        if not is_right or issued is None or issued.revoked_at is not None or issued.expires_at <= self.clock():
+            raise NotAuthorised
+        return Caller(issued.id, issued.name)
+
+    def verify_code(self, caller: Caller, person: str, digits: str) -> CodeVerdict:
+        """Try a code. A right one is used up, and gives a ticket. TooManyCalls beyond the limits.
+
+        `person` is a national ID, of 8 to 10 digits; `digits` may be of any script.
+        """
+        person, now = _national_id(person), self.clock()
+        with self.store.reading() as connection:
+            holder = accounts.find(connection, national_id=person)
+        ticket = bearer.make(self.random_source)
+        with self.store.writing() as connection:
+            self._count(connection, caller, holder, person, now)
+            tried = codes.spend_of(connection, holder.id if holder else NOBODY, now)
+            made = check(connection, self.keyring, tried, fold(digits), now)
+            verdict = self._verdict(connection, made, holder, ticket, now)
+            self._note(connection, caller, now, holder, *_tried(verdict, made))
+            return verdict
+
+    def set_password(self, caller: Caller, ticket: str, password: str) -> None:
+        """Set the password that a ticket's holder has chosen. TicketGone, WeakPassword or TooManyCalls."""
+        held, now = bearer.read(ticket), self.clock()
+        with self.store.writing() as connection:
+            granted = self._granted(connection, held, now)
+            holder = accounts.get(connection, granted.account_id) if granted else None
+            self._count(connection, caller, holder, held.id if held else "", now)
+            if granted is None:
+                self._note(connection, caller, now, None, TICKET_GONE)
+        if granted is None or holder is None:
+            raise TicketGone
+        weak = password_policy.weaknesses(password, holder)
+        if weak:
+            with self.store.writing() as connection:
+                self._note(connection, caller, now, holder, _refused(weak[0]))
+            raise WeakPassword(weak)
+        new = passwords.hashed(self.keyring, password)
+        with self.store.writing() as connection:
+            is_live = self._granted(connection, held, now) == granted and reset_grants.spend(
+                connection, granted.id, now
+            )
+            claimed = self._change(connection, caller, granted, new, now) if is_live else None
+            if claimed is None:
+                self._note(connection, caller, now, holder, TICKET_GONE)
+        if claimed is None:
+            raise TicketGone
+        self.courier.take(claimed)
+
+    def _change(
+        self, connection: Connection, caller: Caller, granted: ResetGrant, new: Hashed, now: datetime
+    ) -> list[ClaimedMessage]:
+        holder = accounts.get(connection, granted.account_id)
+        password_change.set_password(connection, holder.id, new, now, temporary=False)
+        notices = password_change.notices(connection, self.settings, holder, "password_changed", now)
+        claimed = self.courier.write(connection, notices, now)
+        self._announce(connection, FakherEvent.PASSWORD_CHANGED, holder.id, now)
+        self._note(connection, caller, now, holder, (Action.PASSWORD_CHANGED, Outcome.OK, None))
+        return claimed
+
+    def verify_password(
+        self, caller: Caller, password: str, *, person: str | None = None, username: str | None = None
+    ) -> LoginVerdict:
+        """Whether an account's password is this one. TooManyCalls beyond the limits.
+
+        One that is right, but was hashed by parameters or a key that have moved on, is hashed anew.
+        """
+        now, person = self.clock(), _national_id(person) if person is not None else None
+        with self.store.writing() as connection:
+            holder = accounts.find(connection, national_id=person, username=username)
+            self._count(connection, caller, holder, person or username or "", now)
+        kept = _kept(holder)
+        is_right = passwords.verify(self.keyring, kept, password)
+        ends_at = holder.password_expires_at if holder else None
+        why = "wrong_password" if not is_right else "expired" if ends_at is not None and ends_at <= now else None
+        with self.store.writing() as connection:
+            self._note(connection, caller, now, holder, (Action.LOGIN, Outcome.FAILED if why else Outcome.OK, why))
+        if why or holder is None or kept is None:
+            return LoginVerdict(False)
+        if passwords.is_outdated(self.keyring, kept):
+            self._rehash(holder, kept, password)
+        return LoginVerdict(True, must_change=ends_at is not None)
+
+    def _verdict(
+        self, connection: Connection, made: CodeCheck, holder: Account | None, ticket: Bearer, now: datetime
+    ) -> CodeVerdict:
+        if made.right is not None:
+            expires_at = now + GRANT
+            codes.close(connection, made.right.id, CloseReason.USED, now)
+            # Tickets before the account, here as everywhere, so that no two wait for each other.
+            reset_grants.issue(connection, _ticket(ticket, made, now, expires_at))
+            accounts.end_failures(connection, made.right.account_id)
+            return CodeVerdict(ticket, expires_at)
+        if made.guess is CodeResult.NO_LIVE_CODE:
+            is_locked = holder is not None and holder.active and holder.locked_at is not None
+            return CodeVerdict(reason="locked" if is_locked else "no_live_code")
+        if made.guess is CodeResult.WRONG:
+            return CodeVerdict(reason="wrong_code", tries_left=made.tries_left)
+        attempts.burn(connection, made, now)
+        if made.guess is CodeResult.LOCKING:
+            for account_id in attempts.lock(connection, made, now):
+                self._announce(connection, FakherEvent.RECOVERY_LOCKED, account_id, now)
+        return CodeVerdict(reason="locked")
+
+    def _granted(self, connection: Connection, held: Bearer | None, now: datetime) -> ResetGrant | None:
+        granted = reset_grants.find(connection, held.id, now) if held else None
+        return granted if granted and held and held.is_of(granted.digest) else None
+
+    def _note(self, connection: Connection, caller: Caller, now: datetime, holder: Account | None, *done: Done) -> None:
+        about = holder.id if holder else None
+        rows = (Entry(Actor.FAKHER, *each, who=caller.name, account_id=about) for each in done)
+        self.trail.note(connection, now, *rows)
+
+    def _announce(self, connection: Connection, event: FakherEvent, account_id: int, now: datetime) -> None:
+        password_change.tell_fakher(connection, self.settings, self.random_source, event, account_id, now)
+
+    def _rehash(self, holder: Account, old: Hashed, password: str) -> None:
+        new = passwords.hashed(self.keyring, password)
+        with self.store.writing() as connection:
+            accounts.rehash(connection, holder.id, old.hash, new.hash, new.key_id)
+
+    def _count(self, connection: Connection, caller: Caller, holder: Account | None, name: str, now: datetime) -> None:
+        """Count a call; beyond a limit the transaction is undone, and with it the count."""
+        by_token = rate_limits.count(connection, f"token:{caller.token}", now)
+        if by_token.calls == 1:
+            tokens.note_use(connection, caller.token, now)
+        about = f"account:{holder.id}" if holder else f"name:{self.keyring.alias(name)}"
+        by_account = rate_limits.count(connection, about, now)
+        for counted, limit in ((by_token, CALLS_PER_TOKEN), (by_account, CALLS_PER_ACCOUNT)):
+            if counted.calls > limit:
+                raise TooManyCalls(counted.window_started_at + rate_limits.MINUTE - now)
+
+
+def _tried(verdict: CodeVerdict, made: CodeCheck) -> Iterator[Done]:
+    yield Action.CODE_TRIED, Outcome.OK if verdict.ticket else Outcome.FAILED, verdict.reason or None
+    if verdict.ticket:
+        yield Action.TICKET_GRANTED, Outcome.OK, None
+    if made.guess in (CodeResult.LAST, CodeResult.LOCKING):
+        yield Action.CODE_BURNED, Outcome.OK, None
+    if made.guess is CodeResult.LOCKING:
+        yield Action.RECOVERY_LOCKED, Outcome.OK, None
+
+
+def _refused(reason: str) -> Done:
+    return Action.PASSWORD_CHANGED, Outcome.REFUSED, reason
+
+
+def _ticket(ticket: Bearer, made: CodeCheck, now: datetime, expires_at: datetime) -> dict[str, object]:
+    assert made.right is not None
+    return {
+        "id": ticket.id,
+        "account_id": made.right.account_id,
+        "code_id": made.right.id,
+        "phone": None,
+        "digest": ticket.digest,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+
+
+def _kept(holder: Account | None) -> Hashed | None:
+    if holder is None or not holder.active or holder.password_hash is None or holder.password_key is None:
+        return None
+    return Hashed(holder.password_hash, holder.password_key)
+
+
+def _national_id(written: str) -> str:
+    """An ID as it is stored: zeros that were lost are put back. One that can't be is nobody's."""
+    digits = fold(written)
+    return national_id(digits) or digits.zfill(10)

@@ -1,0 +1,300 @@
+"""The figures: both control points, what became of codes and texts. The console and `flask kpi` show these.
+
+A control point is met where a text was delivered within 60 s of the moment when the text that it answers was heard.
+Its share is of all texts that were bound to be: delivered in time, or late, or failed, or on the way for over a
+minute. Left out are those under a minute old, those that their owner withdrew within the minute (a newer code, a
+cancellation, a STOP), and those that a provider took and never sent a receipt for. The last are told apart: nobody
+knows whether they arrived. `share_at_least` holds them all for missed.
+
+What counts as what is written once, in store/views/delivery_stats.py.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import TypeVar
+
+from bot.clock import days_of, midnight, today_in_tehran
+from store import circuit_breakers, heartbeats, outbound_messages, webhook_events
+from store.circuit_breakers import GatewayHealth
+from store.database.engine import Store
+from store.views import delivery_stats
+from store.views.delivery_stats import (
+    EVERYBODY,
+    IN_TIME,
+    LATE_TEXTS,
+    STEPS,
+    TARGET,
+    Cell,
+    Counts,
+    Kept,
+    Outcome,
+    Scope,
+    Subject,
+)
+
+Key = TypeVar("Key")
+POINTS = (Subject.CODE, Subject.PASSWORD)
+TARGET_SECONDS = int(TARGET.total_seconds())
+# The job that counts has run so lately that it is sure to come back.
+COUNTING = timedelta(minutes=2)
+# The share of texts that are to be there within it. The process card names the minute, and no share.
+TARGET_SHARE = 0.95
+PERCENTILES = (50, 95, 99)
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Point:
+    """What one control point came to, out of counts as store/views/delivery_stats.py names them."""
+
+    counts: Counts = field(default_factory=Counter)
+
+    @cached_property
+    def by_seconds(self) -> dict[int, int]:
+        """How many texts were delivered within how many seconds, the quickest first."""
+        return {int(name): self.counts[name] for name in sorted(filter(str.isdigit, self.counts), key=int)}
+
+    @cached_property
+    def in_time(self) -> int:
+        """Texts delivered within the minute."""
+        return sum(texts for seconds, texts in self.by_seconds.items() if seconds <= TARGET_SECONDS)
+
+    @cached_property
+    def late(self) -> int:
+        """Texts delivered after it."""
+        return sum(self.by_seconds.values()) - self.in_time
+
+    @property
+    def failed(self) -> int:
+        """Texts refused, undeliverable, or never taken by a provider."""
+        return self.counts[Outcome.FAILED]
+
+    @property
+    def pending(self) -> int:
+        """Texts over a minute old that are on their way, by a receipt, or were not taken yet."""
+        return self.counts[Outcome.PENDING]
+
+    @property
+    def no_receipt(self) -> int:
+        """Texts over a minute old that a provider took and has said nothing of since."""
+        return self.counts[Outcome.NO_RECEIPT]
+
+    @property
+    def open(self) -> int:
+        """Texts under a minute old."""
+        return self.counts[Outcome.OPEN]
+
+    @property
+    def withdrawn(self) -> int:
+        """Texts that their owner no longer wanted within the minute."""
+        return self.counts[Outcome.WITHDRAWN]
+
+    @property
+    def missed(self) -> int:
+        """Texts that were not delivered within the minute, as far as is known."""
+        return self.late + self.failed + self.pending
+
+    @property
+    def texts(self) -> int:
+        """All texts, whatever became of them."""
+        return self.in_time + self.missed + self.no_receipt + self.open + self.withdrawn
+
+    @property
+    def share(self) -> float | None:
+        """The share in time, from 0 to 1, of the texts whose fate is known; None where there are none."""
+        return _share(self.in_time, self.missed)
+
+    @property
+    def is_below(self) -> bool:
+        """Whether the share is known, and falls short of TARGET_SHARE."""
+        return self.share is not None and self.share < TARGET_SHARE
+
+    @property
+    def share_at_least(self) -> float | None:
+        """The same, where all texts without a receipt were missed."""
+        return _share(self.in_time, self.missed + self.no_receipt)
+
+    @property
+    def mean(self) -> float | None:
+        """The mean seconds to delivery; None where nothing was delivered."""
+        texts = self.in_time + self.late
+        return (
+            sum(self.counts[f"{STEPS[-1]}:{when}"] for when in (IN_TIME, LATE_TEXTS)) / texts / 1000 if texts else None
+        )
+
+    def percentile(self, percent: int) -> int | None:
+        """Within how many seconds so many of a hundred delivered texts were there; None where none was."""
+        wanted = -(-(self.in_time + self.late) * percent // 100)
+        for seconds, texts in self.by_seconds.items():
+            wanted -= texts
+            if wanted <= 0:
+                return seconds
+        return None
+
+    def waterfall(self, when: str = IN_TIME) -> list[tuple[str, float]]:
+        """The mean seconds of each step, one after the other, of the texts delivered IN_TIME, or of LATE_TEXTS."""
+        texts = self.in_time if when == IN_TIME else self.late
+        if not texts:
+            return []
+        until = [self.counts[f"{step}:{when}"] / texts / 1000 for step in STEPS]
+        return [(step, end - begin) for step, begin, end in zip(STEPS, [0.0, *until], until, strict=False)]
+
+
+def _share(part: int, rest: int) -> float | None:
+    return part / (part + rest) if part + rest else None
+
+
+@dataclass
+class Views:
+    """One control point, whole and in parts. A day without texts has its place; an unknown province is ''."""
+
+    whole: Point
+    days: dict[date, Point]
+    provinces: dict[str, Point]
+    gateways: dict[str, Point]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All figures of a period, both of its days with it. Those that no account can be told of are everybody's only.
+
+    `codes` is what became of them: used, expired, burned, voided, cancelled, live. `errors` are texts of any kind
+    that were not delivered, by (gateway, reason). `locked` accounts still are. `unanswered` texts were heard and
+    answered with silence.
+    """
+
+    first: date
+    last: date
+    scope: Scope
+    points: dict[Subject, Views]
+    codes: dict[str, int]
+    errors: dict[tuple[str, str], int]
+    locked: int
+    unanswered: int | None
+
+    @property
+    def codes_sent(self) -> int:
+        """All codes."""
+        return sum(self.codes.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing at all."""
+        counts = [views.whole.texts for views in self.points.values()]
+        return not any([*counts, self.codes_sent, self.errors, self.locked, self.unanswered])
+
+
+@dataclass(frozen=True)
+class Now:
+    """What stands now: since when the oldest text and the oldest event for Fakher wait, how jobs and gateways do.
+
+    `heartbeats` is when each job last ran to its end, `gateways` how every one fares that ever failed.
+    """
+
+    oldest_unsent: datetime | None
+    oldest_untold: datetime | None
+    heartbeats: dict[str, datetime]
+    gateways: dict[str, GatewayHealth]
+
+
+def now_of(store: Store) -> Now:
+    """What stands now, for headquarters."""
+    with store.reading() as connection:
+        return Now(
+            outbound_messages.oldest_queued(connection),
+            webhook_events.oldest_waiting(connection),
+            heartbeats.last(connection),
+            circuit_breakers.every(connection),
+        )
+
+
+def per_cent(share: float) -> float:
+    """A share in per cent, to a tenth, never rounded up to what was not reached."""
+    return int(share * 1000 + 1e-9) / 10
+
+
+def figures(store: Store, first: date, last: date, now: datetime, scope: Scope = EVERYBODY) -> Figures:
+    """The figures of the days from one to another, both with them; receipts hours late are in them after a minute.
+
+    A broker's are counted out of the broker's own texts. Everybody's and a province's are sums of what was counted
+    before, and of what has been added since.
+    """
+    begin, end = midnight(first), midnight(last + DAY)
+    with store.still() as connection:
+        kept = [] if scope.broker is not None else delivery_stats.kept(connection, begin, end)
+        # The job is about to count them again; nobody need wait for that, as long as it runs.
+        counted_at = heartbeats.last(connection).get("measures")
+        is_counting = counted_at is not None and now - counted_at < COUNTING
+        sound = [span for span in kept if is_counting or not span.is_late]
+        days = {span.id: today_in_tehran(span.begins_at) for span in sound}
+        sums = _Sums(first, last)
+        for cell, found in delivery_stats.counts(connection, days, scope.province):
+            sums.add(days[cell.day], cell, found)
+        for start, stop in _gaps(sound, begin, end):
+            for cell, found in delivery_stats.count(connection, start, stop, now, scope, midnight=begin).items():
+                sums.add(first + cell.day * DAY, cell, found)
+        locked = delivery_stats.locked(connection, begin, end, scope)
+    return sums.figures(scope, locked)
+
+
+def _gaps(spans: list[Kept], begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The times within a period that no span covers."""
+    for span in spans:
+        if begin < span.begins_at:
+            yield begin, span.begins_at
+        begin = span.ends_at
+    if begin < end:
+        yield begin, end
+
+
+class _Sums:
+    """Counts on their way to figures, each added to whatever it is part of."""
+
+    def __init__(self, first: date, last: date) -> None:
+        self.first, self.last = first, last
+        self.days: dict[tuple[str, date], Counts] = {}
+        self.cells: dict[tuple[str, str, str], Counts] = {}
+
+    def add(self, day: date, cell: Cell, found: Mapping[str, int]) -> None:
+        if cell.subject in POINTS:
+            _into(self.days, (cell.subject, day), found)
+        _into(self.cells, cell[1:], found)
+
+    def figures(self, scope: Scope, locked: int) -> Figures:
+        errors: Counter[tuple[str, str]] = Counter()
+        for (subject, _province, gateway), found in self.cells.items():
+            if subject == Subject.ERROR:
+                errors.update({(gateway, reason): number for reason, number in found.items()})
+        unanswered = self._sum(Subject.UNANSWERED).total() if scope == EVERYBODY else None
+        points = {point: self._views(point) for point in POINTS}
+        fates = dict(self._sum(Subject.FATE))
+        return Figures(self.first, self.last, scope, points, fates, dict(errors), locked, unanswered)
+
+    def _views(self, point: Subject) -> Views:
+        days = {day: Point(self.days.get((point, day), Counter())) for day in days_of(self.first, self.last)}
+        return Views(Point(self._sum(point)), days, self._parts(point, 1), self._parts(point, 2))
+
+    def _parts(self, point: Subject, place: int) -> dict[str, Point]:
+        parts: dict[str, Counts] = {}
+        for key, found in self.cells.items():
+            if key[0] == point:
+                _into(parts, key[place], found)
+        return {name: Point(found) for name, found in parts.items()}
+
+    def _sum(self, subject: Subject) -> Counts:
+        whole: Counts = Counter()
+        for key, found in self.cells.items():
+            if key[0] == subject:
+                whole.update(found)
+        return whole
+
+
+def _into(sums: dict[Key, Counts], key: Key, found: Mapping[str, int]) -> None:
+    counts = sums.get(key)
+    if counts is None:
+        sums[key] = Counter(found)
+    else:
+        counts.update(found)

@@ -1,0 +1,108 @@
+"""Counts texts once they no longer change, an hour at a time, so that a season's figures need not be counted afresh.
+
+Every process does it every minute. Who is quicker is kept, and the other's count is dropped. Nothing that is asked
+depends on it but how long the answer takes: what has not been counted is counted then (bot/reports/kpi.py).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from bot.clock import HOUR, day_around
+from bot.ports import Clock
+from store import outbound_messages
+from store.database.engine import Store
+from store.views import delivery_stats
+from store.views.delivery_stats import SETTLED_AFTER, Cell, Counts, Kept
+
+# Hours become a day when few receipts come for it any more: each would have the whole day counted again.
+DAY_SETTLED_AFTER = timedelta(hours=12)
+# A first count after a long time goes on in the next minute.
+MOST_AT_ONCE = 1_000
+
+
+class Rollup:
+    """What has been counted, kept up to date."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        """Take the store whose texts are counted."""
+        self.store, self.clock = store, clock
+
+    def run(self) -> int:
+        """Count again what late receipts changed, count what has settled, make days of hours; how many spans."""
+        now = self.clock()
+        return self._recount(now) + self._go_on(now) + self._merge(now)
+
+    def _recount(self, now: datetime) -> int:
+        with self.store.reading() as connection:
+            changed = delivery_stats.kept_late(connection)
+        return sum(self._keep(span.begins_at, span.ends_at, now, [span]) for span in changed)
+
+    def _go_on(self, now: datetime) -> int:
+        with self.store.reading() as connection:
+            begin, first = delivery_stats.kept_until(connection), delivery_stats.oldest(connection)
+            waiting = outbound_messages.oldest_queued(connection)
+        if begin is None and first is None:
+            return 0
+        begin = begin or day_around(first or now)[0]
+        done = 0
+        for start, end in _spans(begin, now):
+            # A text that has not left can still change at any time.
+            if done == MOST_AT_ONCE or (waiting is not None and waiting < end):
+                break
+            done += self._keep(start, end, now)
+        return done
+
+    def _keep(self, begin: datetime, end: datetime, now: datetime, instead: Sequence[Kept] = ()) -> bool:
+        # Counted outside the transaction that writes: an hour of a season's first day takes a while.
+        with self.store.still() as connection:
+            late = delivery_stats.late_of(connection, begin, end)
+            counted = delivery_stats.count(connection, begin, end, now)
+        return self._put(begin, end, counted, late, instead)
+
+    def _merge(self, now: datetime) -> int:
+        with self.store.reading() as connection:
+            kept = delivery_stats.kept(connection, now - outbound_messages.KEPT, now)
+        done = 0
+        for (begin, end), spans in groupby(kept, lambda span: day_around(span.begins_at)):
+            hours = list(spans)
+            whole = len(hours) > 1 and (hours[0].begins_at, hours[-1].ends_at) == (begin, end)
+            if whole and end + DAY_SETTLED_AFTER <= now and not any(hour.is_late for hour in hours):
+                done += self._put(begin, end, self._sum(hours), [], hours)
+        return done
+
+    def _sum(self, spans: Sequence[Kept]) -> dict[Cell, Counts]:
+        counted: dict[Cell, Counts] = {}
+        with self.store.reading() as connection:
+            for cell, found in delivery_stats.counts(connection, [span.id for span in spans]):
+                counted.setdefault(cell._replace(day=0), Counter()).update(found)
+        return counted
+
+    def _put(
+        self, begin: datetime, end: datetime, counted: dict[Cell, Counts], late: list[int], instead: Sequence[Kept]
+    ) -> bool:
+        # A span's counts never change; another span takes its place. So whoever finds one gone was too late.
+        try:
+            with self.store.writing() as connection:
+                if not delivery_stats.give_way(connection, [span.id for span in instead]):
+                    raise _Overtaken
+                return delivery_stats.keep(connection, begin, end, counted, late)
+        except _Overtaken:
+            return False
+
+
+class _Overtaken(Exception):
+    """Another process has put something else in the place of what is to be replaced."""
+
+
+def _spans(begin: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """What is to be counted next, one after the other: hours, or days where they are long over."""
+    while True:
+        midnight, end = day_around(begin)
+        if begin > midnight or end + DAY_SETTLED_AFTER > now:
+            end = min(begin + HOUR, end)
+        if end + SETTLED_AFTER > now:
+            return
+        yield begin, end
+        begin = end

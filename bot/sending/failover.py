@@ -1,0 +1,125 @@
+"""By which gateway a text goes: in what order, when it moves on, and whom it passes by.
+
+How each gateway fares is kept in the store, so all processes know of a dead one as soon as one does, and so that
+one of them probes it. Each keeps a copy, a second old at most: a text is routed without asking the database.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from bot.log import logger
+from bot.ports import Reason
+from store import circuit_breakers
+from store.circuit_breakers import GatewayHealth
+from store.counters import Key
+from store.outbound_messages import ClaimedMessage
+from store.tables import MessageKind
+
+LOG = logger("courier")
+
+# A second failure moves a text on, and so does one so slow that another like it would end beyond ten seconds.
+TRIES, PATIENCE = 2, 10.0
+# Failures in a row, in all processes, that open a breaker; a gateway that hangs costs the most, so it has fewer.
+LIMIT, SLOW = 5, 3
+PAUSE = timedelta(seconds=15)
+# What tells of the provider or of our account there. The rest is the text's own, and shows the provider well.
+SICK = {Reason.BUSY, Reason.REFUSED, Reason.NO_CONNECTION, Reason.TIMEOUT, Reason.NO_SENSE, Reason.UNKNOWN}
+# What a probe may send a second time: two copies of one code harm nobody.
+PROBES = {MessageKind.CODE}
+
+
+class Failover:
+    """The gateways in their order, and how they fare."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Take the gateways' names in their order."""
+        self.names = list(names)
+        self._standings: dict[str, GatewayHealth] = {}
+        self._probes: set[str] = set()
+
+    def order(self, text: ClaimedMessage) -> list[str]:
+        """Whom a text is to try, in turn: first the one that the text which it answers came in by."""
+        order = sorted(self.names, key=lambda name: name != text.inbound_gateway)
+        turn = order.index(text.gateway) if text.gateway in order else 0
+        return order[turn:] + order[:turn]
+
+    def choose(self, text: ClaimedMessage) -> str:
+        """Whose turn it is. One whose breaker is open is passed by, unless they all are: no text waits for that."""
+        order = self.order(text)
+        return next((name for name in order if not self.is_open(name)), order[0])
+
+    def after(self, text: ClaimedMessage, gateway: str, seconds: float, delay: float) -> tuple[str, int]:
+        """Who is to try a text that a gateway failed at in so many seconds, and how often that one has failed."""
+        order = self.order(text)
+        consecutive_failures = 1 + (text.consecutive_failures if gateway == order[0] else 0)
+        if consecutive_failures < TRIES and 2 * seconds + delay <= PATIENCE:
+            return gateway, consecutive_failures
+        return order[(order.index(gateway) + 1) % len(order)], 0
+
+    def is_open(self, gateway: str) -> bool:
+        """Whether a gateway is out of order."""
+        standing = self._standings.get(gateway)
+        return standing is not None and standing.opened_at is not None
+
+    def look(self, connection: Connection) -> None:
+        """Read how the gateways fare."""
+        self._standings = circuit_breakers.every(connection)
+
+    def is_probe_due(self, now: datetime) -> bool:
+        """Whether a gateway that is out of order is to be tried."""
+        return any(each.probe_at is not None and each.probe_at <= now for each in self._standings.values())
+
+    def claim_probes(self, connection: Connection, now: datetime) -> None:
+        """Take it upon this process to try what is due to be tried."""
+        for name, standing in sorted(self._standings.items()):
+            if (
+                standing.probe_at
+                and standing.probe_at <= now
+                and circuit_breakers.claim_probe(connection, name, now, PAUSE)
+            ):
+                self._probes.add(name)
+
+    def take_probe(self, text: ClaimedMessage, gateway: str) -> str | None:
+        """Another gateway, out of order, that a text which a gateway took is to try; each is given out once."""
+        if text.kind not in PROBES:
+            return None
+        for name in [name for name in self.names if name in self._probes and name != gateway]:
+            with suppress(KeyError):  # another thread was quicker
+                self._probes.remove(name)
+                if self.is_open(name):
+                    return name
+        return None
+
+    def note(
+        self, connection: Connection, attempts: Iterable[tuple[str, Reason | None]], now: datetime
+    ) -> Counter[Key]:
+        """Write down how attempts went, each a gateway and why it failed; what there is to count."""
+        happened: Counter[Key] = Counter()
+        by_gateway: dict[str, list[Reason | None]] = {}
+        for gateway, reason in attempts:
+            by_gateway.setdefault(gateway, []).append(reason)
+        for gateway, reasons in sorted(by_gateway.items()):
+            self._note(connection, gateway, reasons, now, happened)
+        return happened
+
+    def _note(
+        self,
+        connection: Connection,
+        gateway: str,
+        reasons: list[Reason | None],
+        now: datetime,
+        happened: Counter[Key],
+    ) -> None:
+        standing = self._standings.get(gateway)
+        last_well = max((place for place, reason in enumerate(reasons) if reason not in SICK), default=-1)
+        if last_well >= 0 and standing and standing.failures and circuit_breakers.succeed(connection, gateway):
+            happened["gateway_closed", gateway] += 1
+            LOG.warning("gateway_back", gateway=gateway)
+        failures = sum(SLOW if reason is Reason.TIMEOUT else 1 for reason in reasons[last_well + 1 :])
+        if failures and circuit_breakers.fail(connection, gateway, failures, LIMIT, now, PAUSE):
+            happened["gateway_opened", gateway] += 1
+            LOG.error("gateway_down", gateway=gateway, others=[name for name in self.names if not self.is_open(name)])

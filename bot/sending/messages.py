@@ -1,0 +1,64 @@
+"""A text to be sent, as a row of the outbox; and which form of a phrase the settings ask for."""
+
+import string
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from bot.settings import Settings
+from dialogs.replies.phrases import languages
+from store.tables import MessageKind
+
+# How long a text is worth delivering. A code's text lives as long as the code.
+WORTH = {
+    MessageKind.PASSWORD: timedelta(seconds=36_000),  # the longest that Twilio keeps a text
+    MessageKind.REPLY: timedelta(minutes=10),
+    MessageKind.NOTICE: timedelta(seconds=36_000),
+}
+
+
+def message(
+    phrase: str,
+    kind: MessageKind,
+    *,
+    to: str,
+    language: str,
+    now: datetime,
+    inbound_gateway: str = "",
+    parameters: dict[str, str] | None = None,
+    secret: bytes | None = None,
+    code_id: str | None = None,
+    account_id: int | None = None,
+    expires_at: datetime | None = None,
+) -> dict[str, Any]:
+    """A row that has a phrase sent. `secret` is sealed; `origin` is the gateway that what it answers came in by."""
+    wanted = parameters_of(phrase)
+    return {
+        "kind": int(kind),
+        "phone": to,
+        "language": language,
+        "phrase": phrase,
+        "parameters": {name: value for name, value in (parameters or {}).items() if name in wanted},
+        "secret": secret,
+        "code_id": code_id,
+        "account_id": account_id,
+        "inbound_gateway": inbound_gateway,
+        "request_received_at": now,
+        "expires_at": expires_at or now + WORTH[kind],
+    }
+
+
+def variant(phrase: str, settings: Settings) -> str:
+    """The form of a phrase that the settings ask for."""
+    if phrase in {"code", "code_for_fakher"} and settings.fakher_domain:
+        return f"{phrase}_with_domain"
+    if phrase == "password_changed" and not settings.support_phone:
+        return "password_changed_no_phone"
+    return phrase
+
+
+@cache
+def parameters_of(phrase: str) -> frozenset[str]:
+    """The parameters that a phrase has, in any language."""
+    templates = (book["phrases"][phrase] for book in languages().values())
+    return frozenset(name for each in templates for _, name, _, _ in string.Formatter().parse(each) if name)

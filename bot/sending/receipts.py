@@ -1,0 +1,132 @@
+"""Notes how far texts have come. A code that did not arrive goes out once more: other digits in the old ones' place.
+
+The digits that were sent are gone, for a secret is erased when a provider takes its text. So the code is renewed:
+its account, phone, time and tries stay, and it counts as the one code that it is. Which gateway sends it:
+
+    another one, if there is one, whatever the reason: it may know the number, or be on no list of refusals
+    the same one, if there is no other and a second try may help: the phone was out of reach, the operator busy
+    none, if the provider says that it would never help, or has just let the whole time pass
+"""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bot.credentials import codes
+from bot.credentials.codes import Fresh
+from bot.credentials.keyring import Keyring
+from bot.log import logger
+from bot.ports import Clock, RandomSource, Reason, Receipt
+from bot.sending.courier import Courier
+from bot.sending.messages import message
+from bot.settings import Settings
+from dialogs.tables.recovery import VERSION
+from dialogs.vocabulary import State
+from store import codes as kept
+from store import conversations, counters, outbound_messages
+from store.counters import Key
+from store.database.engine import Store
+from store.outbound_messages import ClaimedMessage, SentMessage
+from store.tables import DeliveryStatus, MessageKind
+
+LOG = logger("receipts")
+
+USELESS = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.BLOCKED, Reason.SPAM, Reason.EXPIRED}
+
+
+class Receipts:
+    """What providers tell of the texts that they took."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        keyring: Keyring,
+        clock: Clock,
+        random_source: RandomSource,
+        courier: Courier,
+    ) -> None:
+        """Take what a second try needs."""
+        self.store, self.settings, self.keyring = store, settings, keyring
+        self.clock, self.random_source, self.courier = clock, random_source, courier
+
+    def note(self, receipt: Receipt) -> bool:
+        """Note how far a text has come; False where it is none of ours."""
+        failed = receipt.status is DeliveryStatus.FAILED
+        fresh = codes.make(self.random_source, self.keyring, self.settings.code_length) if failed else None
+        now = self.clock()
+        with self.store.writing() as connection:
+            text = self._raise(connection, receipt, now)
+            claimed = self._follow(connection, receipt, text, fresh, now) if text and text.has_risen and fresh else []
+            if text is None:
+                counters.count(connection, Counter({("receipt_unknown", receipt.gateway): 1}))
+        self.courier.take(claimed)
+        return text is not None
+
+    def _raise(self, connection: Connection, receipt: Receipt, now: datetime) -> SentMessage | None:
+        return outbound_messages.receive_receipt(
+            connection, receipt.gateway, receipt.provider_id, receipt.status, now, error=receipt.error, ref=receipt.ref
+        )
+
+    def _follow(
+        self, connection: Connection, receipt: Receipt, text: SentMessage, fresh: Fresh, now: datetime
+    ) -> list[ClaimedMessage]:
+        """What follows where a text did not arrive."""
+        reason = receipt.error or Reason.UNKNOWN
+        if reason is Reason.OPTED_OUT:
+            conversations.opt_out(connection, text.phone, now, State.IDLE, VERSION)
+        row = self._once_more(connection, receipt.gateway, text, reason, fresh, now)
+        claimed = self.courier.write(connection, [row], now) if row else []
+        happened: Counter[Key] = Counter({("undelivered", f"{receipt.gateway} {reason}"): 1})
+        if row:
+            happened["sent_again", f"{receipt.gateway} {row['gateway']}"] += 1
+        counters.count(connection, happened)
+        LOG.warning(
+            "undelivered",
+            text=text.id,
+            phrase=text.phrase,
+            gateway=receipt.gateway,
+            reason=reason,
+            code=receipt.code,
+            next=row["gateway"] if row else None,
+        )
+        return claimed
+
+    def _once_more(
+        self, connection: Connection, gateway: str, text: SentMessage, reason: Reason, fresh: Fresh, now: datetime
+    ) -> dict[str, Any] | None:
+        """The text of a code that takes the place of one that did not arrive; None where nothing more is to be done."""
+        by = self._by(gateway, reason)
+        if by is None or text.kind != MessageKind.CODE or text.resend_of is not None:
+            return None
+        if text.code_id is None or text.account_id is None:
+            return None
+        digest = codes.digest(self.keyring, self.keyring.newest, text.code_id, text.account_id, fresh.digits)
+        assert digest is not None
+        # The provider holds a STOP: then only what the phone itself has asked for may go another way.
+        own = reason is Reason.OPTED_OUT
+        expires_at = kept.renew(connection, text.code_id, self.keyring.newest, digest, now, own=own)
+        if expires_at is None:
+            return None
+        minutes = str(-(-int((expires_at - now).total_seconds()) // 60))
+        return message(
+            text.phrase,
+            MessageKind.CODE,
+            to=text.phone,
+            language=text.language,
+            now=text.request_received_at,
+            inbound_gateway=text.inbound_gateway,
+            parameters=text.parameters | {"minutes": minutes},
+            secret=fresh.sealed,
+            code_id=text.code_id,
+            account_id=text.account_id,
+            expires_at=expires_at,
+        ) | {"gateway": by, "resend_of": text.id}
+
+    def _by(self, gateway: str, reason: Reason) -> str | None:
+        others = [name for name in self.courier.failover.names if name != gateway]
+        if not others:
+            return None if reason in USELESS else gateway
+        return next((name for name in others if not self.courier.failover.is_open(name)), others[0])

@@ -1,0 +1,16 @@
+"""The texts already heard, so that a provider that sends one twice has one effect."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from store.database.dialect import PreparedStatement, insert_or_skip
+from store.tables import InboundMessageRow, table
+
+REMEMBER = PreparedStatement(insert_or_skip(table(InboundMessageRow)))
+
+
+def remember(connection: Connection, gateway: str, provider_id: str, event: str, now: datetime) -> bool:
+    """Note that a text was heard; False where it had been before."""
+    row = {"gateway": gateway, "provider_id": provider_id, "event": event, "heard_at": now}
+    return bool(REMEMBER(connection, row).rowcount == 1)

@@ -1,0 +1,77 @@
+"""Changes of registered mobiles, by staff. While one is held, codes for the account go nowhere."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from store.conversations import StaleRead
+from store.outbound_messages import KEPT
+from store.tables import AccountRow, MobileChangeRow, table
+
+CHANGE, ACCOUNT = table(MobileChangeRow), table(AccountRow)
+_OPEN = CHANGE.c.ended_at.is_(None)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that has not ended."""
+
+    id: int
+    account_id: int
+    old_mobile: str = field(repr=False)
+    new_mobile: str = field(repr=False)
+    ref: str
+    state: str
+    proposed_by: int
+    approved_by: int | None
+    due_at: datetime
+
+
+_CHANGE = select(*(CHANGE.c[name] for name in Change.__dataclass_fields__)).where(_OPEN)
+
+
+def of_account(connection: Connection, account_id: int) -> Change | None:
+    """The account's open change."""
+    row = connection.execute(_CHANGE.where(CHANGE.c.account_id == account_id)).first()
+    return Change(*row) if row else None
+
+
+def from_mobile(connection: Connection, mobile: str, state: str, now: datetime) -> list[Change]:
+    """The changes away from a mobile that stand at a state, and whose time has not passed."""
+    found = _CHANGE.where(CHANGE.c.old_mobile == mobile, CHANGE.c.state == state, CHANGE.c.due_at > now)
+    return [Change(*row) for row in connection.execute(found)]
+
+
+def overdue(connection: Connection, now: datetime) -> list[Change]:
+    """Changes whose time has passed, or whose account has another mobile meanwhile."""
+    moved = exists().where(ACCOUNT.c.id == CHANGE.c.account_id, ACCOUNT.c.mobile != CHANGE.c.old_mobile)
+    return [Change(*row) for row in connection.execute(_CHANGE.where((CHANGE.c.due_at <= now) | moved))]
+
+
+def propose(connection: Connection, row: dict[str, Any]) -> None:
+    """Write a proposal; Overtaken where the account has an open change, written meanwhile."""
+    try:
+        connection.execute(insert(CHANGE), row)
+    except IntegrityError as conflict:
+        raise StaleRead from conflict
+
+
+def move(connection: Connection, change: Change, values: dict[str, Any]) -> bool:
+    """Write where a change stands now; False where another was first."""
+    same = update(CHANGE).where(CHANGE.c.id == change.id, CHANGE.c.state == change.state, _OPEN)
+    return connection.execute(same.values(values)).rowcount == 1
+
+
+def set_mobile(connection: Connection, change: Change, now: datetime) -> bool:
+    """Register the new mobile, and keep the old one as the former; False where it is no longer the old one."""
+    same = update(ACCOUNT).where(ACCOUNT.c.id == change.account_id, ACCOUNT.c.mobile == change.old_mobile)
+    moved = {"mobile": change.new_mobile, "former_mobile": change.old_mobile, "mobile_changed_at": now}
+    return connection.execute(same.values(moved)).rowcount == 1
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop changes that ended long ago."""
+    return connection.execute(delete(CHANGE).where(CHANGE.c.ended_at < now - KEPT)).rowcount

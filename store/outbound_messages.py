@@ -1,0 +1,249 @@
+"""The texts to be sent. A text is claimed by moving its due time on: a process that dies holding one gives it back."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+
+from store.database.dialect import PreparedStatement, named
+from store.tables import FINAL, DeliveryStatus, MessageKind, OutboundMessageRow, table
+from store.views import delivery_stats
+
+MESSAGE = table(OutboundMessageRow)
+UTC_TYPE = MESSAGE.c.next_attempt_at.type
+# A literal, so that the partial indexes on what is queued are used.
+_QUEUED = MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED)))
+KEPT = timedelta(days=400)
+UNTRIED = {"gateway": None, "consecutive_failures": 0, "resend_of": None}
+# What is not known yet when a text is written.
+NOT_YET = (*UNTRIED, "provider_id", "accepted_at", "sent_at", "ended_at", "error")
+
+
+@dataclass(frozen=True)
+class ClaimedMessage:
+    """A text that is this process's to send until its lease ends."""
+
+    id: int
+    kind: int
+    phone: str
+    language: str
+    phrase: str
+    parameters: dict[str, str]
+    secret: bytes | None
+    inbound_gateway: str
+    gateway: str | None  # that is to try it; None before the first failure
+    attempts: int
+    consecutive_failures: int  # failures in a row by that gateway
+    created_at: datetime
+    expires_at: datetime
+    next_attempt_at: datetime  # the end of the lease
+
+    def __repr__(self) -> str:
+        return f"Claimed({self.id}, {self.phrase}, attempt {self.attempts})"
+
+
+@dataclass(frozen=True)
+class SentMessage:
+    """A text that a receipt speaks of. `has_risen` says whether the receipt told anything new."""
+
+    id: int
+    kind: int
+    phone: str
+    language: str
+    phrase: str
+    parameters: dict[str, str]
+    code_id: str | None
+    account_id: int | None
+    inbound_gateway: str
+    request_received_at: datetime
+    resend_of: int | None
+    has_risen: bool = False
+
+    def __repr__(self) -> str:
+        return f"Sent({self.id}, {self.phrase})"
+
+
+_CLAIMED = tuple(ClaimedMessage.__dataclass_fields__)
+
+_SENT = tuple(MESSAGE.c[name] for name in SentMessage.__dataclass_fields__ if name != "has_risen")
+
+_NOW = bindparam("now", type_=UTC_TYPE)
+_DUE = (
+    select(MESSAGE.c.id)
+    .where(_QUEUED, MESSAGE.c.next_attempt_at <= _NOW, MESSAGE.c.expires_at > _NOW)
+    .order_by(MESSAGE.c.kind, MESSAGE.c.next_attempt_at)
+    .limit(bindparam("most"))
+)
+QUEUE = PreparedStatement(insert(MESSAGE).values(named(MESSAGE, "id", *NOT_YET)).returning(MESSAGE.c.id))
+FOLLOW = PreparedStatement(
+    insert(MESSAGE)
+    .values(named(MESSAGE, "id", *(name for name in NOT_YET if name not in UNTRIED)))
+    .returning(MESSAGE.c.id)
+)
+CLAIM = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id.in_(_DUE.with_for_update(skip_locked=True)))
+    .values(next_attempt_at=bindparam("until", type_=UTC_TYPE), attempts=MESSAGE.c.attempts + 1)
+    .returning(*(MESSAGE.c[name] for name in _CLAIMED))
+)
+ACCEPT = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("text"))
+    .values(
+        status=case((MESSAGE.c.status < DeliveryStatus.ACCEPTED, int(DeliveryStatus.ACCEPTED)), else_=MESSAGE.c.status),
+        secret=None,
+        accepted_at=bindparam("at", type_=UTC_TYPE),
+        gateway=bindparam("by"),
+        provider_id=bindparam("as"),
+    )
+)
+RETRY = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("text"), _QUEUED)
+    .values(
+        next_attempt_at=bindparam("at", type_=UTC_TYPE),
+        error=bindparam("why"),
+        gateway=bindparam("next"),
+        consecutive_failures=bindparam("failures"),
+    )
+)
+GIVE_UP = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("text"), MESSAGE.c.status < FINAL)
+    .values(
+        status=int(DeliveryStatus.FAILED),
+        secret=None,
+        gateway=bindparam("by"),
+        ended_at=bindparam("at", type_=UTC_TYPE),
+        error=bindparam("why"),
+    )
+)
+
+
+def queue(connection: Connection, row: dict[str, Any], now: datetime, lease: timedelta | None) -> ClaimedMessage:
+    """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
+    attempts, next_attempt_at = (1, now + lease) if lease else (0, now)
+    whole = {
+        **UNTRIED,
+        **row,
+        "attempts": attempts,
+        "next_attempt_at": next_attempt_at,
+        "created_at": now,
+        "status": int(DeliveryStatus.QUEUED),
+    }
+    (number,) = (FOLLOW if whole["resend_of"] else QUEUE)(connection, whole).fetchone()
+    return ClaimedMessage(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
+
+
+def is_due(connection: Connection, now: datetime) -> bool:
+    """Whether any text waits to be sent now."""
+    return connection.execute(_DUE, {"now": now, "most": 1}).first() is not None
+
+
+def claim(connection: Connection, now: datetime, most: int, lease: timedelta) -> list[ClaimedMessage]:
+    """Take up to `most` due texts, codes before notices; each is one process's until the lease ends."""
+    rows = connection.execute(CLAIM, {"now": now, "until": now + lease, "most": most}).all()
+    return sorted((ClaimedMessage(*row) for row in rows), key=lambda text: (text.kind, text.id))
+
+
+def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note that providers took these texts, and erase their secrets. Keys: text, by, as, at."""
+    connection.execute(ACCEPT, rows)
+
+
+def retry(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note when to try these texts again. Keys: text, at, why; next, the gateway; failures, by that one in a row."""
+    connection.execute(RETRY, rows)
+
+
+def give_up(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note that these texts can't be delivered, and erase their secrets. Keys: text, by, at, why."""
+    connection.execute(GIVE_UP, rows)
+
+
+def receive_receipt(
+    connection: Connection,
+    gateway: str,
+    provider_id: str,
+    status: DeliveryStatus,
+    now: datetime,
+    error: str | None = None,
+    ref: int | None = None,
+) -> SentMessage | None:
+    """Raise a text's rank as a receipt says; the text, or None where none is known by it.
+
+    Receipts come late, twice and out of order, so a lower or equal rank changes nothing. `ref` is the
+    text's own id, which finds it even before its provider's id has been written.
+    """
+    same: ColumnElement[bool] = (MESSAGE.c.gateway == gateway) & (MESSAGE.c.provider_id == provider_id)
+    if ref is not None:
+        same = or_(same, (MESSAGE.c.id == ref) & MESSAGE.c.provider_id.is_(None))
+    raised = update(MESSAGE).where(same, MESSAGE.c.status < status, MESSAGE.c.status < FINAL)
+    changes: dict[str, Any] = {"status": int(status), "secret": None}
+    if status is DeliveryStatus.SENT:
+        changes["sent_at"] = now
+    if status >= FINAL:
+        changes.update(ended_at=now, error=error)
+    row = connection.execute(raised.values(changes).returning(*_SENT, MESSAGE.c.created_at)).first()
+    if row:
+        delivery_stats.note_late(connection, row.created_at, now)
+        return replace(SentMessage(*row[:-1]), has_risen=True)
+    row = connection.execute(select(*_SENT).where(same)).first()
+    return SentMessage(*row) if row else None
+
+
+def drop_expired(connection: Connection, now: datetime) -> int:
+    """Drop what was not sent in time, with its secrets; how many there were."""
+    late = update(MESSAGE).where(_QUEUED, MESSAGE.c.expires_at <= now)
+    return connection.execute(
+        late.values(
+            status=int(DeliveryStatus.DROPPED),
+            secret=None,
+            ended_at=now,
+            error=func.coalesce(MESSAGE.c.error, "expired"),
+        )
+    ).rowcount
+
+
+def drop_to(connection: Connection, phone: str, now: datetime) -> None:
+    """Drop what still waits to be sent to a phone that has opted out."""
+    waiting = update(MESSAGE).where(_QUEUED, MESSAGE.c.phone == phone)
+    connection.execute(waiting.values(status=int(DeliveryStatus.DROPPED), secret=None, ended_at=now, error="opted_out"))
+
+
+def oldest_queued(connection: Connection) -> datetime | None:
+    """When the text that waits longest was written."""
+    # Of each kind, since a minimum of all would be looked for among all texts, in the order of their age.
+    waiting = select(func.min(MESSAGE.c.created_at)).where(_QUEUED).group_by(MESSAGE.c.kind)
+    return min(connection.execute(waiting).scalars(), default=None)
+
+
+def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> int:
+    """How many codes were sent off since a time, to all phones whose number begins so."""
+    counted = select(func.count()).where(MESSAGE.c.created_at > since, MESSAGE.c.kind == MessageKind.CODE)
+    return connection.execute(counted.where(MESSAGE.c.phone.startswith(prefix))).scalar_one()
+
+
+def count_by_rank(connection: Connection, since: datetime) -> dict[DeliveryStatus, int]:
+    """How many texts of the time since stand at each rank."""
+    counted = select(MESSAGE.c.status, func.count()).where(MESSAGE.c.created_at > since).group_by(MESSAGE.c.status)
+    return {DeliveryStatus(status): number for status, number in connection.execute(counted)}
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop texts that no season's report needs any more."""
+    old = delete(MESSAGE).where(MESSAGE.c.created_at < now - KEPT, MESSAGE.c.status != DeliveryStatus.QUEUED)
+    return connection.execute(old).rowcount

@@ -1,0 +1,82 @@
+"""The right to choose a password, once: given for a right code, to a phone or to whoever holds the ticket."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+
+from store.database.dialect import PreparedStatement, named
+from store.outbound_messages import KEPT
+from store.tables import AccountRow, ResetGrantRow, table
+
+GRANT, ACCOUNT = table(ResetGrantRow), table(AccountRow)
+
+
+@dataclass(frozen=True)
+class ResetGrant:
+    """A live ticket."""
+
+    id: str
+    account_id: int
+    code_id: str
+    digest: bytes | None
+
+
+_GRANTED = tuple(GRANT.c[name] for name in ResetGrant.__dataclass_fields__)
+ISSUE = PreparedStatement(insert(GRANT).values(named(GRANT, "closed_at")))
+CLOSE_OF = PreparedStatement(
+    update(GRANT)
+    .where(GRANT.c.account_id == bindparam("account"), GRANT.c.closed_at.is_(None))
+    .values(closed_at=bindparam("now", type_=GRANT.c.closed_at.type))
+)
+
+
+def issue(connection: Connection, row: dict[str, Any]) -> None:
+    """Write a ticket; it voids the account's older ones."""
+    CLOSE_OF(connection, {"account": row["account_id"], "now": row["created_at"]})
+    ISSUE(connection, row)
+
+
+def find(connection: Connection, ticket_id: str, now: datetime) -> ResetGrant | None:
+    """The live ticket with this id, of an account in good standing."""
+    return _live(connection, GRANT.c.id == ticket_id, now)
+
+
+def find_at(connection: Connection, phone: str, now: datetime) -> ResetGrant | None:
+    """The live ticket that a phone was given, while the account is still registered on it."""
+    mine = (GRANT.c.phone == phone) & (ACCOUNT.c.mobile == phone)
+    return _live(connection, mine, now)
+
+
+def spend(connection: Connection, ticket_id: str, now: datetime) -> bool:
+    """Use a ticket up; whether this call was the one."""
+    live = update(GRANT).where(GRANT.c.id == ticket_id, GRANT.c.closed_at.is_(None), GRANT.c.expires_at > now)
+    return connection.execute(live.values(closed_at=now)).rowcount == 1
+
+
+def close_of(connection: Connection, account_id: int, now: datetime) -> None:
+    """Void every ticket of an account, because its password is another now."""
+    CLOSE_OF(connection, {"account": account_id, "now": now})
+
+
+def close_at(connection: Connection, phone: str, now: datetime) -> None:
+    """Void every ticket that a phone was given, because its owner cancelled."""
+    connection.execute(update(GRANT).where(GRANT.c.phone == phone, GRANT.c.closed_at.is_(None)).values(closed_at=now))
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop tickets that no season's report needs any more."""
+    return connection.execute(delete(GRANT).where(GRANT.c.expires_at < now - KEPT)).rowcount
+
+
+def _live(connection: Connection, which: ColumnElement[bool], now: datetime) -> ResetGrant | None:
+    live = (
+        select(*_GRANTED)
+        .join(ACCOUNT, ACCOUNT.c.id == GRANT.c.account_id)
+        .where(which, GRANT.c.closed_at.is_(None), GRANT.c.expires_at > now)
+        .where(ACCOUNT.c.active.is_(True), ACCOUNT.c.locked_at.is_(None))
+        .order_by(GRANT.c.created_at.desc())
+    )
+    row = connection.execute(live).first()
+    return ResetGrant(*row) if row else None

@@ -1,0 +1,38 @@
+"""What the service itself goes by: the season, its limits on calls, and its jobs' heartbeats."""
+
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from sqlmodel import Field, SQLModel
+
+from store.tables.base import CLUSTERED, moment
+
+
+class SeasonRow(SQLModel, table=True):
+    """The Umrah operation; one row at most. Both days are within it, by Tehran's clock."""
+
+    __tablename__: ClassVar[str] = "season"
+
+    id: int = Field(default=1, primary_key=True)
+    opens: date
+    closes: date
+
+
+class RateLimitRow(SQLModel, table=True):
+    """How many calls have been made in a minute or an hour: by a token, about an account, from an address."""
+
+    __tablename__: ClassVar[str] = "rate_limit"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    name: str = Field(max_length=80, primary_key=True)
+    window_started_at: datetime = moment()
+    calls: int
+
+
+class HeartbeatRow(SQLModel, table=True):
+    """When a job last ran to its end, in any process."""
+
+    __tablename__: ClassVar[str] = "heartbeat"
+
+    job: str = Field(max_length=40, primary_key=True)
+    last_run_at: datetime = moment()

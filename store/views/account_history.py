@@ -1,0 +1,66 @@
+"""The story of one account's recovery, for staff to read: its codes, texts and orders. No secrets, no hashes."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, or_, select
+
+from store.accounts import Account
+from store.tables import AccountRow, CodeRow, OutboundMessageRow, StaffOrderRow, StaffRow, table
+
+ACCOUNT, CODE, ORDER, MESSAGE, STAFF = (
+    table(it) for it in (AccountRow, CodeRow, StaffOrderRow, OutboundMessageRow, StaffRow)
+)
+# How many of the digits that are asked for an index knows.
+INDEXED = 4
+FOUND, SHOWN = 2_000, 20
+
+
+def ending(connection: Connection, digits: str) -> list[Account]:
+    """Accounts whose national ID or mobile ends in these digits, at least INDEXED of them; the last texted come first.
+
+    No more than FOUND.
+    """
+    last_texted = select(func.max(MESSAGE.c.created_at)).where(MESSAGE.c.account_id == ACCOUNT.c.id).scalar_subquery()
+    columns = (ACCOUNT.c[name] for name in Account.__dataclass_fields__)
+    wanted = or_(_ends(ACCOUNT.c.national_id, digits), _ends(ACCOUNT.c.mobile, digits))
+    found = select(*columns).where(wanted).order_by(last_texted.desc().nulls_last(), ACCOUNT.c.id).limit(FOUND)
+    return [Account(*row) for row in connection.execute(found)]
+
+
+def _ends(column: ColumnElement[str], digits: str) -> ColumnElement[bool]:
+    """Written as the index is, so that the database finds the index."""
+    indexed = func.substr(column, func.length(column) - literal_column(str(INDEXED - 1)))
+    return and_(indexed == digits[-INDEXED:], column.endswith(digits))
+
+
+def codes(connection: Connection, account_id: int) -> list[Row[Any]]:
+    """An account's last codes, newest first."""
+    names = ("created_at", "expires_at", "closed_at", "tries_left", "close_reason", "by_owner", "staff_id")
+    found = select(*(CODE.c[name] for name in names)).where(CODE.c.account_id == account_id)
+    return list(connection.execute(found.order_by(CODE.c.created_at.desc()).limit(SHOWN)))
+
+
+def texts(connection: Connection, account_id: int) -> list[Row[Any]]:
+    """The last texts about an account, newest first."""
+    names = (
+        "kind",
+        "phone",
+        "request_received_at",
+        "created_at",
+        "accepted_at",
+        "sent_at",
+        "ended_at",
+        "status",
+        "gateway",
+        "error",
+    )
+    found = select(*(MESSAGE.c[name] for name in names)).where(MESSAGE.c.account_id == account_id)
+    return list(connection.execute(found.order_by(MESSAGE.c.created_at.desc()).limit(SHOWN)))
+
+
+def orders(connection: Connection, account_id: int) -> list[Row[Any]]:
+    """The last orders of staff about an account, newest first."""
+    names = ("command", "ref", "created_at", "closed_at", "close_reason")
+    found = select(*(ORDER.c[name] for name in names), STAFF.c.mobile)
+    mine = found.join(STAFF, STAFF.c.id == ORDER.c.staff_id).where(ORDER.c.account_id == account_id)
+    return list(connection.execute(mine.order_by(ORDER.c.created_at.desc()).limit(SHOWN)))

@@ -1,0 +1,76 @@
+"""What Fakher is told, an outbox of its own: a Fakher that hangs holds up no text, and a text no event."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from store.outbound_messages import KEPT
+from store.tables import AccountRow, WebhookEventRow, table
+
+EVENT, ACCOUNT = table(WebhookEventRow), table(AccountRow)
+_OPEN = EVENT.c.ended_at.is_(None)
+
+
+@dataclass(frozen=True)
+class Due:
+    """An event that is this process's to post until its lease ends."""
+
+    id: str
+    event: str
+    happened_at: datetime
+    attempts: int
+    national_id: str = field(repr=False)
+    username: str = field(repr=False)
+
+
+def queue(connection: Connection, row: dict[str, Any]) -> None:
+    """Write an event to be posted at once. Keys: id, event, account_id, happened_at."""
+    connection.execute(insert(EVENT), row | {"next_attempt_at": row["happened_at"], "attempts": 0})
+
+
+def is_due(connection: Connection, now: datetime) -> bool:
+    """Whether any event waits to be posted now."""
+    waiting = select(EVENT.c.id).where(_OPEN, EVENT.c.next_attempt_at <= now).limit(1)
+    return connection.execute(waiting).first() is not None
+
+
+def claim(connection: Connection, now: datetime, most: int, lease: timedelta) -> list[Due]:
+    """Take up to `most` due events, the oldest first; each is one process's until the lease ends."""
+    due = select(EVENT.c.id).where(_OPEN, EVENT.c.next_attempt_at <= now).order_by(EVENT.c.happened_at)
+    taken = (
+        update(EVENT)
+        .where(EVENT.c.id.in_(due.limit(most).with_for_update(skip_locked=True)))
+        .values(next_attempt_at=now + lease, attempts=EVENT.c.attempts + 1)
+        .returning(EVENT.c.id)
+    )
+    mine = list(connection.execute(taken).scalars())
+    columns = (EVENT.c.id, EVENT.c.event, EVENT.c.happened_at, EVENT.c.attempts)
+    told = select(*columns, ACCOUNT.c.national_id, ACCOUNT.c.username).join(ACCOUNT).where(EVENT.c.id.in_(mine))
+    return [Due(*row) for row in connection.execute(told.order_by(EVENT.c.happened_at, EVENT.c.id))]
+
+
+def end(connection: Connection, announcement_id: str, now: datetime, error: str | None = None) -> None:
+    """Note that an event was taken; or, with an error, that it is given up."""
+    ended: dict[str, Any] = {"ended_at": now, "error": error}
+    if error is None:
+        ended["taken_at"] = now
+    connection.execute(update(EVENT).where(EVENT.c.id == announcement_id, _OPEN).values(ended))
+
+
+def retry(connection: Connection, announcement_id: str, at: datetime, error: str) -> None:
+    """Note when to post an event again."""
+    waiting = update(EVENT).where(EVENT.c.id == announcement_id, _OPEN)
+    connection.execute(waiting.values(next_attempt_at=at, error=error))
+
+
+def oldest_waiting(connection: Connection) -> datetime | None:
+    """When the event that waits longest happened."""
+    oldest: datetime | None = connection.execute(select(func.min(EVENT.c.happened_at)).where(_OPEN)).scalar_one()
+    return oldest
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop events that ended long ago."""
+    return connection.execute(delete(EVENT).where(EVENT.c.ended_at < now - KEPT)).rowcount

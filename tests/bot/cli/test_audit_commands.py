@@ -1,0 +1,129 @@
+"""flask audit, and what the other commands leave in it."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from sqlalchemy import update
+
+from bot.build import Bot
+from bot.ports import Inbound
+from store.audit import AUDIT
+from tests.bot.audit.test_audit import rows
+from tests.bot.audit.test_hash_chain import NEW
+from tests.bot.cli.test_commands import flask as in_a_process
+from tests.bot.cli.test_commands import typed
+from tests.support.parts import KEYS, StoppedClock
+from tests.support.people import FATIMA, UNKNOWN_ID, ZAHRA, settled
+
+
+@pytest.fixture
+def busy(bot: Bot) -> Bot:
+    """A bot that has been texted."""
+    settled(bot).hear(Inbound("simulated", "M1", ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}"))
+    bot.hear(Inbound("simulated", "M2", "+989300000001", f"رمز {ZAHRA['national_id']}"))
+    return bot
+
+
+def flask(url: str, *words: str, keyring: str = KEYS) -> Result:
+    return typed(*words, DATABASE_URL=url, SECRET_KEYS=keyring)
+
+
+# verify
+
+
+def test_it_says_what_is_unbroken_and_where_it_ends(busy: Bot, database_url: str) -> None:
+    done = flask(database_url, "audit", "verify")
+    newest = rows(busy.store)[-1]
+    assert (done.exit_code, done.stdout) == (0, f"unbroken: 3 rows, newest seal {newest.seal.hex()} at seq 3\n")
+
+
+def test_it_says_which_row_was_changed(busy: Bot, database_url: str) -> None:
+    assert flask(database_url, "audit", "verify").exit_code == 0
+    with busy.store.writing() as connection:
+        connection.execute(update(AUDIT).where(AUDIT.c.seq == 2).values(outcome="refused"))
+    done = flask(database_url, "audit", "verify")
+    assert (done.exit_code, done.stdout) == (1, "row 2 (seq 2) was changed, or put there\n")
+
+
+def test_it_needs_the_keys(busy: Bot, database_url: str) -> None:
+    done = flask(database_url, "audit", "verify", keyring=NEW)
+    assert done.exit_code == 1
+    assert "row 1 (not sealed) can't be proven: its key 'k1' is not in SECRET_KEYS" in done.stdout
+
+
+def test_a_key_is_handed_on_before_it_is_taken_out(busy: Bot, database_url: str) -> None:
+    assert flask(database_url, "audit", "rekey", keyring=f"{NEW},{KEYS}").exit_code == 0
+    done = flask(database_url, "audit", "verify", keyring=NEW)
+    assert done.exit_code == 0
+    assert done.stdout.startswith("unbroken: 4 rows")
+
+
+def test_a_broken_one_is_not_handed_on(busy: Bot, database_url: str) -> None:
+    with busy.store.writing() as connection:
+        connection.execute(update(AUDIT).values(outcome="refused"))
+    done = flask(database_url, "audit", "rekey", keyring=f"{NEW},{KEYS}")
+    assert done.exit_code == 1
+    assert "row 1 " in done.stdout
+
+
+# show
+
+
+def test_it_shows_what_was_done_about_an_account(busy: Bot, database_url: str, clock: StoppedClock) -> None:
+    done = flask(database_url, "audit", "show", "--account", ZAHRA["national_id"])
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        "2026-09-01 12:30:00  pilgrim …4567  code_requested  ok",
+        "2026-09-01 12:30:00  bot  code_sent  ok",
+        "2026-09-01 12:30:00  pilgrim …0001  code_requested  refused  in_vain",
+    ]
+    assert ZAHRA["mobile"] not in done.output
+
+
+def test_it_shows_the_last_ones(busy: Bot, database_url: str) -> None:
+    whole = flask(database_url, "audit", "show", "--account", "۱۲۳۴۵۶۷۹").stdout.splitlines()
+    last = flask(database_url, "audit", "show", "--account", "12345679", "--last", "2").stdout.splitlines()
+    assert last == whole[1:]
+
+
+def test_it_says_where_there_is_nothing(busy: Bot, database_url: str) -> None:
+    done = flask(database_url, "audit", "show", "--account", FATIMA["national_id"])
+    assert (done.exit_code, done.stdout) == (0, "Nothing was done or tried about this account.\n")
+
+
+@pytest.mark.parametrize("person", [UNKNOWN_ID, "0012345678", "nobody", ""])
+def test_an_unknown_id_is_not_repeated(busy: Bot, database_url: str, person: str) -> None:
+    done = flask(database_url, "audit", "show", "--account", person)
+    assert (done.exit_code, done.output) == (1, "No account has this national ID\n")
+
+
+# What the commands leave
+
+
+def test_what_the_operator_does_is_told(bot: Bot, database_url: str, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("national_id,username,mobile\n0012345679,zahra,09121234567\n0012345678,bad,1\n", "utf-8")
+    flask(database_url, "accounts", "import", str(people))
+    flask(database_url, "season", "set", "--opens", "2026-08-14", "--closes", "2026-12-01")
+    flask(database_url, "season", "clear")
+    token = flask(database_url, "tokens", "create", "--name", "Fakher").stdout.splitlines()[-1]
+    flask(database_url, "tokens", "revoke", "Fakher")
+    flask(database_url, "tokens", "revoke", "Fakher")
+    told = [(row.actor, row.action, row.outcome, row.reason, row.ref) for row in rows(bot.store)]
+    assert told == [
+        ("operator", "accounts_imported", "ok", "1 taken, 1 rejected", None),
+        ("operator", "season_set", "ok", "2026-08-14 to 2026-12-01", None),
+        ("operator", "season_cleared", "ok", None, None),
+        ("operator", "token_created", "ok", None, token.partition(".")[0]),
+        ("operator", "token_revoked", "ok", None, token.partition(".")[0]),
+    ]
+    assert token.partition(".")[2] not in repr(rows(bot.store))
+    assert flask(database_url, "audit", "verify").exit_code == 0
+
+
+def test_without_keys_it_says_that_the_audit_knows_nothing(sqlite_url: str, tmp_path: Path) -> None:
+    done = in_a_process("season", "clear", folder=tmp_path, DATABASE_URL=sqlite_url)
+    assert done.returncode == 0
+    assert "not in the audit" in done.stderr
+    assert in_a_process("audit", "verify", folder=tmp_path, DATABASE_URL=sqlite_url).returncode == 2

@@ -1,0 +1,534 @@
+"""Passwords at rest: how they are compared, and what stands in an account's row after a change by text."""
+
+import time
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
+from hypothesis import given
+from hypothesis import settings as runs
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from bot.build import Bot
+from bot.credentials import passwords
+from bot.credentials.keyring import Keyring
+from bot.credentials.passwords import Hashed
+from bot.fakher.service import Caller, TicketGone
+from store.tables import AccountRow, CloseReason, CodeRow, ResetGrantRow, table
+from tests.conftest import MakeBot
+from tests.support.parts import KEYS, NOON, Carrier, StoppedClock
+from tests.support.people import OMID, PHONES, TWIN, ZAHRA, settled
+from tests.support.transcript import Player
+
+ACCOUNT, CODE, GRANT = table(AccountRow), table(CodeRow), table(ResetGrantRow)
+OLD, NEW = bytes(range(32)), bytes(range(32, 64))
+BEFORE = Keyring.of({"old": OLD})
+BETWEEN = Keyring.of({"new": NEW, "old": OLD})
+AFTER = Keyring.of({"new": NEW})
+NEW_FIRST = f"k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=,{KEYS}"
+OWN, OTHER = "Saffron-1447-kettle", "Lantern-1448-kettle"
+TEMPORARY = timedelta(hours=72)
+
+
+def kept_by(hasher: PasswordHasher, password: str, keyring: Keyring = BEFORE) -> Hashed:
+    """A password as other parameters would have it kept."""
+    peppered = keyring.pepper(keyring.newest, password)
+    assert peppered is not None
+    return Hashed(hasher.hash(peppered), keyring.newest)
+
+
+# How they are compared
+
+
+@pytest.mark.parametrize(
+    "word", ["café-kettle", "señor Ñandú", "آب‌انبار", "مؤذّن ئ ۀ", "한글 비밀번호", "ǖ ṩ ệ ở", "Ω Å K"]
+)
+def test_it_takes_one_word_in_both_spellings_for_the_same(word: str) -> None:
+    composed, apart = unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)
+    assert composed != apart
+    for first in (composed, apart):
+        kept = passwords.hashed(BEFORE, first)
+        assert passwords.verify(BEFORE, kept, composed)
+        assert passwords.verify(BEFORE, kept, apart)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("kettle", "Kettle"),
+        ("kettle", "ｋｅｔｔｌｅ"),
+        ("ﬁre-kettle", "fire-kettle"),
+        ("۱۴۴۷", "1447"),
+        ("كتري", "کتری"),
+        ("kettle", "kettle "),
+        ("a kettle", "a  kettle"),
+        ("چراغ‌ها", "چراغها"),
+        ("resume", "resumé"),
+    ],
+)
+def test_it_takes_what_only_looks_alike_for_another(one: str, other: str) -> None:
+    assert not passwords.verify(BEFORE, passwords.hashed(BEFORE, one), other)
+    assert not passwords.verify(BEFORE, passwords.hashed(BEFORE, other), one)
+
+
+@pytest.mark.parametrize("torn", ["\ud800", "kettle \udfff of", "\udc00\ud800", "saffron\ud83d"])
+def test_it_takes_a_broken_character_as_any_other(torn: str) -> None:
+    kept = passwords.hashed(BEFORE, torn)
+    assert passwords.verify(BEFORE, kept, torn)
+    assert not passwords.verify(BEFORE, kept, torn + "\ud800")
+    assert not passwords.verify(BEFORE, kept, torn.encode("utf-8", "replace").decode())
+    assert not passwords.verify(BEFORE, passwords.hashed(BEFORE, "kettle"), torn)
+
+
+@pytest.mark.parametrize("letter", ["x", "چ", "🏮", "e\u0301", "\0"])
+def test_it_counts_a_thousand_characters_to_the_last(letter: str) -> None:
+    long = letter * 999
+    kept = passwords.hashed(BEFORE, long + "k")
+    assert passwords.verify(BEFORE, kept, long + "k")
+    assert not passwords.verify(BEFORE, kept, long + "q")
+    assert not passwords.verify(BEFORE, kept, long)
+    assert not passwords.verify(BEFORE, kept, long + "kk")
+    assert len(kept.hash) <= 200
+
+
+@runs(max_examples=20, deadline=None)
+@given(password=st.text(st.characters()), other=st.text(st.characters()))
+def test_it_knows_any_text_again_and_no_other(password: str, other: str) -> None:
+    kept = passwords.hashed(BEFORE, password)
+    same = unicodedata.normalize("NFC", password) == unicodedata.normalize("NFC", other)
+    assert passwords.verify(BEFORE, kept, password)
+    assert passwords.verify(BEFORE, kept, other) == same
+
+
+@pytest.mark.parametrize("password", [OWN, "", "another", "kettle"])
+def test_it_knows_no_password_where_there_is_none(password: str) -> None:
+    assert not passwords.verify(BEFORE, None, password)
+
+
+def test_it_knows_none_whose_key_was_taken_out() -> None:
+    kept = passwords.hashed(BEFORE, OWN)
+    assert passwords.verify(BETWEEN, kept, OWN)
+    for password in (OWN, "", "another"):
+        assert not passwords.verify(AFTER, kept, password)
+
+
+def test_it_knows_none_by_another_key_than_its_own() -> None:
+    kept = passwords.hashed(BETWEEN, OWN)
+    assert kept.key_id == "new"
+    assert not passwords.verify(BETWEEN, Hashed(kept.hash, "old"), OWN)
+
+
+def test_it_knows_none_that_was_hashed_without_a_key() -> None:
+    assert not passwords.verify(BEFORE, Hashed(passwords.HASHER.hash(OWN), "old"), OWN)
+
+
+def test_it_knows_one_by_the_parameters_that_it_was_hashed_with() -> None:
+    kept = kept_by(PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1), OWN)
+    assert passwords.verify(BEFORE, kept, OWN)
+    assert not passwords.verify(BEFORE, kept, OTHER)
+
+
+def taken(check: Callable[[], object]) -> float:
+    """The least time that something takes, out of a few."""
+    spans = []
+    for _ in range(5):
+        began = time.perf_counter()
+        check()
+        spans.append(time.perf_counter() - began)
+    return min(spans)
+
+
+def test_it_takes_as_long_to_refuse_nobody_as_somebody() -> None:
+    kept = passwords.hashed(BEFORE, OWN)
+    wrong = taken(lambda: passwords.verify(BEFORE, kept, OTHER))
+    for nobody in (lambda: passwords.verify(BEFORE, None, OTHER), lambda: passwords.verify(AFTER, kept, OTHER)):
+        assert 1 / 3 < taken(nobody) / wrong < 3
+
+
+# What is outdated
+
+
+def test_a_new_hash_is_up_to_date() -> None:
+    assert not passwords.is_outdated(BEFORE, passwords.hashed(BEFORE, OWN))
+    assert not passwords.is_outdated(BETWEEN, passwords.hashed(BETWEEN, OWN))
+
+
+def test_an_older_key_makes_it_outdated() -> None:
+    kept = passwords.hashed(BEFORE, OWN)
+    assert passwords.is_outdated(BETWEEN, kept)
+    assert passwords.is_outdated(AFTER, kept)
+
+
+@pytest.mark.parametrize(
+    "hasher",
+    [
+        PasswordHasher(time_cost=1, memory_cost=19456, parallelism=1),
+        PasswordHasher(time_cost=3, memory_cost=19456, parallelism=1),
+        PasswordHasher(time_cost=2, memory_cost=8192, parallelism=1),
+        PasswordHasher(time_cost=2, memory_cost=19456, parallelism=2),
+        PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1, type=Type.I),
+    ],
+    ids=["fewer passes", "more passes", "less memory", "more lanes", "argon2i"],
+)
+def test_other_parameters_make_it_outdated(hasher: PasswordHasher) -> None:
+    assert passwords.is_outdated(BEFORE, kept_by(hasher, OWN))
+
+
+# What a change by text leaves behind
+
+
+@dataclass
+class Desk:
+    """A bot that knows everybody and takes passwords by text, and its rows."""
+
+    bot: Bot
+    player: Player
+    clock: StoppedClock
+    carrier: Carrier
+
+    def play(self, transcript: str) -> None:
+        self.player.play(transcript)
+
+    def begin(self, who: str = "zahra", person: dict[str, Any] = ZAHRA) -> None:
+        """To where the password is awaited."""
+        self.play(f"{who}> CHANGE {person['national_id']}\n< code\n> {{code}}\n< ask_new_password")
+
+    def account(self, person: dict[str, Any] = ZAHRA) -> Any:
+        (found,) = self.rows(select(ACCOUNT).where(ACCOUNT.c.national_id == person["national_id"]))
+        return found
+
+    def change(self, person: dict[str, Any] = ZAHRA, **columns: Any) -> None:
+        with self.bot.store.writing() as connection:
+            mine = ACCOUNT.c.national_id == person["national_id"]
+            connection.execute(update(ACCOUNT).where(mine).values(columns))
+
+    def knows(self, password: str, person: dict[str, Any] = ZAHRA) -> bool:
+        """Whether this is the person's password."""
+        row = self.account(person)
+        kept = Hashed(row.password_hash, row.password_key) if row.password_hash else None
+        return passwords.verify(self.bot.keyring, kept, password)
+
+    def tickets(self) -> list[Any]:
+        return self.rows(select(GRANT).order_by(GRANT.c.created_at, GRANT.c.id))
+
+    def rows(self, statement: Any) -> list[Any]:
+        with self.bot.store.reading() as connection:
+            return list(connection.execute(statement))
+
+
+MakeDesk = Callable[..., Desk]
+
+
+@pytest.fixture
+def make_desk(make_bot: MakeBot, carrier: Carrier, clock: StoppedClock) -> MakeDesk:
+    def make(**changes: str) -> Desk:
+        bot = settled(make_bot(**{"OWN_PASSWORD_BY_SMS": "on", **changes}))
+        return Desk(bot, Player(bot, carrier, clock), clock, carrier)
+
+    return make
+
+
+@pytest.fixture
+def desk(make_desk: MakeDesk) -> Desk:
+    return make_desk()
+
+
+NEXT = f"> {{code}}\n< ask_new_password\n> {OWN}\n< password_changed"
+SAME = f"> {{code}} {OWN}\n< password_changed"
+AFTER_A_WEAK_ONE = f"> {{code}} Sffrn14\n< password_too_short\n> {OWN}\n< password_changed"
+CODE_AGAIN = f"> {{code}}\n< ask_new_password\n> {{code}} {OWN}\n< password_changed"
+WITH_THE_WORD = f"> CHANGE {{code}} to {OWN}\n< password_changed"
+PADDED = f"> {{code}}\n< ask_new_password\n> \u200f {OWN} \\n\n< password_changed"
+
+
+@pytest.mark.parametrize("way", [NEXT, SAME, AFTER_A_WEAK_ONE, CODE_AGAIN, WITH_THE_WORD, PADDED])
+def test_ones_own_is_kept_as_argon2id_and_has_no_end(desk: Desk, way: str) -> None:
+    desk.play("> CHANGE 0012345679\n< code")
+    desk.clock.forward(seconds=30)
+    desk.play(way)
+    row = desk.account()
+    parameters = extract_parameters(row.password_hash)
+    assert row.password_hash.startswith("$argon2id$")
+    assert (parameters.memory_cost, parameters.time_cost) == (19456, 2)
+    assert (row.password_key, row.password_set_at) == ("k1", desk.clock())
+    assert row.password_expires_at is None
+    assert desk.knows(OWN)
+    for other in ("Sffrn14", OTHER, f"to {OWN}", f"{desk.player.codes['zahra'][-1]} {OWN}", f" {OWN}"):
+        assert not desk.knows(other)
+
+
+def test_a_generated_one_ends_after_72_hours_until_another_takes_its_place(desk: Desk) -> None:
+    desk.play("> RESET 0012345679\n< code\n> {code}\n< new_password\n< password_changed")
+    generated = desk.carrier.sent[-2].text.split("\n")[1]
+    assert len(generated) == 12
+    assert desk.account().password_expires_at == NOON + TEMPORARY
+    assert desk.knows(generated)
+    desk.begin()
+    assert desk.account().password_expires_at == NOON + TEMPORARY
+    assert desk.knows(generated)
+    desk.play(f"> {OWN}\n< password_changed")
+    assert desk.account().password_expires_at is None
+    assert (desk.knows(generated), desk.knows(OWN)) == (False, True)
+    desk.play("> RESET 0012345679\n< code\n> {code}\n< new_password\n< password_changed")
+    assert desk.account().password_expires_at == NOON + TEMPORARY
+    assert not desk.knows(OWN)
+
+
+def test_a_code_for_a_change_brings_a_generated_one_where_their_own_are_not_taken(make_desk: MakeDesk) -> None:
+    desk = make_desk(OWN_PASSWORD_BY_SMS="off")
+    desk.play(f"> CHANGE 0012345679\n< code_for_fakher\n> {{code}} {OWN}\n< own_password_at_fakher")
+    assert desk.account().password_hash is None
+    (code,) = desk.rows(select(CODE))
+    assert (code.tries_left, code.closed_at) == (5, None)
+    desk.play("> {code}\n< new_password\n< password_changed")
+    assert desk.account().password_expires_at == NOON + TEMPORARY
+    assert not desk.knows(OWN)
+    assert desk.tickets() == []
+
+
+def test_one_follows_another(desk: Desk) -> None:
+    for password, before in ((OWN, OTHER), (OTHER, OWN)):
+        desk.begin()
+        desk.play(f"> {password}\n< password_changed")
+        assert (desk.knows(password), desk.knows(before)) == (True, False)
+
+
+@pytest.mark.parametrize("weak", ["Sffrn14", "trustno1", "zahra-1447-kettle"])
+def test_a_weak_one_changes_nothing(desk: Desk, weak: str) -> None:
+    desk.begin()
+    desk.play(f"> {OWN}\n< password_changed")
+    before = desk.account()
+    desk.begin()
+    desk.player.text(weak)
+    assert desk.account() == before
+    assert [ticket.closed_at is None for ticket in desk.tickets()] == [False, True]
+
+
+def test_it_is_made_under_the_newest_key(make_desk: MakeDesk) -> None:
+    desk = make_desk(SECRET_KEYS=NEW_FIRST)
+    desk.begin()
+    desk.play(f"> {OWN}\n< password_changed")
+    assert desk.account().password_key == "k2"
+    assert desk.knows(OWN)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_it_is_good_however_a_phone_writes_its_accents(desk: Desk, form: Any) -> None:
+    desk.begin()
+    desk.play(f"> {unicodedata.normalize(form, 'Café آبی, señor')}\n< password_changed")
+    assert desk.knows(unicodedata.normalize("NFC", "Café آبی, señor"))
+    assert desk.knows(unicodedata.normalize("NFD", "Café آبی, señor"))
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "فانوسی روی چاه",
+        "🏮🏮🏮🏮🏮🏮🏮🕌",
+        "torn \ud800 kettle",
+        "with\0nothing",
+        "kettle " * 70 + "k",
+        "x" * 1500 + "yz",
+    ],
+    ids=["persian", "emoji", "surrogate", "nul", "five hundred", "as long as texts are"],
+)
+def test_it_is_taken_as_it_was_texted(desk: Desk, password: str) -> None:
+    desk.begin()
+    desk.player.text(password)
+    assert desk.knows(password)
+    assert not desk.knows(password[:-1])
+
+
+def test_spaces_and_lines_within_are_part_of_it(desk: Desk) -> None:
+    desk.begin()
+    desk.player.text(" a lantern\n over  the well\n")
+    assert desk.knows("a lantern\n over  the well")
+
+
+def test_a_number_before_it_is_part_of_it_unless_it_is_the_code(desk: Desk) -> None:
+    desk.begin()
+    desk.player.text(f"739151 {OWN}")
+    assert (desk.knows(f"739151 {OWN}"), desk.knows(OWN)) == (True, False)
+
+
+def test_a_change_is_of_one_account_where_two_share_a_mobile(desk: Desk) -> None:
+    desk.begin("omid", TWIN)
+    desk.play(f"> {OWN}\n< password_changed")
+    assert desk.knows(OWN, TWIN)
+    assert desk.account(OMID).password_hash is None
+    desk.play(f"> CHANGE 8052916372\n< code\n> {{code}} {OTHER}\n< password_changed")
+    assert (desk.knows(OTHER, OMID), desk.knows(OTHER, TWIN)) == (True, False)
+    assert (desk.knows(OWN, OMID), desk.knows(OWN, TWIN)) == (False, True)
+
+
+# The right to choose one
+
+
+def test_a_right_code_gives_it_to_the_phone_for_ten_minutes(desk: Desk) -> None:
+    desk.play("> CHANGE 0012345679\n< code")
+    desk.clock.forward(minutes=3)
+    desk.play("> {code}\n< ask_new_password")
+    (code,), (ticket,) = desk.rows(select(CODE)), desk.tickets()
+    assert (code.close_reason, code.closed_at) == (CloseReason.USED, desk.clock())
+    assert (ticket.account_id, ticket.code_id) == (desk.account().id, code.id)
+    assert (ticket.phone, ticket.digest) == (ZAHRA["mobile"], None)
+    assert (ticket.created_at, ticket.expires_at) == (desk.clock(), desk.clock() + timedelta(minutes=10))
+    assert ticket.closed_at is None
+    assert desk.account().password_hash is None
+
+
+def test_a_password_with_the_code_needs_none(desk: Desk) -> None:
+    desk.play("> CHANGE 0012345679\n< code\n" + SAME)
+    assert desk.tickets() == []
+    (code,) = desk.rows(select(CODE))
+    assert (code.close_reason, code.closed_at) == (CloseReason.USED, desk.clock())
+
+
+def test_a_change_uses_it_up(desk: Desk) -> None:
+    desk.begin()
+    desk.clock.forward(minutes=1)
+    desk.play(f"> {OWN}\n< password_changed")
+    (ticket,) = desk.tickets()
+    assert ticket.closed_at == desk.clock()
+
+
+@pytest.mark.parametrize("words", ["EXIT\n< cancelled", "STOP\n< opted_out"])
+def test_exit_and_stop_end_it(desk: Desk, words: str) -> None:
+    desk.begin()
+    desk.play(f"> {words}")
+    assert [ticket.closed_at for ticket in desk.tickets()] == [desk.clock()]
+    desk.player.text(OWN)
+    assert desk.account().password_hash is None
+
+
+@pytest.mark.parametrize("words", ["HELP\n< help", "START\n< opted_in", "Sffrn14\n< password_too_short"])
+def test_other_words_do_not(desk: Desk, words: str) -> None:
+    desk.begin()
+    desk.play(f"> {words}")
+    assert [ticket.closed_at for ticket in desk.tickets()] == [None]
+
+
+def test_exit_of_one_phone_is_not_another_ones(desk: Desk) -> None:
+    desk.begin()
+    desk.begin("omid", OMID)
+    desk.play("omid> EXIT\n< cancelled")
+    assert [ticket.closed_at for ticket in desk.tickets() if ticket.phone == ZAHRA["mobile"]] == [None]
+    desk.play(f"zahra> {OWN}\n< password_changed")
+
+
+def test_a_newer_one_voids_it(desk: Desk) -> None:
+    desk.begin()
+    desk.clock.forward(seconds=1)
+    desk.begin()
+    assert [ticket.closed_at is None for ticket in desk.tickets()] == [False, True]
+    desk.play(f"> {OWN}\n< password_changed")
+
+
+@pytest.mark.parametrize("way", ["> {code}\n< new_password\n< password_changed", WITH_THE_WORD])
+def test_a_password_set_otherwise_voids_it(desk: Desk, way: str) -> None:
+    desk.begin()
+    desk.play("> RESET 0012345679\n< code\n" + way)
+    assert [ticket.closed_at for ticket in desk.tickets()] == [desk.clock()]
+
+
+def test_a_change_by_text_voids_fakhers_ticket(desk: Desk) -> None:
+    desk.play("> RESET 0012345679\n< code")
+    at_fakher = Caller("t")
+    verdict = desk.bot.fakher.verify_code(at_fakher, ZAHRA["national_id"], desk.player.codes["zahra"][-1])
+    assert verdict.ticket
+    desk.play(f"> CHANGE 0012345679\n< code\n> {{code}} {OWN}\n< password_changed")
+    with pytest.raises(TicketGone):
+        desk.bot.fakher.set_password(at_fakher, verdict.ticket.text, OTHER)
+    assert desk.knows(OWN)
+
+
+def test_a_code_used_at_fakher_gives_the_phone_nothing(desk: Desk) -> None:
+    desk.play("> CHANGE 0012345679\n< code")
+    verdict = desk.bot.fakher.verify_code(Caller("t"), ZAHRA["national_id"], desk.player.codes["zahra"][-1])
+    assert verdict.ticket
+    desk.play(f"> {{code}} {OWN}\n< no_live_code\n> {OWN}\n< help")
+    assert desk.account().password_hash is None
+    desk.bot.fakher.set_password(Caller("t"), verdict.ticket.text, OTHER)
+    assert desk.knows(OTHER)
+
+
+@pytest.mark.parametrize("columns", [{"active": False}, {"locked_at": NOON}, {"mobile": PHONES["clerk"]}])
+def test_it_ends_with_the_account_or_its_mobile(desk: Desk, columns: dict[str, Any]) -> None:
+    desk.begin()
+    desk.change(**columns)
+    desk.play(f"> {OWN}\n< no_live_code\n> {OWN}\n< help")
+    assert desk.account().password_hash is None
+
+
+def test_the_mobile_that_an_account_moved_to_has_no_right_by_it(desk: Desk) -> None:
+    desk.begin()
+    desk.change(mobile=PHONES["clerk"])
+    desk.play(f"clerk> {OWN}\n< help")
+    assert desk.account().password_hash is None
+
+
+def test_it_ends_when_the_password_is_set_at_fakher(desk: Desk) -> None:
+    desk.begin()
+    stranger_asks = "stranger> RESET 0012345679\nzahra< code\n< neutral"
+    desk.play(stranger_asks)
+    verdict = desk.bot.fakher.verify_code(Caller("t"), ZAHRA["national_id"], desk.player.codes["zahra"][-1])
+    assert verdict.ticket
+    desk.bot.fakher.set_password(Caller("t"), verdict.ticket.text, OTHER)
+    desk.bot.courier.deliver_due()
+    desk.play(f"zahra> {OWN}\n< no_live_code")
+    assert (desk.knows(OTHER), desk.knows(OWN)) == (True, False)
+
+
+# The run of wrong codes
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        "> {code}\n< ask_new_password",
+        SAME,
+        "> {code} Sffrn14\n< password_too_short",
+        "> {code} مرسی\n< ask_new_password",
+    ],
+)
+def test_a_right_code_to_change_ends_the_run_of_wrong_ones(desk: Desk, right: str) -> None:
+    desk.play(f"> CHANGE 0012345679\n< code\n> {{wrong}}\n< wrong_code\n> {{wrong}} {OWN}\n< wrong_code")
+    assert desk.account().failures == 2
+    desk.play(right)
+    assert desk.account().failures == 0
+
+
+def test_it_ends_the_run_of_its_own_account_alone(desk: Desk) -> None:
+    desk.change(OMID, failures=7)
+    desk.change(TWIN, failures=8)
+    desk.begin("omid", TWIN)
+    assert (desk.account(OMID).failures, desk.account(TWIN).failures) == (7, 0)
+
+
+def test_a_password_is_no_try(desk: Desk) -> None:
+    desk.play("> CHANGE 0012345679\n< code")
+    desk.player.text(OWN)
+    (code,) = desk.rows(select(CODE))
+    assert (code.tries_left, desk.account().failures) == (5, 0)
+
+
+def test_a_wrong_code_with_a_password_is_one_try(desk: Desk) -> None:
+    desk.play(f"> CHANGE 0012345679\n< code\n> {{wrong}} {OWN}\n< wrong_code")
+    (code,) = desk.rows(select(CODE))
+    assert (code.tries_left, desk.account().failures) == (4, 1)
+    assert desk.account().password_hash is None
+    desk.play(SAME)
+    assert desk.knows(OWN)
+
+
+def test_the_hundredth_wrong_code_closes_recovery_with_a_password_too(desk: Desk) -> None:
+    desk.play("> CHANGE 0012345679\n< code")
+    desk.change(failures=99)
+    desk.play(f"> {{wrong}} {OWN}\n< recovery_locked\n> {{code}} {OWN}\n< no_live_code")
+    assert desk.account().locked_at == desk.clock()
+    assert desk.account().password_hash is None

@@ -1,0 +1,590 @@
+"""What the store promises: its schema, its times, its locks, and that no hot statement reads a whole table."""
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+from sqlalchemy import event, insert, inspect, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
+
+from bot.build import Bot, build
+from bot.ports import Inbound
+from store import codes, conversations, heartbeats, inbound_messages, outbound_messages, seasons
+from store.conversations import StaleRead
+from store.database import migrate
+from store.database.engine import Store
+from store.tables import (
+    METADATA,
+    AccountRow,
+    CloseReason,
+    CodeRow,
+    ConversationRow,
+    DeliveryStatus,
+    MessageKind,
+    OutboundMessageRow,
+    table,
+)
+from tests.support.parts import NOON, PATIENCE_SECONDS, Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.people import OMID, STRANGER, ZAHRA, settle, settled
+
+ACCOUNT, CODE, CONVERSATION, MESSAGE = (
+    table(AccountRow),
+    table(CodeRow),
+    table(ConversationRow),
+    table(OutboundMessageRow),
+)
+LEASE = timedelta(seconds=15)
+
+
+def id_of(store: Store, person: dict[str, Any]) -> int:
+    with store.reading() as connection:
+        found: int = connection.execute(
+            select(ACCOUNT.c.id).where(ACCOUNT.c.national_id == person["national_id"])
+        ).scalar_one()
+        return found
+
+
+def a_code(account_id: int, code_id: str = "c1", phone: str = ZAHRA["mobile"], **changes: Any) -> dict[str, Any]:
+    return {
+        "id": code_id,
+        "account_id": account_id,
+        "phone": phone,
+        "by_owner": True,
+        "key_id": "k1",
+        "digest": bytes(32),
+        "tries_left": 5,
+        "created_at": NOON,
+        "expires_at": NOON + timedelta(minutes=10),
+        **changes,
+    }
+
+
+def a_text(kind: MessageKind = MessageKind.REPLY, **changes: Any) -> dict[str, Any]:
+    return {
+        "kind": int(kind),
+        "phone": ZAHRA["mobile"],
+        "language": "fa",
+        "phrase": "help",
+        "parameters": {},
+        "secret": None,
+        "code_id": None,
+        "account_id": None,
+        "inbound_gateway": "simulated",
+        "heard_at": NOON,
+        "expires_at": NOON + timedelta(minutes=10),
+        **changes,
+    }
+
+
+def a_state(**changes: Any) -> dict[str, Any]:
+    return {
+        "state": "idle",
+        "table_version": 1,
+        "language": None,
+        "ends_at": None,
+        "heard_at": NOON,
+        "opted_out_at": None,
+        "window_started_at": NOON,
+        "asked": 0,
+        "hinted": 0,
+        "shrugged": 0,
+        **{name: None for name in CONVERSATION.c.keys() if name in ("shrugged_at", "stop_confirmed_at")},
+        **changes,
+    }
+
+
+def queue(store: Store, *rows: dict[str, Any], lease: timedelta | None = None, now: datetime = NOON) -> list[int]:
+    with store.writing() as connection:
+        return [outbound_messages.queue(connection, row, now, lease).id for row in rows]
+
+
+# The schema
+
+
+def test_the_migrations_make_just_what_the_tables_say(store: Store) -> None:
+    with store.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_every_migration_can_be_undone_and_done_again(store: Store) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    config.set_main_option("path_separator", "os")
+    with store.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with store.reading() as connection:
+        assert set(inspect(connection).get_table_names()) == {"alembic_version"}
+    assert not migrate.is_current(store)
+    migrate.upgrade(store)
+    assert migrate.is_current(store)
+    with store.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_a_host_waits_while_another_migrates(store: Store) -> None:
+    """Or else two that start at once would make the same table."""
+    other = Store(store.url.render_as_string(hide_password=False))
+    with store.writing() as connection:
+        if not store.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.ADVISORY_LOCK})
+        second = Thread(target=migrate.upgrade, args=(other,))
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+    second.join(PATIENCE_SECONDS)
+    other.close()
+    assert not second.is_alive()
+
+
+def test_a_database_without_tables_is_not_current(tmp_path: Any) -> None:
+    store = Store(f"sqlite:///{tmp_path}/new.db")
+    assert not migrate.is_current(store)
+    store.close()
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 9, 1, 9, 0, tzinfo=UTC),
+        datetime(2026, 9, 1, 9, 0, 0, 123456, tzinfo=UTC),
+        datetime(2026, 9, 1, 12, 30, tzinfo=timezone(timedelta(hours=3, minutes=30))),
+        datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=timezone(timedelta(hours=-11))),
+    ],
+)
+def test_a_time_comes_back_as_the_same_moment_in_utc(store: Store, moment: datetime) -> None:
+    with store.writing() as connection:
+        heartbeats.beat(connection, "test", moment)
+    with store.reading() as connection:
+        found = heartbeats.last(connection)["test"]
+    assert found == moment
+    assert found.utcoffset() == timedelta(0)
+
+
+@given(moment=st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.timezones()))
+@how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+def test_any_time_of_any_zone_comes_back(sqlite_url: str, moment: datetime) -> None:
+    store = Store(sqlite_url)
+    with store.writing() as connection:
+        heartbeats.beat(connection, "test", moment)
+        assert heartbeats.last(connection)["test"] == moment.astimezone(UTC)
+    store.close()
+
+
+def test_a_time_without_a_zone_is_refused(store: Store) -> None:
+    with pytest.raises(StatementError, match="without a zone"), store.writing() as connection:
+        heartbeats.beat(connection, "test", datetime(2026, 9, 1, 9, 0))
+    settle(store, ZAHRA)
+    row = a_code(id_of(store, ZAHRA), created_at=datetime(2026, 9, 1, 9, 0))
+    with pytest.raises((StatementError, ValueError)), store.writing() as connection:
+        codes.issue(connection, row)
+    with store.reading() as connection:
+        assert connection.execute(select(CODE)).all() == []
+
+
+def test_times_are_compared_as_moments_not_as_they_are_written(store: Store) -> None:
+    queue(store, a_text(expires_at=NOON + timedelta(seconds=1)))
+    tehran = timezone(timedelta(hours=3, minutes=30))
+    with store.reading() as connection:
+        assert outbound_messages.is_due(connection, NOON.astimezone(tehran))
+        assert not outbound_messages.is_due(connection, (NOON + timedelta(seconds=1)).astimezone(tehran))
+        assert not outbound_messages.is_due(connection, (NOON - timedelta(seconds=1)).astimezone(tehran))
+
+
+# Transactions
+
+
+class Stumble(Exception):
+    pass
+
+
+def test_a_transaction_that_stumbles_leaves_no_trace(store: Store) -> None:
+    def work() -> None:
+        with store.writing() as connection:
+            heartbeats.beat(connection, "test", NOON)
+            raise Stumble
+
+    with pytest.raises(Stumble):
+        work()
+    with store.reading() as connection:
+        assert heartbeats.last(connection) == {}
+
+
+def test_writers_never_fail_because_they_read_first(store: Store) -> None:
+    """A deferred transaction of SQLite that reads, then writes after another wrote, fails whatever its patience."""
+    settle(store, ZAHRA)
+    errors: list[BaseException] = []
+    start = Barrier(4)
+    others = [Store(store.url.render_as_string(hide_password=False)) for _ in range(2)]  # as other processes would be
+
+    def count_up(through: Store) -> None:
+        start.wait()
+        try:
+            for _ in range(40):
+                with through.writing() as connection:
+                    seen = connection.execute(select(ACCOUNT.c.failures).with_for_update()).scalar_one()
+                    connection.execute(update(ACCOUNT).values(failures=seen + 1))
+        except DBAPIError as error:
+            errors.append(error)
+
+    threads = [Thread(target=count_up, args=(through,)) for through in (store, store, *others)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for other in others:
+        other.close()
+    assert errors == []
+    with store.reading() as connection:
+        assert connection.execute(select(ACCOUNT.c.failures)).scalar_one() == 4 * 40
+
+
+def test_a_writer_holds_its_lock_from_the_start_and_hinders_no_reader(sqlite_url: str) -> None:
+    store, other = Store(sqlite_url), Store(sqlite_url)
+    with store.writing(), other.reading() as connection:
+        assert connection.execute(select(ACCOUNT)).all() == []
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        with pytest.raises(OperationalError, match="locked"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    store.close()
+    other.close()
+
+
+def test_sqlite_is_set_up_to_be_safe(sqlite_url: str) -> None:
+    store = Store(sqlite_url)
+    with store.reading() as connection:
+        asked = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "foreign_keys", "secure_delete", "busy_timeout")
+        }
+    store.close()
+    assert asked["journal_mode"] == "wal"
+    assert (asked["foreign_keys"], asked["secure_delete"]) == (1, 1)
+    assert asked["busy_timeout"] >= 1000
+
+
+def test_a_code_belongs_to_an_account(store: Store) -> None:
+    with pytest.raises((IntegrityError, StaleRead)), store.writing() as connection:
+        codes.issue(connection, a_code(4711))
+
+
+# Codes
+
+
+def test_an_account_has_one_live_code(store: Store) -> None:
+    settle(store, ZAHRA, OMID)
+    zahra, omid = id_of(store, ZAHRA), id_of(store, OMID)
+    with store.writing() as connection:
+        codes.issue(connection, a_code(zahra))
+        codes.issue(connection, a_code(omid, "c2", OMID["mobile"]))
+    with pytest.raises(StaleRead), store.writing() as connection:
+        codes.issue(connection, a_code(zahra, "c3"))
+    with store.writing() as connection:
+        assert codes.close(connection, "c1", CloseReason.VOIDED, NOON)
+        codes.issue(connection, a_code(zahra, "c3"))
+
+
+def test_a_code_is_closed_once_by_whoever_comes_first(store: Store) -> None:
+    settle(store, ZAHRA)
+    with store.writing() as connection:
+        codes.issue(connection, a_code(id_of(store, ZAHRA)))
+    wins: list[bool] = []
+    start = Barrier(8)
+
+    def close() -> None:
+        start.wait()
+        with store.writing() as connection:
+            wins.append(codes.close(connection, "c1", CloseReason.USED, NOON))
+
+    threads = [Thread(target=close) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(wins) == [False] * 7 + [True]
+
+
+def test_a_try_is_spent_until_none_is_left(store: Store) -> None:
+    settle(store, ZAHRA)
+    with store.writing() as connection:
+        codes.issue(connection, a_code(id_of(store, ZAHRA), tries_left=2))
+    left = []
+    for _ in range(4):
+        with store.writing() as connection:
+            left.append([code.tries_left for code in codes.spend(connection, ZAHRA["mobile"], NOON)])
+    assert left == [[1], [0], [], []]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "phone", "account"),
+    [
+        (600, ZAHRA["mobile"], {}),
+        (0, STRANGER, {}),
+        (0, ZAHRA["mobile"], {"active": False}),
+        (0, ZAHRA["mobile"], {"locked_at": NOON}),
+        (0, ZAHRA["mobile"], {"mobile": "+989120000000"}),
+    ],
+    ids=["too late", "another phone", "inactive", "locked", "no longer the registered mobile"],
+)
+def test_no_try_is_spent_where_the_code_is_not_good(
+    store: Store, seconds: int, phone: str, account: dict[str, Any]
+) -> None:
+    settle(store, ZAHRA)
+    with store.writing() as connection:
+        codes.issue(connection, a_code(id_of(store, ZAHRA)))
+        assert codes.spend(connection, ZAHRA["mobile"], NOON + timedelta(seconds=599))
+        if account:
+            connection.execute(update(ACCOUNT).values(account))
+        assert codes.spend(connection, phone, NOON + timedelta(seconds=seconds)) == []
+
+
+def test_a_closed_code_takes_its_unsent_text_with_it(store: Store) -> None:
+    settle(store, ZAHRA)
+    with store.writing() as connection:
+        codes.issue(connection, a_code(id_of(store, ZAHRA)))
+    queue(store, a_text(MessageKind.CODE, secret=b"sealed", code_id="c1"), a_text())
+    with store.writing() as connection:
+        codes.close(connection, "c1", CloseReason.VOIDED, NOON)
+    with store.reading() as connection:
+        rows = connection.execute(select(MESSAGE.c.status, MESSAGE.c.secret).order_by(MESSAGE.c.id)).all()
+    assert [tuple(row) for row in rows] == [(DeliveryStatus.DROPPED, None), (DeliveryStatus.QUEUED, None)]
+
+
+# The outbox
+
+
+@pytest.mark.parametrize("status", [status for status in DeliveryStatus if status is not DeliveryStatus.QUEUED])
+def test_a_text_that_has_left_can_hold_no_secret(store: Store, status: DeliveryStatus) -> None:
+    queue(store, a_text(MessageKind.CODE, secret=b"sealed"))
+    with pytest.raises(IntegrityError), store.writing() as connection:
+        connection.execute(update(MESSAGE).values(status=int(status)))
+    with store.writing() as connection:
+        connection.execute(update(MESSAGE).values(status=int(status), secret=None))
+
+
+def test_codes_are_claimed_before_passwords_and_replies_and_notices(store: Store) -> None:
+    kinds = [
+        MessageKind.NOTICE,
+        MessageKind.REPLY,
+        MessageKind.CODE,
+        MessageKind.PASSWORD,
+        MessageKind.NOTICE,
+        MessageKind.CODE,
+    ]
+    random.Random(1).shuffle(kinds)
+    queue(store, *(a_text(kind) for kind in kinds))
+    claimed: list[int] = []
+    for _ in range(3):
+        with store.writing() as connection:
+            claimed += [text.kind for text in outbound_messages.claim(connection, NOON, 2, LEASE)]
+    assert claimed == sorted(claimed)
+    assert len(claimed) == 6
+
+
+def test_a_claimed_text_is_nobody_elses_until_its_lease_ends(store: Store) -> None:
+    (number,) = queue(store, a_text())
+    with store.writing() as connection:
+        (first,) = outbound_messages.claim(connection, NOON, 8, LEASE)
+        assert outbound_messages.claim(connection, NOON, 8, LEASE) == []
+        assert outbound_messages.claim(connection, NOON + LEASE - timedelta(seconds=1), 8, LEASE) == []
+        (again,) = outbound_messages.claim(connection, NOON + LEASE, 8, LEASE)
+    assert (first.id, first.attempts, again.attempts) == (number, 1, 2)
+
+
+def test_a_text_claimed_as_it_is_written_is_found_by_others_when_its_lease_ends(store: Store) -> None:
+    queue(store, a_text(), lease=LEASE)
+    with store.writing() as connection:
+        assert outbound_messages.claim(connection, NOON, 8, LEASE) == []
+        assert len(outbound_messages.claim(connection, NOON + LEASE, 8, LEASE)) == 1
+
+
+def test_many_who_claim_at_once_share_no_text(store: Store) -> None:
+    numbers = queue(store, *(a_text() for _ in range(30)))
+    taken: list[int] = []
+    start = Barrier(6)
+
+    def claim() -> None:
+        start.wait()
+        while True:
+            with store.writing() as connection:
+                mine = outbound_messages.claim(connection, NOON, 3, LEASE)
+            if not mine:
+                return
+            taken.extend(text.id for text in mine)
+
+    threads = [Thread(target=claim) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(numbers)
+
+
+def test_a_text_out_of_time_is_not_claimed_but_dropped(store: Store) -> None:
+    queue(store, a_text(MessageKind.CODE, secret=b"sealed", expires_at=NOON + timedelta(seconds=5)))
+    late = NOON + timedelta(seconds=5)
+    with store.writing() as connection:
+        assert outbound_messages.claim(connection, late, 8, LEASE) == []
+        assert outbound_messages.drop_expired(connection, late) == 1
+        assert outbound_messages.drop_expired(connection, late) == 0
+        row = connection.execute(select(MESSAGE)).one()
+    assert (row.status, row.secret, row.error) == (DeliveryStatus.DROPPED, None, "expired")
+
+
+# Conversations, inbox, season
+
+
+def test_a_conversation_that_moved_meanwhile_is_not_overwritten(store: Store) -> None:
+    phone = ZAHRA["mobile"]
+    with store.writing() as connection:
+        conversations.move(connection, phone, None, a_state())
+    with pytest.raises(StaleRead), store.writing() as connection:
+        conversations.move(connection, phone, None, a_state(state="awaiting_id"))
+    with store.writing() as connection:
+        conversations.move(connection, phone, 1, a_state(state="awaiting_code"))
+    with pytest.raises(StaleRead), store.writing() as connection:
+        conversations.move(connection, phone, 1, a_state(state="awaiting_id"))
+    with store.reading() as connection:
+        row = connection.execute(select(CONVERSATION)).one()
+    assert (row.state, row.version) == ("awaiting_code", 2)
+
+
+def test_a_sweep_counts_as_a_move(store: Store) -> None:
+    phone = ZAHRA["mobile"]
+    with store.writing() as connection:
+        conversations.move(connection, phone, None, a_state(state="awaiting_id", ends_at=NOON))
+        assert conversations.end_overdue(connection, NOON, "idle") == 1
+        assert conversations.end_overdue(connection, NOON, "idle") == 0
+    with pytest.raises(StaleRead), store.writing() as connection:
+        conversations.move(connection, phone, 1, a_state())
+
+
+def test_a_text_is_remembered_once(store: Store) -> None:
+    with store.writing() as connection:
+        assert inbound_messages.remember(connection, "twilio", "SM1", "help", NOON)
+        assert not inbound_messages.remember(connection, "twilio", "SM1", "help", NOON)
+        assert inbound_messages.remember(connection, "simulated", "SM1", "help", NOON)
+
+
+def test_there_is_one_season_at_most(store: Store) -> None:
+    first, last = NOON.date(), (NOON + timedelta(days=9)).date()
+    with store.writing() as connection:
+        assert seasons.find(connection) is None
+        seasons.put(connection, first, last)
+        seasons.put(connection, last, last)
+        assert seasons.find(connection) == (last, last)
+        seasons.clear(connection)
+        assert seasons.find(connection) is None
+
+
+# Plans
+
+
+@contextmanager
+def overheard(url: str) -> Iterator[tuple[Store, list[str]]]:
+    """A store, and every statement that SQLite executes for it meanwhile, with its values written in."""
+    heard: list[str] = []
+    store = Store(url)
+    event.listen(store.engine, "connect", lambda connection, _record: connection.set_trace_callback(heard.append))
+    yield store, heard
+    store.close()
+
+
+def hot_path(bot: Bot, carrier: Carrier, clock: StoppedClock) -> None:
+    """All that happens for every text: requests, codes right and wrong, strangers, cancelling, sending."""
+    numbers = iter(range(1000))
+
+    def say(phone: str, words: str) -> None:
+        bot.hear(Inbound("simulated", f"M{next(numbers)}", phone, words))
+        bot.courier.deliver_due()
+
+    settled(bot)
+    say(ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}")
+    say(ZAHRA["mobile"], "000000")
+    say(ZAHRA["mobile"], "100001")
+    say(STRANGER, f"رمز {ZAHRA['national_id']}")
+    say(ZAHRA["mobile"], "انصراف")
+    clock.forward(minutes=2)
+    for _ in range(7):
+        say(ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}")
+        clock.forward(minutes=2)
+    say(ZAHRA["mobile"], "لغو11")
+
+
+# A partial index holds only what is open or waits; the season is one row, and so is what a SELECT stands on.
+SMALL = ("SCAN breaker", "outbox_due", "code_one_live", "SCAN season", "SCAN anon_1", "SCAN (subquery")
+
+
+def plan(url: str, statement: str, parameters: Any = ()) -> list[str]:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+
+def queries(heard: list[str]) -> list[str]:
+    return [sql for sql in dict.fromkeys(heard) if sql.lstrip()[:6].upper() in ("SELECT", "UPDATE", "DELETE")]
+
+
+def test_no_statement_of_a_texts_way_reads_a_whole_table(
+    sqlite_url: str, carrier: Carrier, clock: StoppedClock, random_source: LoadedRandomSource
+) -> None:
+    with overheard(sqlite_url) as (store, heard):
+        hot_path(
+            build(settings(), clock=clock, random_source=random_source, gateways=[carrier], store=store), carrier, clock
+        )
+    asked = queries(heard)
+    for name in ("account", "code", "outbox", "conversation", "inbox"):
+        assert any(name in sql for sql in asked)
+    for sql in asked:
+        scans = [step for step in plan(sqlite_url, sql) if "SCAN" in step and "CONSTANT ROW" not in step]
+        assert not [step for step in scans if not any(name in step for name in SMALL)], sql
+
+
+def test_what_is_due_is_found_by_the_partial_index(sqlite_url: str) -> None:
+    store, asked = Store(sqlite_url), list[tuple[str, Any]]()
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    # As SQLAlchemy hands it over: a value that is bound, not written, would keep SQLite from the index.
+    event.listen(store.engine, "before_cursor_execute", note)
+    with store.writing() as connection:
+        outbound_messages.is_due(connection, NOON)
+        outbound_messages.claim(connection, NOON, 8, LEASE)
+    store.close()
+    asked = [(sql, parameters) for sql, parameters in asked if "outbox" in sql]
+    assert len(asked) == 2
+    for sql, parameters in asked:
+        steps = " ".join(plan(sqlite_url, sql, parameters))
+        assert "outbox_due" in steps
+        assert "USE TEMP B-TREE" not in steps
+
+
+def test_a_missing_index_would_be_seen(sqlite_url: str) -> None:
+    """Else the tests of plans would be blind."""
+    with overheard(sqlite_url) as (store, heard), store.writing() as connection:
+        connection.execute(text("DROP INDEX account_mobile"))
+        codes.spend(connection, ZAHRA["mobile"], NOON)
+    assert any("SCAN account" in step for sql in queries(heard) for step in plan(sqlite_url, sql))
+
+
+def test_rows_of_an_executemany_are_written_alike(store: Store) -> None:
+    with store.writing() as connection:
+        connection.execute(insert(ACCOUNT), [dict(ZAHRA, active=True, failures=0), dict(OMID, active=True, failures=0)])
+    with store.reading() as connection:
+        assert len(connection.execute(select(ACCOUNT.c.id)).all()) == 2

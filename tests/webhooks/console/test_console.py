@@ -1,0 +1,527 @@
+"""The console over HTTP: who gets in, how often it may be tried, whose figures are seen, and what shows nowhere."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+from werkzeug.test import TestResponse
+
+from bot.build import Bot
+from bot.clock import midnight
+from bot.console_login import IDLE, LONGEST, TRIES_PER_HOUR
+from bot.credentials.password_policy import Weakness
+from bot.inbound import audited, audited_staff
+from bot.ports import Inbound
+from bot.reports.kpi import POINTS
+from bot.sending.flood_guard import GUARDS, Flood
+from dialogs.parsing.normalise import national_id
+from dialogs.staff_vocabulary import Command
+from store import circuit_breakers, heartbeats, staff, webhook_events
+from store.audit import Action, Actor, Outcome
+from store.tables import (
+    AuditRow,
+    CloseReason,
+    ConsoleCodeRow,
+    ConsoleSessionRow,
+    DeliveryStatus,
+    MessageKind,
+    OutboundMessageRow,
+    table,
+)
+from store.views.delivery_stats import STEPS
+from tests.conftest import MakeBot
+from tests.support import made_texts
+from tests.support.console_browser import Browser
+from tests.support.parts import NOON, Carrier, StoppedClock, eventually
+from tests.support.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settle, settled
+from webhooks import html
+
+FARS: dict[str, Any] = {"mobile": "+989111110009", "name": "Fars", "role": "provincial", "province": "فارس"}
+HOME = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def home(bot: Bot) -> Bot:
+    settled(bot)
+    employ(bot.store)
+    employ(bot.store, FARS)
+    return bot
+
+
+@pytest.fixture
+def browser(home: Bot, carrier: Carrier) -> Browser:
+    return Browser(home, carrier)
+
+
+def is_in(browser: Browser) -> bool:
+    return "Log out" in browser.get("/console?lang=en").text
+
+
+def noted(bot: Bot) -> list[tuple[str, str, str | None]]:
+    rows = table(AuditRow).c
+    with bot.store.reading() as connection:
+        return [
+            tuple(row) for row in connection.execute(select(rows.action, rows.outcome, rows.reason).order_by(rows.id))
+        ]
+
+
+def recover(bot: Bot, person: dict[str, Any]) -> None:
+    """A code for a pilgrim, sent off."""
+    bot.hear(Inbound("simulated", f"I{person['mobile']}", person["mobile"], f"رمز {person['national_id']}"))
+    bot.courier.deliver_due()
+
+
+# The door
+
+
+@pytest.mark.parametrize("person", [CHIEF, TEHRAN])
+def test_staff_log_in_by_the_code_that_is_texted_to_them(browser: Browser, person: dict[str, Any]) -> None:
+    browser.log_in(person["mobile"])
+    assert noted(browser.bot) == [("console_code", "ok", None), ("console_login", "ok", None)]
+    assert browser.carrier.sent[-1].to == person["mobile"]
+
+
+def test_the_first_page_is_there_for_whoever_asks_for_its_head(browser: Browser) -> None:
+    assert browser.client.head("/console").status_code == 200
+
+
+def test_everybody_is_told_the_same(home: Bot, carrier: Carrier) -> None:
+    def told(mobile: str) -> tuple[int, str]:
+        answer = Browser(home, carrier).ask(mobile)
+        return answer.status_code, re.sub(r'value="[^"]*"', "", answer.text)
+
+    known = told(CHIEF["mobile"])
+    assert [told(it) for it in (STRANGER, BROKER["mobile"], ZAHRA["mobile"], "nonsense", "")] == [known] * 5
+    assert len(carrier.sent) == 1
+
+
+def test_what_is_written_in_vain_is_never_sent(home: Bot, carrier: Carrier) -> None:
+    home.start()
+    try:
+        for mobile in (STRANGER, BROKER["mobile"], "nonsense", CHIEF["mobile"], CHIEF["mobile"]):
+            home.console.ask(mobile, "address", "fa")
+        assert eventually(lambda: carrier.sent)
+    finally:
+        home.stop()
+    assert [text.to for text in carrier.sent] == [CHIEF["mobile"]]
+
+
+def test_a_code_is_good_once_and_for_ten_minutes(browser: Browser, clock: StoppedClock) -> None:
+    mobile = CHIEF["mobile"]
+    browser.log_in(mobile)
+    other = Browser(browser.bot, browser.carrier)
+    assert other.post("/console/login", mobile=mobile, code=browser.code()).status_code == 403
+    clock.forward(seconds=61)
+    other.ask(mobile)
+    clock.forward(seconds=599)
+    assert other.post("/console/login", mobile=mobile, code=browser.code()).status_code == 303
+    clock.forward(seconds=61)
+    other.ask(mobile)
+    clock.forward(seconds=601)
+    assert (
+        Browser(browser.bot, browser.carrier).post("/console/login", mobile=mobile, code=browser.code()).status_code
+        == 403
+    )
+
+
+def test_a_newer_code_voids_the_older_and_another_members_code_is_no_good(
+    browser: Browser, clock: StoppedClock
+) -> None:
+    browser.ask(CHIEF["mobile"])
+    older = browser.code()
+    assert browser.post("/console/login", mobile=TEHRAN["mobile"], code=older).status_code == 403
+    clock.forward(seconds=61)
+    browser.ask(CHIEF["mobile"])
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=older).status_code == 403
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code()).status_code == 303
+
+
+def test_five_wrong_tries_end_a_code(browser: Browser) -> None:
+    browser.ask(CHIEF["mobile"])
+    for _ in range(5):
+        assert browser.post("/console/login", mobile=CHIEF["mobile"], code="000000").status_code == 403
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code()).status_code == 403
+    assert [row[2] for row in noted(browser.bot)][-2:] == ["last_wrong", "no_live_code"]
+
+
+def test_codes_are_sent_no_oftener_than_to_pilgrims(browser: Browser, clock: StoppedClock) -> None:
+    browser.ask(CHIEF["mobile"])
+    browser.ask(CHIEF["mobile"])
+    assert len(browser.carrier.sent) == 1
+    for _ in range(6):
+        clock.forward(seconds=61)
+        browser.ask(CHIEF["mobile"])
+    assert len(browser.carrier.sent) == 5
+
+
+def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: StoppedClock) -> None:
+    answers = [browser.ask(STRANGER).status_code for _ in range(TRIES_PER_HOUR + 1)]
+    assert answers == [200] * TRIES_PER_HOUR + [429]
+    assert browser.ask(CHIEF["mobile"]).status_code == 429
+    assert browser.carrier.sent == []
+    clock.forward(minutes=30)
+    browser.bot.jobs.forget()
+    assert browser.ask(CHIEF["mobile"]).status_code == 429
+    clock.forward(minutes=31)
+    assert browser.ask(CHIEF["mobile"]).status_code == 200
+
+
+def test_a_form_that_is_not_ours_is_refused(browser: Browser) -> None:
+    for form in ({}, {"proof": ""}, {"proof": "0" * 64}, {"proof": "é"}):
+        answer = browser.client.post("/console/code", data={"mobile": CHIEF["mobile"], **form}, base_url=HOME)
+        assert answer.status_code == 403
+    browser.log_in(CHIEF["mobile"])
+    assert browser.client.post("/console/logout", data={"proof": "0" * 64}, base_url=HOME).status_code == 403
+    assert is_in(browser)
+
+
+def test_logging_out_ends_the_session_itself(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", domain="127.0.0.1")
+    assert cookie
+    assert browser.post("/console/logout").status_code == 303
+    browser.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
+    assert not is_in(browser)
+    assert noted(browser.bot)[-1][0] == "console_logout"
+
+
+def test_a_session_ends_when_it_is_idle_and_after_eight_hours(browser: Browser, clock: StoppedClock) -> None:
+    browser.log_in(CHIEF["mobile"])
+    for _ in range(int(LONGEST / timedelta(minutes=29))):
+        clock.forward(minutes=29)
+        assert is_in(browser)
+    clock.forward(minutes=29)
+    assert not is_in(browser)
+    browser.log_in(CHIEF["mobile"])
+    clock.forward(seconds=IDLE.total_seconds())
+    assert not is_in(browser)
+
+
+def test_who_is_removed_is_out_at_once(browser: Browser, clock: StoppedClock) -> None:
+    browser.log_in(CHIEF["mobile"])
+    with browser.bot.store.writing() as connection:
+        staff.remove(connection, CHIEF["mobile"], clock())
+    assert not is_in(browser)
+    employ(browser.bot.store, CHIEF)
+    assert not is_in(browser)
+
+
+def test_who_becomes_a_broker_is_out_at_once(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    employ(browser.bot.store, {**CHIEF, "role": "broker", "broker": "نور"})
+    assert not is_in(browser)
+
+
+def test_a_session_s_name_is_no_good_without_its_secret(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", domain="127.0.0.1")
+    assert cookie
+    name, _, secret = cookie.value.partition(".")
+    for other in (secret[::-1], "A" * len(secret)):
+        browser.client.set_cookie("ramz-console", f"{name}.{other}", domain="127.0.0.1")
+        assert not is_in(browser)
+    browser.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
+    assert is_in(browser)
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "a.b", "é", f"{'a' * 22}.{'b' * 22}"])
+def test_a_made_up_cookie_opens_nothing(browser: Browser, cookie: str) -> None:
+    browser.client.set_cookie("ramz-console", cookie, domain="127.0.0.1")
+    assert not is_in(browser)
+    assert browser.get("/console/figures.csv").status_code == 401
+    assert browser.get("/console/search").status_code == 401
+
+
+def test_cookies_are_for_this_host_and_for_no_script(make_bot: MakeBot, carrier: Carrier) -> None:
+    bot = settled(make_bot(PUBLIC_URL="https://ramz.example"))
+    employ(bot.store)
+    browser = Browser(bot, carrier)
+    browser.ask(CHIEF["mobile"])
+    answer = browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code())
+    (cookie,) = answer.headers.getlist("Set-Cookie")
+    assert cookie.startswith("__Host-ramz-console=")
+    for flag in ("Secure", "HttpOnly", "Path=/", "SameSite=Strict"):
+        assert flag in cookie
+    assert "Domain" not in cookie
+
+
+def test_pages_are_framed_kept_and_scripted_by_nobody(browser: Browser) -> None:
+    for page in (browser.get("/console"), browser.log_in(CHIEF["mobile"]).page, browser.get("/console/search")):
+        assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+        assert "unsafe" not in page.headers["Content-Security-Policy"]
+        assert page.headers["Cache-Control"] == "no-store"
+        assert page.headers["Referrer-Policy"] == "same-origin"
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page.text)
+
+
+def test_no_code_and_no_session_is_kept_as_it_is(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", domain="127.0.0.1")
+    assert cookie
+    secret, code = cookie.value.partition(".")[2], browser.code()
+    with browser.bot.store.reading() as connection:
+        kept = [
+            connection.execute(select(table(it))).all()
+            for it in (ConsoleCodeRow, ConsoleSessionRow, OutboundMessageRow, AuditRow)
+        ]
+    assert secret not in repr(kept)
+    assert code not in repr([row[1:] for rows in kept for row in rows])
+
+
+# The figures
+
+
+def provinces(page: TestResponse) -> set[str]:
+    """The provinces that a page or a file names; the other language's name begins as one of them does."""
+    return set(re.findall("تهران|فارس(?!ی)", page.text))
+
+
+def test_a_province_sees_its_own_and_headquarters_all(home: Bot, carrier: Carrier) -> None:
+    recover(home, ZAHRA)
+    recover(home, OMID)
+    tehran, fars, chief = (Browser(home, carrier).log_in(it["mobile"]) for it in (TEHRAN, FARS, CHIEF))
+    seen = [provinces(it.get("/console?lang=en")) for it in (tehran, fars, chief)]
+    assert seen == [{"تهران"}, {"فارس"}, {"تهران", "فارس"}]
+    for path in ("/console?lang=en&province=فارس", "/console/figures.csv?province=فارس"):
+        assert provinces(tehran.get(path)) == {"تهران"}
+        assert provinces(chief.get(path)) == {"فارس"}
+    assert "Last ran" in chief.get("/console?lang=en").text
+    assert "Last ran" not in tehran.get("/console?lang=en").text
+
+
+def test_the_file_is_that_of_the_command(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(CHIEF["mobile"])
+    answer = browser.get("/console/figures.csv?from=1405-06-01&to=2026-09-01")
+    assert answer.data.startswith(b"\xef\xbb\xbfcontrol_point,")
+    assert "2026-08-23 to 2026-09-01,1405/06/01 to 1405/06/10" in answer.text
+    assert "attachment" in answer.headers["Content-Disposition"]
+
+
+def test_what_falls_short_of_the_target_is_marked_wherever_it_stands(browser: Browser) -> None:
+    made_texts.put(
+        browser.bot.store, made_texts.a_text(ended=60), made_texts.a_text(ended=61, gateway="kannel", account_id=2)
+    )
+    page = browser.log_in(CHIEF["mobile"]).get("/console?lang=en").text
+    rows = {
+        name.strip(): bool(missed)
+        for missed, name in re.findall(r'<tr( class="missed")?><th scope="row">([^<]*)', page)
+    }
+    assert {name: rows[name] for name in ("kannel", "twilio", "فارس", "تهران")} == {
+        "kannel": True,
+        "twilio": False,
+        "فارس": True,
+        "تهران": False,
+    }
+    assert ("50.0%" in page, page.count("▼ below target") >= 4) == (True, True)
+
+
+def nothing(bot: Bot) -> None:
+    """Nothing is wrong."""
+
+
+def late_job(bot: Bot) -> None:
+    with bot.store.writing() as connection:
+        heartbeats.beat(connection, "codes", bot.clock() - timedelta(seconds=81))
+
+
+def late_text(bot: Bot) -> None:
+    made_texts.put(
+        bot.store,
+        made_texts.a_text(
+            DeliveryStatus.QUEUED, request_received_at=bot.clock() - timedelta(seconds=61), accepted=None, sent=None
+        ),
+    )
+
+
+def late_event(bot: Bot) -> None:
+    with bot.store.writing() as connection:
+        happened_at = bot.clock() - timedelta(minutes=5)
+        row = {"id": "e" * 22, "event": "password.changed", "account_id": 1, "happened_at": happened_at}
+        webhook_events.queue(connection, row)
+
+
+def shut_gateway(bot: Bot) -> None:
+    with bot.store.writing() as connection:
+        circuit_breakers.fail(connection, "simulated", 5, 5, bot.clock(), timedelta(seconds=30))
+
+
+def flood(bot: Bot) -> None:
+    bot.conversation.flood = Flood(frozenset({"rate"}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (nothing, None),
+        (late_job, "A job is behind: expiring codes"),
+        (late_text, "A text has waited for over a minute: 61 s"),
+        (late_event, "An event for Fakher has waited long: 5 min"),
+        (shut_gateway, "Out of order: simulated"),
+        (flood, "Flood of codes: too many"),
+    ],
+)
+def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot], None], told: str | None) -> None:
+    browser.log_in(CHIEF["mobile"])
+    wrong(browser.bot)
+    page = browser.get("/console?lang=en").text
+    alarms = re.findall("<li>(.*?)</li>", page)
+    assert (alarms, "No alarm." in page) == ([told] if told else [], told is None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("from=yesterday", "The first day is not a date."),
+        ("to=2026-02-30", "The last day is not a date."),
+        ("from=2026-09-01&to=2026-08-01", "The period ends before it begins."),
+        ("from=1390-01-01&to=2026-08-01", "The period is longer than 800 days."),
+    ],
+)
+def test_a_bad_period_is_said_and_the_page_is_still_there(browser: Browser, asked: str, told: str) -> None:
+    browser.log_in(CHIEF["mobile"])
+    page = browser.get(f"/console?lang=en&{asked}")
+    assert (page.status_code, told in page.text) == (400, True)
+    assert browser.get(f"/console/figures.csv?lang=en&{asked}").status_code == 400
+
+
+def test_both_calendars_ask_the_same(browser: Browser) -> None:
+    browser.log_in(CHIEF["mobile"])
+    for asked in ("from=1405/06/01&to=1405/06/10", "from=2026-08-23&to=2026-09-01", "from=۱۴۰۵-۰۶-۰۱&to=2026/9/1"):
+        assert "2026/08/23 (1405/06/01) to 2026/09/01 (1405/06/10)" in browser.get(f"/console?lang=en&{asked}").text
+
+
+# The search
+
+
+def test_a_story_is_told_masked_and_its_telling_is_noted(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(TEHRAN["mobile"]).get("/console/search?lang=en")
+    for digits in (ZAHRA["national_id"][-4:], ZAHRA["mobile"][-5:], ZAHRA["national_id"], "09121234567"):
+        told = browser.post("/console/search", digits=digits).text
+        assert "…5679" in told and "…4567" in told and "code sent" in told
+        assert ZAHRA["national_id"] not in told and ZAHRA["mobile"][3:] not in told
+        assert browser.carrier.sent[0].text not in told
+        assert noted(browser.bot)[-1][0] == "console_search"
+
+
+def test_last_digits_find_everybody_the_last_texted_first(browser: Browser, clock: StoppedClock) -> None:
+    ids = [f"{n:06d}5679" for n in range(100_000, 101_000) if national_id(f"{n:06d}5679")][:25]
+    alike = [
+        {"national_id": each, "username": f"leader{n}", "mobile": f"+9891300{n:05d}"} for n, each in enumerate(ids)
+    ]
+    settle(browser.bot.store, *alike)
+    for person in (alike[24], ZAHRA, alike[3]):
+        clock.forward(seconds=1)
+        recover(browser.bot, person)
+    browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
+    told = browser.post("/console/search", digits="5679").text
+    found = re.findall(r'<button name="account".*?<bdi dir="ltr">(.*?)</bdi>.*?<bdi dir="ltr">(.*?)</bdi>', told)
+    assert [mobile for _, mobile in found][:4] == ["…0003", "…4567", "…0024", "…0000"]
+    assert (len(found), "With more digits, fewer are found." in told) == (20, True)
+    one = browser.post("/console/search", digits=ids[3][-8:]).text
+    assert "…0003" in one and 'name="account"' not in one
+
+
+def test_another_provinces_account_is_not_found(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    with browser.bot.store.reading() as connection:
+        account = connection.execute(select(table(OutboundMessageRow).c.account_id)).scalar_one()
+    browser.log_in(FARS["mobile"]).get("/console/search?lang=en")
+    for digits in ("5679", ZAHRA["national_id"]):
+        assert "Found: 0" in browser.post("/console/search", digits=digits).text
+    assert browser.post("/console/search", account=str(account)).status_code == 404
+    assert browser.post("/console/search", account="999999").status_code == 404
+    assert browser.post("/console/search", account="x").status_code == 400
+
+
+@pytest.mark.parametrize("digits", ["", "123", "12a4", "%%%%", "1" * 16])
+def test_too_few_digits_find_nothing(browser: Browser, digits: str) -> None:
+    browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
+    assert "Enter at least four digits." in browser.post("/console/search", digits=digits).text
+
+
+# The audit trail
+
+
+def trail(page: TestResponse) -> list[str]:
+    """The actions of a page of the trail, from its top."""
+    return re.findall(r"<tr><th scope=\"row\">.*?</th><td>.*?</td><td>.*?</td><td><bdi>(.*?)</bdi>", page.text)
+
+
+def test_headquarters_reads_the_newest_of_the_trail_first(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(CHIEF["mobile"])
+    page = browser.get("/console/audit?lang=en")
+    assert trail(page) == ["login here", "code to log in here asked for", "code sent", "code asked for"]
+    assert "…4567" in page.text and ZAHRA["mobile"][3:] not in page.text
+    assert trail(browser.get("/console/audit?lang=en&staff=on")) == ["login here", "code to log in here asked for"]
+
+
+def test_the_trail_goes_back_page_by_page(browser: Browser) -> None:
+    row = {"at": NOON, "actor": "pilgrim", "who": "", "outcome": "ok", "key_id": "k", "digest": bytes(32)}
+    rows = [{**row, "action": f"act {number}", "nonce": f"n{number}"} for number in range(230)]
+    with browser.bot.store.writing() as connection:
+        connection.execute(insert(table(AuditRow)), rows)
+    browser.log_in(CHIEF["mobile"])
+    address, seen = "/console/audit?lang=en", list[str]()
+    while address:
+        page = browser.get(address)
+        seen += trail(page)
+        older = re.search('href="([^"]*before=[^"]*)"', page.text)
+        address = older[1].replace("&amp;", "&") if older else ""
+    assert seen[2:] == [f"act {number}" for number in reversed(range(230))]
+
+
+def test_the_trail_can_be_read_up_to_a_day(browser: Browser, clock: StoppedClock) -> None:
+    row = {"actor": "pilgrim", "who": "", "outcome": "ok", "key_id": "k", "digest": bytes(32)}
+    days = [date(2026, 8, 20), date(2026, 8, 21), date(2026, 8, 23)]
+    times = [midnight(day) + timedelta(minutes=minute) for day in days for minute in (0, 1439)]
+    rows = [{**row, "at": at, "action": f"act {number}", "nonce": f"n{number}"} for number, at in enumerate(times)]
+    with browser.bot.store.writing() as connection:
+        connection.execute(insert(table(AuditRow)), rows)
+    browser.log_in(CHIEF["mobile"])
+    last = {"2026-08-19": -1, "1405/05/29": 1, "۱۴۰۵/۰۵/۳۰": 3, "2026-08-22": 3, "2026-08-23": 5}
+    for day, newest in last.items():
+        shown = [f"act {number}" for number in range(newest, -1, -1)]
+        assert trail(browser.get(f"/console/audit?lang=en&to={day}")) == shown, day
+    bad = browser.get("/console/audit?lang=en&to=tomorrow")
+    assert (bad.status_code, "is not a date" in bad.text, trail(bad)) == (400, True, [])
+
+
+def test_only_headquarters_reads_the_trail(browser: Browser) -> None:
+    browser.log_in(TEHRAN["mobile"])
+    assert "/console/audit" not in browser.get("/console?lang=en").text
+    assert browser.get("/console/audit").status_code == 403
+    assert Browser(browser.bot, browser.carrier).get("/console/audit").status_code == 401
+
+
+@pytest.mark.parametrize("asked", ["before=x", "before=-1", "before=99999999999999999999", "to=", "staff=off"])
+def test_an_odd_address_of_the_trail_is_no_error(browser: Browser, asked: str) -> None:
+    assert browser.log_in(CHIEF["mobile"]).get(f"/console/audit?{asked}").status_code == 200
+
+
+@pytest.mark.parametrize("language", html.LANGUAGES)
+def test_whatever_the_pages_may_have_to_say_has_words(bot: Bot, language: str) -> None:
+    marks = [*audited.EVENTS.values(), *audited.UNANSWERED.values(), *audited_staff.EVENTS.values()]
+    kinds: dict[str, Iterable[str]] = {
+        "actions": Action,
+        "outcomes": Outcome,
+        "actors": Actor,
+        "reasons": {mark.reason for mark in marks if mark and mark.reason} | set(Weakness),
+        "jobs_of": [job.name for job in bot.jobs.all()],
+        "guards": GUARDS,
+        "fates": CloseReason,
+        "ranks": [status.name.lower() for status in DeliveryStatus],
+        "kinds": [kind.name.lower() for kind in MessageKind],
+        "commands": Command,
+        "points": POINTS,
+        "steps": STEPS,
+    }
+    words = html.words(language)["console"]
+    assert {kind: [name for name in names if not words[kind].get(name)] for kind, names in kinds.items()} == {
+        kind: [] for kind in kinds
+    }

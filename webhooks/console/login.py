@@ -1,0 +1,120 @@
+"""/console: both control points and all that explains them, for staff of headquarters and provinces.
+
+Without any script. Every form holds a proof that a page of ours made it; nothing secret stands in an address.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from hmac import compare_digest
+
+from flask import Blueprint, Response, abort, redirect, request
+from werkzeug.wrappers import Response as Answer
+
+from bot.build import Bot
+from bot.console_login import LONGEST, Login, TooManyTries, proof
+from dialogs.parsing.normalise import fold
+from webhooks import html
+from webhooks.console import audit_trail, figures, search
+
+PREFIX = "__Host-"
+SESSION, FORM = "ramz-console", "ramz-console-form"
+View = Callable[[Bot, Login], Answer]
+
+
+def routes(bot: Bot) -> Blueprint:
+    """The console's pages."""
+    blueprint = Blueprint("console", __name__)
+    add = blueprint.add_url_rule
+    add("/console", "show", lambda: _inside(bot, figures.show))
+    add("/console/figures.csv", "csv", lambda: _inside(bot, figures.csv))
+    add("/console/search", "search", lambda: _inside(bot, search.show), methods=["GET", "POST"])
+    add("/console/audit", "audit", lambda: _inside(bot, audit_trail.show))
+    add("/console/code", "code", lambda: _ask(bot), methods=["POST"])
+    add("/console/login", "login", lambda: _enter(bot), methods=["POST"])
+    add("/console/logout", "logout", lambda: _inside(bot, _leave), methods=["POST"])
+    return blueprint
+
+
+def _inside(bot: Bot, view: View) -> Answer:
+    """What only somebody who is logged in sees; the login's first page for others."""
+    login = bot.console.login(request.cookies.get(_name(bot, SESSION), ""))
+    if login is None:
+        return _door(bot, status=200 if request.method in {"GET", "HEAD"} and request.path == "/console" else 401)
+    if request.method == "POST":
+        _check(login.session.secret)
+    return view(bot, login)
+
+
+def _door(bot: Bot, step: str = "mobile", status: int = 200, **context: str) -> Response:
+    """The login's pages. Their forms are proven by a cookie of their own."""
+    secret = request.cookies.get(_name(bot, FORM), "") or bot.random_source.token()
+    answer = html.page("console_login.html", html.language_asked(), step=step, proof=proof(secret), **context)
+    answer.status_code = status
+    _set(bot, answer, FORM, secret)
+    return answer
+
+
+def _ask(bot: Bot) -> Answer:
+    _check(request.cookies.get(_name(bot, FORM), ""))
+    mobile = _mobile()
+    try:
+        bot.console.ask(mobile, _address(), html.language_asked())
+    except TooManyTries:
+        return _door(bot, status=429, fault="too_many")
+    return _door(bot, "code", mobile=mobile)
+
+
+def _enter(bot: Bot) -> Answer:
+    _check(request.cookies.get(_name(bot, FORM), ""))
+    mobile, digits = _mobile(), "".join(fold(request.form.get("code", "")[:40]).split())
+    try:
+        session = bot.console.enter(mobile, digits, _address())
+    except TooManyTries:
+        return _door(bot, status=429, fault="too_many")
+    if session is None:
+        return _door(bot, "code", status=403, fault="wrong", mobile=mobile)
+    answer = redirect(f"/console?lang={html.language_asked()}", 303)
+    _set(bot, answer, SESSION, session.text)
+    return answer
+
+
+def _leave(bot: Bot, login: Login) -> Answer:
+    bot.console.leave(login)
+    answer = redirect(f"/console?lang={html.language_asked()}", 303)
+    answer.delete_cookie(_name(bot, SESSION), path="/", secure=_is_secure(bot), httponly=True, samesite="Strict")
+    return answer
+
+
+def _mobile() -> str:
+    return "".join(fold(request.form.get("mobile", "")[:40]).split())
+
+
+def _check(secret: str) -> None:
+    if not secret or not compare_digest(proof(secret).encode(), request.form.get("proof", "").encode()):
+        abort(403)
+
+
+def _set(bot: Bot, answer: Answer, name: str, value: str) -> None:
+    answer.headers["Cache-Control"] = "no-store"
+    options = {"path": "/", "secure": _is_secure(bot), "httponly": True, "samesite": "Strict"}
+    answer.set_cookie(_name(bot, name), value, max_age=int(LONGEST.total_seconds()), **options)  # type: ignore[arg-type]
+
+
+def _is_secure(bot: Bot) -> bool:
+    return bot.settings.public_url.startswith("https://")
+
+
+def _name(bot: Bot, name: str) -> str:
+    return f"{PREFIX}{name}" if _is_secure(bot) else name
+
+
+def _address() -> str:
+    """Who calls. Behind a proxy on this machine, whom that proxy names; of IPv6, the network."""
+    peer = request.remote_addr or ""
+    if peer in {"127.0.0.1", "::1"}:
+        peer = request.headers.get("X-Forwarded-For", peer).rpartition(",")[2].strip() or peer
+    try:
+        found = ipaddress.ip_address(peer)
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network(f"{found}/64", strict=False)) if found.version == 6 else str(found)
