@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.places import ROOT
+
 ROOMS = ("dialogs", "store", "bot", "webhooks")
 FOLDERS = {*ROOMS, "tests"}
 # What a machine leaves behind.

@@ -3,7 +3,6 @@
 import ast
 import re
 import subprocess
-from pathlib import Path
 
 import click
 import pytest
@@ -13,10 +12,10 @@ from bot.cli.diagram import with_diagrams
 from bot.settings import Settings
 from dialogs.replies.phrases import say
 from dialogs.replies.segments import size
+from tests.support.places import ROOT, TESTS
 from webhooks import create_app
 from wsgi import app
 
-ROOT = Path(__file__).parent.parent
 PAGES = {page.name: page.read_text("utf-8") for page in sorted(ROOT.glob("*.md"))}
 README, OPERATING = PAGES["README.md"], PAGES["OPERATING.md"]
 
@@ -127,7 +126,7 @@ def variables(configuration: str) -> list[list[str]]:
 
 def test_its_kannel_configuration_is_the_one_that_is_tested() -> None:
     sample = PAGES["KANNEL.md"].split("```\ngroup = core")[1].split("```")[0]
-    tested = (ROOT / "tests" / "kannel.conf").read_text("utf-8")
+    tested = (TESTS / "kannel.conf").read_text("utf-8")
     assert variables("group = core" + sample) == variables(tested)
     assert "-interface = 0.0.0.0" not in sample and sample.count("-interface = 127.0.0.1") == 3
 

@@ -4,7 +4,6 @@ import csv
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -17,8 +16,9 @@ from dialogs.parsing.own_password import CodeAndPassword, offered, trimmed
 from dialogs.parsing.parse import parse
 from dialogs.replies.phrases import languages
 from dialogs.vocabulary import Intent, Naming, ParsedMessage
+from tests.support.places import TESTS
 
-DATA = Path(__file__).parent / "data"
+DATA = TESTS / "data"
 LANGUAGES = {"fa-latn": "fa", "none": None, "": None}
 
 # A pilgrim who writes "reset password" means what a clerk does: both are requests.

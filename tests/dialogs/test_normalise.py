@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -10,8 +9,9 @@ from hypothesis import strategies as st
 from idnumbers.nationalid import IRN
 
 from dialogs.parsing.normalise import fold, national_id
+from tests.support.places import TESTS
 
-with (Path(__file__).parent / "data" / "national_ids.csv").open(encoding="utf-8", newline="") as file:
+with (TESTS / "data" / "national_ids.csv").open(encoding="utf-8", newline="") as file:
     EXAMPLES = [tuple(row[column] for column in ("text", "expected", "canonical")) for row in csv.DictReader(file)]
 
 nine_digits = st.text("0123456789", min_size=9, max_size=9)

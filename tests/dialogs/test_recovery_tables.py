@@ -6,7 +6,6 @@ from copy import deepcopy
 from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import product
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -62,8 +61,9 @@ from dialogs.vocabulary import (
 from store.tables import ConversationRow, table
 from tests.support.parts import Carrier, settings
 from tests.support.people import ZAHRA, settled
+from tests.support.places import ROOT
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 ID = "0012345679"
 CODE = "314159"
 

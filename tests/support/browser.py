@@ -17,7 +17,9 @@ from flask import Flask
 from playwright.sync_api import BrowserContext, Page, Playwright, Request, sync_playwright
 from werkzeug.serving import make_server
 
-AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1.min.js"
+from tests.support.places import TESTS
+
+AXE = TESTS / "vendor" / "axe-core-4.14.1.min.js"
 FLAGS = (
     "--headless",
     "--no-sandbox",

@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from tests.support.parts import KEYS, PATIENCE_SECONDS, eventually
-from tests.system.test_service import ROOT, environment, free_port
+from tests.support.places import ROOT
+from tests.system.test_service import environment, free_port
 
 PAGE = (ROOT / "API.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(?P<language>sh|python)\n(?P<lines>.*?)^```", re.MULTILINE | re.DOTALL)

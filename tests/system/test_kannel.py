@@ -26,10 +26,10 @@ from store.tables import CloseReason, CodeRow, DeliveryStatus, InboundMessageRow
 from tests.support import smpp_operator
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, eventually
+from tests.support.places import TESTS
 from tests.support.smpp_operator import SmppOperator
 from tests.system.test_service import Pilgrim, free_port, pilgrims, serve, without_times
 
-ROOT = Path(__file__).parent.parent
 BEARERBOX, SMSBOX = (
     shutil.which("bearerbox", path="/usr/sbin:/usr/bin"),
     shutil.which("smsbox", path="/usr/sbin:/usr/bin"),
@@ -89,7 +89,7 @@ class Kannel:
         self.ports = {name: free_port() for name in ("admin_port", "smsbox_port", "sendsms_port")}
         for spool in ("store", "receipts"):
             (self.folder / spool).mkdir()
-        written = (ROOT / "tests" / "kannel.conf").read_text("utf-8")
+        written = (TESTS / "kannel.conf").read_text("utf-8")
         values = {
             **self.ports,
             "folder": self.folder,

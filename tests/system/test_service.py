@@ -33,6 +33,7 @@ from tests.support import twilio_standin
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
 from tests.support.people import UNKNOWN_ID
+from tests.support.places import ROOT
 from tests.support.twilio_standin import (
     ACCOUNT,
     PUBLIC_URL,
@@ -47,7 +48,6 @@ from tests.support.twilio_standin import (
 
 pytestmark = pytest.mark.alone
 
-ROOT = Path(__file__).parent.parent
 SMS, RECEIPTS = "/webhooks/twilio/sms", "/webhooks/twilio/receipts"
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)
 PASSWORD = re.compile(rf"^[{ALPHABET}]{{{LENGTH}}}$", re.MULTILINE)

@@ -29,10 +29,10 @@ from store.database import migrate
 from store.database.engine import Store
 from tests.support.parts import KEYS, PATIENCE_SECONDS, Carrier
 from tests.support.people import ZAHRA, settle, settled
+from tests.support.places import ROOT
 from webhooks.cli import has_screen
 from wsgi import app
 
-ROOT = Path(__file__).parent.parent
 TWILIO = {
     "GATEWAYS": "twilio",
     "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",

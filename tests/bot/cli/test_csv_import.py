@@ -28,8 +28,8 @@ from store.tables import AccountRow, table
 from tests.bot.cli.test_commands import flask
 from tests.support.parts import KEYS, NOON, StoppedClock
 from tests.support.people import ZAHRA, settled
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 ACCOUNT = table(AccountRow)
 HEADER = "national_id,username,mobile\n"
 ROW = "0012345679,zahra,09121234567\n"

@@ -1,6 +1,5 @@
 """The dialog as its users see it, on both databases: every file in transcripts/ is played."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +7,10 @@ import pytest
 from tests.conftest import MakeBot
 from tests.support.parts import Carrier, StoppedClock
 from tests.support.people import employ, settled
+from tests.support.places import TESTS
 from tests.support.transcript import Player
 
-FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
+FILES = sorted((TESTS / "transcripts").glob("*.txt"))
 
 
 def scenes() -> list[Any]:
