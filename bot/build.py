@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.audit.hash_chain import Chain
+from bot.audit.trail import Trail
 from bot.clock import system_clock
 from bot.console_login import Console
 from bot.credentials.keyring import Keyring
@@ -14,10 +15,12 @@ from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
 from bot.inbound.handler import InboundHandler
 from bot.jobs import Jobs
+from bot.parts import Parts
 from bot.phone_numbers import PhoneNumbers
 from bot.ports import Clock, Gateway, Inbound, RandomSource, Receipt
 from bot.random_source import SystemRandomSource
 from bot.sending.courier import Courier
+from bot.sending.flood_guard import FloodGuard
 from bot.sending.receipts import Receipts
 from bot.settings import Settings, read_keys
 from bot.simulation.state import Simulation, no_faults
@@ -55,21 +58,42 @@ GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
 class Bot:
     """All the parts, put together."""
 
-    settings: Settings
-    store: Store
-    keyring: Keyring
-    clock: Clock
-    random_source: RandomSource
-    phone_numbers: PhoneNumbers
+    parts: Parts
     gateways: dict[str, Gateway]
-    conversation: InboundHandler
     courier: Courier
-    jobs: Jobs
-    event_poster: EventPoster
-    fakher: Fakher
+    flood_guard: FloodGuard
+    inbound: InboundHandler
     receipts: Receipts
+    fakher: Fakher
     console: Console
+    event_poster: EventPoster
+    jobs: Jobs
     simulation: Simulation | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that it was built from."""
+        return self.parts.settings
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self.parts.store
+
+    @property
+    def keyring(self) -> Keyring:
+        """What is derived from SECRET_KEYS."""
+        return self.parts.keyring
+
+    @property
+    def clock(self) -> Clock:
+        """The time now."""
+        return self.parts.clock
+
+    @property
+    def phone_numbers(self) -> PhoneNumbers:
+        """Who may text it and be texted by it."""
+        return self.parts.phone_numbers
 
     def start(self) -> None:
         """Begin to send and to sweep, in threads of this process."""
@@ -85,7 +109,7 @@ class Bot:
     def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text, and have what answers it sent."""
         with self.courier.hushed():
-            return self.conversation.hear(inbound)
+            return self.inbound.hear(inbound)
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""
@@ -111,29 +135,22 @@ def build(
     store = store or Store(settings.database_url)
     keyring = Keyring.of(read_keys(settings.secret_keys))
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
-    parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
-    chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
+    gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
+    chosen = gateways if gateways is not None else [GATEWAYS[name](gateway_parts) for name in settings.gateways]
     courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
-    conversation = InboundHandler(store, settings, phone_numbers, keyring, clock, random_source, courier)
+    parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, Trail(keyring, random_source))
+    flood_guard = FloodGuard(store, clock, phone_numbers.prefixes_abroad())
     event_poster = EventPoster(store, settings, clock)
-    chain = Chain(store, keyring, clock, random_source)
-    jobs = Jobs(store, clock, conversation, event_poster, chain)
-    fakher = Fakher(store, settings, keyring, clock, random_source, courier)
-    named = {gateway.name: gateway for gateway in chosen}
     return Bot(
-        settings,
-        store,
-        keyring,
-        clock,
-        random_source,
-        phone_numbers,
-        named,
-        conversation,
+        parts,
+        {gateway.name: gateway for gateway in chosen},
         courier,
-        jobs,
+        flood_guard,
+        inbound=InboundHandler(parts, courier, flood_guard),
+        receipts=Receipts(parts, courier),
+        fakher=Fakher(parts, courier),
+        console=Console(parts, courier),
         event_poster=event_poster,
-        fakher=fakher,
+        jobs=Jobs(parts, event_poster, Chain(store, keyring, clock, random_source), flood_guard),
         simulation=simulation,
-        receipts=Receipts(store, settings, keyring, clock, random_source, courier),
-        console=Console(store, settings, phone_numbers, keyring, clock, random_source, courier),
     )

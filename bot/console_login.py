@@ -10,22 +10,22 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.audit.trail import Entry, Trail, masked
-from bot.credentials import bearer, codes
+from bot.accounts import lockout
+from bot.audit.trail import Entry, masked
+from bot.credentials import bearer, one_time_codes
 from bot.credentials.bearer import Bearer
-from bot.credentials.codes import Fresh
-from bot.credentials.keyring import Keyring
-from bot.phone_numbers import PhoneNumbers
-from bot.ports import Clock, RandomSource
+from bot.credentials.one_time_codes import NOBODY, DrawnCode
+from bot.parts import Parts
 from bot.sending.courier import Courier
 from bot.sending.messages import message
-from bot.settings import Settings
+from dialogs.audit_vocabulary import Action, Actor, Outcome
+from dialogs.limits import LOGIN_TRIES_PER_HOUR
 from dialogs.staff_vocabulary import Role
-from store import console_sessions, rate_limits
-from store.audit import Action, Actor, Outcome
-from store.console_sessions import CodesSent, Session, Tried
-from store.database.engine import Store
-from store.outbound_messages import ClaimedMessage
+from dialogs.vocabulary import CodePurpose, CodeResult
+from store import codes, console_sessions, rate_limits, staff
+from store.codes import CodesSent
+from store.console_sessions import Session
+from store.outbound_messages import ClaimedMessage, NewMessage
 from store.staff import Member
 from store.tables import CloseReason, MessageKind
 from store.views.delivery_stats import EVERYBODY, Scope
@@ -33,9 +33,7 @@ from store.views.delivery_stats import EVERYBODY, Scope
 ROLES = {Role.HEADQUARTERS, Role.PROVINCIAL}
 LONGEST, IDLE = timedelta(hours=8), timedelta(minutes=30)
 NOTED_EVERY = timedelta(minutes=1)
-# Tries an hour from one address, of numbers and codes together.
-TRIES_PER_HOUR = 40
-NOBODY, NOWHERE = 0, "-"
+NOWHERE = "-"
 
 
 class TooManyTries(Exception):
@@ -68,36 +66,26 @@ def proof(secret: str) -> str:
 class Console:
     """The console's door."""
 
-    def __init__(  # parts, as the other rooms take them
-        self,
-        store: Store,
-        settings: Settings,
-        phone_numbers: PhoneNumbers,
-        keyring: Keyring,
-        clock: Clock,
-        random_source: RandomSource,
-        courier: Courier,
-    ) -> None:
+    def __init__(self, parts: Parts, courier: Courier) -> None:
         """Take what is needed to send codes and to check them."""
-        self.store, self.settings, self.phone_numbers, self.keyring = store, settings, phone_numbers, keyring
-        self.clock, self.random_source, self.courier = clock, random_source, courier
-        self.trail = Trail(keyring, random_source)
+        self.parts, self.courier = parts, courier
+        self.store, self.keyring, self.clock, self.trail = parts.store, parts.keyring, parts.clock, parts.trail
 
     def ask(self, written: str, address: str, language: str) -> None:
         """Send a code to a number, if it is one of staff and may have another. TooManyTries from one address."""
-        mobile = self.phone_numbers.mobile(written) or ""
-        fresh = codes.make(self.random_source, self.keyring, self.settings.code_length)
+        mobile = self.parts.phone_numbers.mobile(written) or ""
+        drawn = one_time_codes.draw(self.parts.random_source, self.keyring, self.parts.settings.code_length)
         with self.store.writing() as connection:
             now = self.clock()
             excess = self._count(connection, address, now)
-            claimed = [] if excess else self._answer(connection, mobile, fresh, language, now)
+            claimed = [] if excess else self._answer(connection, mobile, drawn, language, now)
         if excess:
             raise TooManyTries
         self.courier.take(claimed)
 
     def enter(self, written: str, digits: str, address: str) -> Bearer | None:
         """Try a code; the session that a right one begins. TooManyTries from one address."""
-        mobile, session = self.phone_numbers.mobile(written) or "", bearer.make(self.random_source)
+        mobile, session = self.parts.phone_numbers.mobile(written) or "", bearer.make(self.parts.random_source)
         with self.store.writing() as connection:
             now = self.clock()
             excess = self._count(connection, address, now)
@@ -152,83 +140,77 @@ class Console:
 
     def _count(self, connection: Connection, address: str, now: datetime) -> bool:
         name = f"{rate_limits.HOURLY}console {self.keyring.alias(address)}"
-        return rate_limits.count(connection, name, now).calls > TRIES_PER_HOUR
+        return rate_limits.count(connection, name, now).calls > LOGIN_TRIES_PER_HOUR
 
     def _welcome(self, connection: Connection, mobile: str) -> Member | None:
         member = console_sessions.member(connection, mobile=mobile)
         return member if member is not None and member.role in ROLES else None
 
     def _answer(
-        self, connection: Connection, mobile: str, fresh: Fresh, language: str, now: datetime
+        self, connection: Connection, mobile: str, drawn: DrawnCode, language: str, now: datetime
     ) -> list[ClaimedMessage]:
         """Send a code, or do as much in vain: what is then written is undone, so that the time tells nothing."""
         member = self._welcome(connection, mobile)
-        held = console_sessions.hold(connection, member.id if member else None)
+        held = console_sessions.lock_member(connection, member.id if member else None)
         if held is None:
             return []
-        sent = console_sessions.sent(connection, held, now)
+        sent = self._sent(connection, held, now)
         refusal = self._refusal(sent, now) if member else "unknown"
         outcome = Outcome.REFUSED if refusal else Outcome.OK
         self._note(connection, now, Action.CONSOLE_CODE, mobile, member, outcome, refusal)
         with connection.begin_nested() as written:
-            claimed = self._send(connection, held, mobile or NOWHERE, fresh, language, now)
+            claimed = self._send(connection, held, mobile or NOWHERE, drawn, language, now)
             if refusal:
                 written.rollback()
         return [] if refusal else claimed
 
-    def _send(
-        self, connection: Connection, staff_id: int, mobile: str, fresh: Fresh, language: str, now: datetime
-    ) -> list[ClaimedMessage]:
-        expires_at = now + timedelta(seconds=self.settings.code_ttl_seconds)
-        row = {
-            "id": fresh.id,
-            "staff_id": staff_id,
-            "key_id": self.keyring.newest,
-            "digest": _digest(self.keyring, self.keyring.newest, fresh.id, staff_id, fresh.digits),
-            "tries_left": self.settings.code_tries,
-            "created_at": now,
-            "expires_at": expires_at,
-        }
-        console_sessions.issue(connection, row, now)
-        return self.courier.write(connection, [self._letter(mobile, fresh, language, now, expires_at)], now)
+    def _sent(self, connection: Connection, staff_id: int, now: datetime) -> CodesSent:
+        hour_ago, day_ago = now - timedelta(hours=1), now - timedelta(days=1)
+        return codes.sent_to_staff(connection, staff_id, CodePurpose.CONSOLE, hour_ago, day_ago, now)
 
-    def _letter(
-        self, mobile: str, fresh: Fresh, language: str, now: datetime, expires_at: datetime
-    ) -> dict[str, object]:
+    def _send(
+        self, connection: Connection, staff_id: int, mobile: str, drawn: DrawnCode, language: str, now: datetime
+    ) -> list[ClaimedMessage]:
+        settings = self.parts.settings
+        codes.close_of_staff(connection, staff_id, CloseReason.VOIDED, now, CodePurpose.CONSOLE)
+        code = one_time_codes.new(drawn, self.keyring, settings, now, CodePurpose.CONSOLE, mobile, staff_id=staff_id)
+        codes.issue(connection, code)
+        return self.courier.write(connection, [self._text(mobile, drawn, language, now, code.expires_at)], now)
+
+    def _text(self, mobile: str, drawn: DrawnCode, language: str, now: datetime, expires_at: datetime) -> NewMessage:
         return message(
             "code_to_console",
             MessageKind.CODE,
             to=mobile,
             language=language,
             now=now,
-            parameters={"minutes": str(-(-self.settings.code_ttl_seconds // 60))},
-            secret=fresh.sealed,
-            code_id=fresh.id,
+            parameters={"minutes": str(-(-self.parts.settings.code_ttl_seconds // 60))},
+            secret=drawn.sealed,
+            code_id=drawn.id,
             expires_at=expires_at,
         )
 
     def _refusal(self, sent: CodesSent, now: datetime) -> str | None:
-        wait = timedelta(seconds=self.settings.resend_after_seconds)
+        settings = self.parts.settings
+        wait = timedelta(seconds=settings.resend_after_seconds)
         if sent.live_since is not None and now - sent.live_since < wait:
             return "too_soon"
-        often = sent.in_hour >= self.settings.codes_per_hour or sent.in_day >= self.settings.codes_per_day
+        often = sent.in_hour >= settings.codes_per_hour or sent.in_day >= settings.codes_per_day
         return "too_often" if often else None
 
     def _try(self, connection: Connection, mobile: str, member: Member | None, digits: str, now: datetime) -> bool:
-        """Spend a try, then compare; for nobody the same is done in vain."""
-        tried = console_sessions.spend(connection, member.id if member else NOBODY, now)
-        is_right = _is_right(self.keyring, tried or Tried("", NOBODY, self.keyring.newest, b"", 0), digits)
-        if tried is None:
-            rate_limits.count(connection, f"nobody:{digits[-2:]}", now)
-            self._note(connection, now, Action.CONSOLE_LOGIN, mobile, member, Outcome.FAILED, "no_live_code")
-            return False
-        if is_right and console_sessions.close(connection, tried.id, CloseReason.USED, now):
+        """Spend a try, then compare; for nobody the same is done in vain. UnknownKey, as check says."""
+        spent = codes.spend_of_staff(connection, member.id if member else NOBODY, CodePurpose.CONSOLE, now)
+        check = one_time_codes.check(connection, self.keyring, spent, digits, now)
+        if member is not None and check.right is not None:
+            codes.close(connection, check.right.id, CloseReason.USED, now)
+            staff.end_failures(connection, member.id)
             self._note(connection, now, Action.CONSOLE_LOGIN, mobile, member)
             return True
-        if not tried.tries_left:
-            console_sessions.close(connection, tried.id, CloseReason.BURNED, now)
-        reason = "wrong" if tried.tries_left else "last_wrong"
-        self._note(connection, now, Action.CONSOLE_LOGIN, mobile, member, Outcome.FAILED, reason)
+        self._note(connection, now, Action.CONSOLE_LOGIN, mobile, member, Outcome.FAILED, check.result)
+        self.trail.note(connection, now, *lockout.after_wrong_code(connection, self.parts, check, now))
+        if member is not None and check.result is CodeResult.LOCKING_WRONG:
+            self.trail.note(connection, now, lockout.lock_staff(connection, member.id, now))
         return False
 
     def _note(
@@ -247,12 +229,3 @@ class Console:
 
 def _is_over(kept: Session, now: datetime) -> bool:
     return now - kept.created_at >= LONGEST or now - kept.used_at >= IDLE
-
-
-def _digest(keyring: Keyring, key_id: str, code_id: str, staff_id: int, digits: str) -> bytes | None:
-    return keyring.code_digest(key_id, f"console:{code_id}:{staff_id}:{digits}")
-
-
-def _is_right(keyring: Keyring, tried: Tried, digits: str) -> bool:
-    expected = _digest(keyring, tried.key_id, tried.id, tried.staff_id, digits)
-    return expected is not None and hmac.compare_digest(expected, tried.digest)

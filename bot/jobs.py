@@ -6,7 +6,6 @@ Every process runs every job: each is harmless twice, and no answer depends on o
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
@@ -15,9 +14,8 @@ from bot.accounts import mobile_change
 from bot.audit.hash_chain import Chain
 from bot.clock import system_clock
 from bot.fakher.events import EventPoster
-from bot.inbound.handler import InboundHandler
 from bot.log import logger
-from bot.ports import Clock
+from bot.parts import Parts
 from bot.reports.rollup import Rollup
 from bot.sending import undelivered
 from bot.sending.flood_guard import FloodGuard
@@ -27,6 +25,7 @@ from store import (
     console_sessions,
     conversations,
     heartbeats,
+    mobile_changes,
     outbound_messages,
     rate_limits,
     reset_grants,
@@ -34,8 +33,7 @@ from store import (
     staff_orders,
     webhook_events,
 )
-from store import mobile_changes as changes
-from store.database.engine import Store
+from store.outbound_messages import NewMessage
 
 LOG = logger("jobs")
 
@@ -48,16 +46,16 @@ FIRST_RUN_SECONDS = 10
 
 # What drops its old rows.
 FORGETFUL = (
-    webhook_events,
-    changes,
     codes,
-    staff_orders,
     console_sessions,
     conversations,
-    simulated_messages,
+    mobile_changes,
     outbound_messages,
     rate_limits,
     reset_grants,
+    simulated_messages,
+    staff_orders,
+    webhook_events,
 )
 
 
@@ -73,13 +71,10 @@ class Job:
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(
-        self, store: Store, clock: Clock, conversation: InboundHandler, event_poster: EventPoster, chain: Chain
-    ) -> None:
+    def __init__(self, parts: Parts, event_poster: EventPoster, chain: Chain, flood_guard: FloodGuard) -> None:
         """Take what the jobs work on."""
-        self.store, self.clock = store, clock
-        self.conversation, self.event_poster, self.chain = conversation, event_poster, chain
-        self.flood_guard = FloodGuard(store, clock, conversation.phone_numbers.prefixes_abroad())
+        self.parts, self.store, self.clock = parts, parts.store, parts.clock
+        self.event_poster, self.chain, self.flood_guard = event_poster, chain, flood_guard
         self._scheduler: BackgroundScheduler | None = None
         self._ended: dict[str, datetime] = {}
 
@@ -134,8 +129,7 @@ class Jobs:
     def close_codes(self) -> int:
         """Close codes whose time is up, and erase what still waits of them."""
         with self.store.writing() as connection:
-            now = self.clock()
-            return codes.close_expired(connection, now) + staff_orders.close_expired(connection, now)
+            return codes.close_expired(connection, self.clock())
 
     def end_conversations(self) -> int:
         """Bring overdue conversations to rest."""
@@ -152,31 +146,30 @@ class Jobs:
 
     def tell_staff(self) -> int:
         """Tell staff of texts, sent at their order, that did not arrive."""
-        now, settings = self.clock(), self.conversation.settings
+        now = self.clock()
         with self.store.reading() as connection:
             if not undelivered.finds_any(connection, now):
                 return 0
         with self.store.writing() as connection:
-            return self._queue(connection, undelivered.notices(connection, settings, now), now)
+            return self._queue(connection, undelivered.notices(connection, self.parts.settings, now), now)
 
     def end_mobile_changes(self) -> int:
         """Let the time pass for changes of registered mobiles."""
-        now, settings = self.clock(), self.conversation.settings
+        now = self.clock()
         with self.store.reading() as connection:
-            if not changes.overdue(connection, now):
+            if not mobile_changes.overdue(connection, now):
                 return 0
         with self.store.writing() as connection:
-            return self._queue(connection, mobile_change.sweep(connection, settings, self.conversation.trail, now), now)
+            return self._queue(connection, mobile_change.sweep(connection, self.parts, now), now)
 
-    def _queue(self, connection: Connection, letters: list[dict[str, Any]], now: datetime) -> int:
-        for letter in letters:
-            outbound_messages.queue(connection, letter, now, lease=None)
-        return len(letters)
+    def _queue(self, connection: Connection, texts: list[NewMessage], now: datetime) -> int:
+        for text in texts:
+            outbound_messages.queue(connection, text, now, lease=None)
+        return len(texts)
 
     def watch_for_flood(self) -> bool:
         """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""
-        self.conversation.flood = self.flood_guard.look()
-        return bool(self.conversation.flood.alarms)
+        return bool(self.flood_guard.look().alarms)
 
     def forget(self) -> int:
         """Drop rows that no longer matter."""

@@ -169,7 +169,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _code_fits_one_text(self) -> Self:
         longest = LONGEST | {"code": "9" * self.code_length, "domain": self.fakher_domain}
-        phrases = [f"{name}_with_domain" for name in ("code", "code_for_fakher")]
+        phrases = [f"{name}_with_domain" for name in ("code", "code_for_fakher", "code_with_password")]
         over = max(_excess(say(phrase, language, longest)) for language in languages() for phrase in phrases)
         if re.search(rf"(?<![0-9])[0-9]{{{self.code_length}}}(?![0-9])", self.fakher_domain):
             raise ValueError("FAKHER_DOMAIN: has digits that could be taken for a code")

@@ -1,20 +1,16 @@
-"""What a staff member's text orders: the text and the facts make one event, or none where it is no order."""
+"""What a staff member's text orders or confirms: the text and the facts make one event, or none where it is neither."""
 
-from dialogs.staff_vocabulary import Confirmation, NewMobile, Reach, StaffEvent, StaffFacts
-from dialogs.vocabulary import Intent, Naming, ParsedMessage
-
-# Replies an hour to one staff member, besides those to orders that were carried out: a busy clerk's. Who forges the
-# number can't have the clerk texted without end.
-REPLIES_PER_HOUR = 120
+from dialogs.staff_vocabulary import Command, NewMobile, Reach, StaffEvent, StaffFacts
+from dialogs.vocabulary import CodeResult, Intent, Naming, ParsedMessage
 
 ORDERS = {Intent.STAFF_RESET, Intent.STAFF_UNLOCK, Intent.STAFF_STATUS, Intent.STAFF_STATS, Intent.STAFF_MOBILE}
 
-_CONFIRMED = {
-    Confirmation.RIGHT: StaffEvent.CONFIRMED,
-    Confirmation.IN_VAIN: StaffEvent.CONFIRMED_IN_VAIN,
-    Confirmation.TOO_OFTEN: StaffEvent.CONFIRMED_TOO_OFTEN,
-    Confirmation.WRONG: StaffEvent.WRONG_CONFIRMATION,
-    Confirmation.LAST: StaffEvent.LAST_WRONG_CONFIRMATION,
+_BY_RESULT = {
+    CodeResult.WRONG: StaffEvent.WRONG_CONFIRMATION,
+    CodeResult.LAST_WRONG: StaffEvent.LAST_WRONG_CONFIRMATION,
+    CodeResult.LOCKING_WRONG: StaffEvent.LOCKING_WRONG_CONFIRMATION,
+    CodeResult.NO_LIVE_CODE: StaffEvent.NO_LIVE_CONFIRMATION,
+    CodeResult.UNKNOWN_KEY: StaffEvent.CONFIRMATION_UNDER_UNKNOWN_KEY,
 }
 _NAMED_WRONGLY = {
     Naming.NOBODY: StaffEvent.NAMED_NOBODY,
@@ -30,40 +26,66 @@ _NEW_MOBILE = {
 }
 
 
-def is_order(heard: ParsedMessage, facts: StaffFacts) -> bool:
+def is_order(message: ParsedMessage, facts: StaffFacts) -> bool:
     """Whether the text orders something. A reset of one's own account is a recovery, as anyone's is."""
-    if heard.own_password:
+    if message.own_password:
         return False
-    return heard.intent in ORDERS and not (heard.intent is Intent.STAFF_RESET and facts.is_own)
+    return message.intent in ORDERS and not (message.intent is Intent.STAFF_RESET and facts.is_own)
 
 
-def confirmed(confirmation: Confirmation) -> StaffEvent:
-    """What it is that a confirmation code was texted back."""
-    return _CONFIRMED[confirmation]
-
-
-def ordered(heard: ParsedMessage, facts: StaffFacts) -> StaffEvent:
+def ordered(message: ParsedMessage, facts: StaffFacts) -> StaffEvent:
     """The one event that an order is."""
-    if heard.intent is Intent.STAFF_STATS:
+    if facts.locked_out:
+        return StaffEvent.LOCKED_OUT
+    if message.intent is Intent.STAFF_STATS:
         return StaffEvent.STATS_ORDERED
-    if heard.naming is not Naming.ONE:
-        return _NAMED_WRONGLY[heard.naming]
+    if message.naming is not Naming.ONE:
+        return _NAMED_WRONGLY[message.naming]
     if facts.reach is not Reach.IN_SCOPE:
         return StaffEvent.REFUSED
-    if heard.intent is Intent.STAFF_STATUS:
+    if message.intent is Intent.STAFF_STATUS:
         return StaffEvent.STATUS_ORDERED
-    return StaffEvent.REFUSED_TOO_OFTEN if facts.too_often else _to_confirm(heard, facts)
+    return _to_confirm(message, facts)
 
 
-def _to_confirm(heard: ParsedMessage, facts: StaffFacts) -> StaffEvent:
-    if heard.intent is Intent.STAFF_UNLOCK:
+def confirmed(result: CodeResult, facts: StaffFacts) -> StaffEvent:
+    """The one event that a confirmation code is. What it confirms must still be right: much may have changed since."""
+    if result is not CodeResult.RIGHT:
+        return _BY_RESULT[result]
+    if facts.reach is not Reach.IN_SCOPE or facts.is_own:
+        return StaffEvent.CONFIRMED_OUT_OF_SCOPE
+    if facts.command is Command.RESET:
+        return _confirmed_reset(facts)
+    if facts.command is Command.APPROVE_MOBILE and facts.new_mobile is not NewMobile.BY_SECOND:
+        return StaffEvent.CONFIRMED_WITHOUT_PROPOSAL
+    if facts.command is Command.PROPOSE_MOBILE and facts.held:
+        return StaffEvent.CONFIRMED_WHILE_HELD
+    return StaffEvent.CONFIRMED
+
+
+def _to_confirm(message: ParsedMessage, facts: StaffFacts) -> StaffEvent:
+    if facts.is_own:
+        return StaffEvent.OWN_ACCOUNT_ORDERED
+    if facts.codes_used_up or (message.intent is Intent.STAFF_RESET and facts.resets_used_up):
+        return StaffEvent.REFUSED_TOO_OFTEN
+    if message.intent is Intent.STAFF_UNLOCK:
         return StaffEvent.UNLOCK_ORDERED if facts.locked else StaffEvent.UNLOCK_OF_OPEN_ORDERED
     if facts.held:
         return StaffEvent.ORDERED_WHILE_HELD
-    return _NEW_MOBILE[facts.new_mobile] if heard.intent is Intent.STAFF_MOBILE else _reset(facts)
+    return _NEW_MOBILE[facts.new_mobile] if message.intent is Intent.STAFF_MOBILE else _reset(facts)
 
 
 def _reset(facts: StaffFacts) -> StaffEvent:
     if facts.locked:
         return StaffEvent.RESET_OF_LOCKED_ORDERED
     return StaffEvent.RESET_OF_SILENT_ORDERED if facts.silent else StaffEvent.RESET_ORDERED
+
+
+def _confirmed_reset(facts: StaffFacts) -> StaffEvent:
+    if facts.resets_used_up:
+        return StaffEvent.CONFIRMED_TOO_OFTEN
+    if facts.held:
+        return StaffEvent.CONFIRMED_WHILE_HELD
+    if facts.locked:
+        return StaffEvent.CONFIRMED_RESET_OF_LOCKED
+    return StaffEvent.CONFIRMED_RESET_OF_SILENT if facts.silent else StaffEvent.CONFIRMED

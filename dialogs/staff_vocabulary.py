@@ -55,6 +55,8 @@ class StaffEvent(StrEnum):
     MOBILE_ORDERED_WITHOUT_NUMBER = auto()  # or with one that can't be texted, or is registered already
     ORDERED_WHILE_HELD = auto()  # the mobile is being changed: codes go to neither
     REFUSED = auto()  # out of scope, unknown or inactive
+    OWN_ACCOUNT_ORDERED = auto()  # the account that is registered on the staff member's own mobile
+    LOCKED_OUT = auto()  # too many wrong confirmations in a row: an operator adds the staff member again
     REFUSED_TOO_OFTEN = auto()
     NAMED_INVALID = auto()
     NAMED_SEVERAL = auto()
@@ -62,15 +64,20 @@ class StaffEvent(StrEnum):
 
     # A confirmation code, texted back.
     CONFIRMED = auto()
-    CONFIRMED_IN_VAIN = auto()  # what was right when the order was given no longer is
+    CONFIRMED_OUT_OF_SCOPE = auto()  # what was right when the order was given no longer is
+    CONFIRMED_WHILE_HELD = auto()
+    CONFIRMED_RESET_OF_LOCKED = auto()
+    CONFIRMED_RESET_OF_SILENT = auto()
+    CONFIRMED_WITHOUT_PROPOSAL = auto()  # the proposal is over, or of somebody who is no longer of staff
     CONFIRMED_TOO_OFTEN = auto()
     WRONG_CONFIRMATION = auto()
     LAST_WRONG_CONFIRMATION = auto()
+    LOCKING_WRONG_CONFIRMATION = auto()  # the staff member's last failure in a row
     NO_LIVE_CONFIRMATION = auto()
+    CONFIRMATION_UNDER_UNKNOWN_KEY = auto()  # this process lacks the key that made the code: no try is spent
 
     HELP = auto()
     NOT_UNDERSTOOD = auto()
-    UNANSWERED = auto()  # has had its replies for the hour
     TIMED_OUT = auto()
 
 
@@ -88,6 +95,7 @@ class ChangeEvent(StrEnum):
     PROPOSED = auto()
     APPROVED = auto()
     OBJECTED = auto()  # the old mobile has texted back
+    WITHDRAWN = auto()  # who proposed or approved it is no longer of staff
     OVERTAKEN = auto()  # the account's mobile is another one meanwhile, by an import
     TIMED_OUT = auto()
 
@@ -100,17 +108,19 @@ class SendConfirmation:
 
 
 @dataclass(frozen=True)
-class UseConfirmation:
-    """The confirmation code is used up."""
+class CloseOrder:
+    """The order's code is used up; `done` says that the order is carried out."""
+
+    done: bool = True
 
 
 @dataclass(frozen=True)
-class BurnConfirmation:
-    """The confirmation code has no try left."""
+class LockStaff:
+    """No order of this staff member's is taken until an operator adds them again."""
 
 
 @dataclass(frozen=True)
-class SendCodeToHolder:
+class SendCodeToAccount:
     """A one-time password to the registered mobile of the account that the order names."""
 
 
@@ -164,7 +174,7 @@ class TellStaff:
     phrase: str
 
 
-StaffEffect = SendConfirmation | UseConfirmation | BurnConfirmation | SendCodeToHolder | UnlockRecovery | RaiseAlarm
+StaffEffect = SendConfirmation | CloseOrder | LockStaff | SendCodeToAccount | UnlockRecovery | RaiseAlarm
 ChangeEffect = HoldMobile | SetMobile | TellOldMobile | TellNewMobile | TellStaff
 
 
@@ -184,25 +194,17 @@ class NewMobile(StrEnum):
     BY_SECOND = auto()
 
 
-class Confirmation(StrEnum):
-    """What became of a confirmation code that was texted back; the try is spent by then."""
-
-    RIGHT = auto()
-    IN_VAIN = auto()
-    TOO_OFTEN = auto()
-    WRONG = auto()
-    LAST = auto()
-
-
 @dataclass(frozen=True)
 class StaffFacts:
-    """All that is known of a staff member and of the account that the order names."""
+    """All that is known of a staff member and of the account that the order names, now or when it was given."""
 
+    command: Command | None = None  # of the order that a right code has just confirmed
     reach: Reach = Reach.OUT_OF_SCOPE
     is_own: bool = False  # the account that is registered on this very phone
     locked: bool = False
     silent: bool = False
     held: bool = False
-    too_often: bool = False
+    resets_used_up: bool = False
+    codes_used_up: bool = False
+    locked_out: bool = False
     new_mobile: NewMobile = NewMobile.MISSING
-    confirmation: Confirmation | None = None

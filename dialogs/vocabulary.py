@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+from dialogs.audit_vocabulary import Record, RecordOrder
 from dialogs.staff_vocabulary import ChangeEffect, MoveChange, StaffEffect, StaffEvent, StaffFacts
 
 
@@ -13,7 +14,15 @@ class State(StrEnum):
     AWAITING_ID = auto()
     AWAITING_CODE = auto()
     AWAITING_CODE_TO_CHANGE = auto()  # the code was asked for to change a password
-    AWAITING_NEW_PASSWORD = auto()  # that code was right: the next text is the password
+
+
+class CodePurpose(StrEnum):
+    """What a one-time password is for. It is good for nothing else."""
+
+    RECOVERY = auto()  # a generated password
+    CHANGE = auto()  # a password of the holder's own
+    STAFF_ORDER = auto()  # what a staff member has ordered is carried out
+    CONSOLE = auto()  # a staff member logs in to the console
 
 
 class Event(StrEnum):
@@ -24,8 +33,6 @@ class Event(StrEnum):
     ASKED_TOO_SOON = auto()  # the last code is still fresh and live
     ASKED_TOO_OFTEN = auto()  # the hour's or the day's codes are used up
     ASKED_FROM_OTHER_PHONE = auto()  # the code goes to the registered mobile all the same
-    ASKED_FROM_OTHER_PHONE_UNHEARD = auto()  # the same, and this phone has had its replies for the hour
-    ASKED_UNHEARD = auto()  # any request that is answered by words alone, and they have been said often enough
     ASKED_IN_VAIN = auto()  # unknown ID, inactive, locked, or another phone beyond its limits
     ASKED_WITHOUT_ID = auto()
     ASKED_WITH_INVALID_ID = auto()
@@ -40,38 +47,33 @@ class Event(StrEnum):
 
     # A code, texted back.
     RIGHT_CODE = auto()
+    RIGHT_CODE_FOR_FAKHER = auto()  # one for a change, where passwords are not taken by text: it stays good
+    RIGHT_CODE_WITHOUT_PASSWORD = auto()  # one for a change, where they are: it stays good
+    RIGHT_CODE_AND_PASSWORD = auto()  # a password of their own stands in the same text
+    RIGHT_CODE_AND_SHORT_PASSWORD = auto()  # a weak one leaves the code good, its try spent
+    RIGHT_CODE_AND_COMMON_PASSWORD = auto()
+    RIGHT_CODE_AND_PERSONAL_PASSWORD = auto()  # it holds the user name, national ID or mobile
     WRONG_CODE = auto()
     LAST_WRONG_CODE = auto()  # the code's last try
     LOCKING_WRONG_CODE = auto()  # the account's last failure in a row
     NO_LIVE_CODE = auto()  # expired, used, voided, or never sent to this phone
-    RIGHT_CODE_TO_CHANGE = auto()  # the new password is to follow
-    RIGHT_CODE_AND_PASSWORD = auto()  # it stands in the same text
-    RIGHT_CODE_AND_SHORT_PASSWORD = auto()
-    RIGHT_CODE_AND_COMMON_PASSWORD = auto()
-    RIGHT_CODE_AND_PERSONAL_PASSWORD = auto()  # it holds the user name, national ID or mobile
+    CODE_UNDER_UNKNOWN_KEY = auto()  # this process lacks the key that made it: no try is spent
+    CODE_WHILE_OPTED_OUT = auto()
 
-    # A password of their own.
-    NEW_PASSWORD = auto()
-    SHORT_PASSWORD = auto()
-    COMMON_PASSWORD = auto()
-    PERSONAL_PASSWORD = auto()
-    PASSWORD_TOO_LATE = auto()  # the right to choose one has ended
     OFFERED_OWN_PASSWORD = auto()  # where the operator does not allow it by text
 
     # Words that hold in every state.
     HELP = auto()
     CANCEL = auto()
-    CANCEL_UNHEARD = auto()  # obeyed without a word, as the next two are
     NOTHING_TO_CANCEL = auto()
     OBJECTED = auto()  # to a change of this mobile, which staff have ordered
     STOP = auto()
-    STOP_UNHEARD = auto()  # one was confirmed within the hour
     OBJECTED_BY_STOP = auto()
     START = auto()
-    START_UNHEARD = auto()
+    NOTHING_TO_START = auto()  # the phone is not opted out
 
     NOT_UNDERSTOOD = auto()
-    UNANSWERED = auto()  # opted out, or has had its replies for the hour
+    UNANSWERED = auto()  # opted out
     TIMED_OUT = auto()  # the state's time has passed
 
 
@@ -91,26 +93,22 @@ class SendCode:
     """A new one-time password to the registered mobile, in a phrase; it voids the older one."""
 
     phrase: str = "code"
+    purpose: CodePurpose = CodePurpose.RECOVERY
 
 
 @dataclass(frozen=True)
 class SetNewPassword:
-    """A generated, temporary password, set and texted to the registered mobile."""
-
-
-@dataclass(frozen=True)
-class GrantTicket:
-    """The code is used: this phone may choose a password, once, for ten minutes."""
+    """A generated, temporary password, set and texted to the registered mobile. The code is used up."""
 
 
 @dataclass(frozen=True)
 class SetOwnPassword:
-    """The password that the text brought, set."""
+    """The password that the text brought beside the code, set. The code is used up."""
 
 
 @dataclass(frozen=True)
 class DropCode:
-    """The codes that were sent to this phone, and what they gave a right to, are no longer good."""
+    """The codes that were sent to this phone are no longer good."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +118,12 @@ class BurnCode:
 
 @dataclass(frozen=True)
 class LockAccount:
-    """No code works for the account until staff unlock it."""
+    """No code works for the account until staff unlock it. An alarm is raised, and Fakher is told."""
 
 
 @dataclass(frozen=True)
 class OptOut:
-    """Nothing more is sent to this phone until it asks again."""
+    """Nothing but notices that protect the account is sent to this phone until it asks again."""
 
 
 @dataclass(frozen=True)
@@ -134,29 +132,27 @@ class OptIn:
 
 
 @dataclass(frozen=True)
-class Say:
-    """A reply to the phone that texted, by its phrase key."""
+class Reply:
+    """A reply to the phone that texted, by its phrase key.
+
+    One with `per_hour` moves nothing forward, so it is left out once that many such replies went to the phone
+    within an hour (replies.py). One without says what was done: it is always sent.
+    """
 
     phrase: str
-
-
-@dataclass(frozen=True)
-class Hint:
-    """A reply that moves nothing forward, so only so many an hour go to one phone."""
-
-    phrase: str
-
-
-@dataclass(frozen=True)
-class Shrug:
-    """A reply to what another bot may have said, for it needs no ID: the fewest an hour go to one phone."""
-
-    phrase: str
+    per_hour: int | None = None
 
 
 @dataclass(frozen=True)
 class Notify:
     """A notice to the registered mobile, and to the one before it where it has changed of late."""
+
+    phrase: str
+
+
+@dataclass(frozen=True)
+class NotifyFormer:
+    """A notice to the mobile before the registered one, where it has changed of late."""
 
     phrase: str
 
@@ -171,18 +167,18 @@ class TellFakher:
 Effect = (
     SendCode
     | SetNewPassword
-    | GrantTicket
     | SetOwnPassword
     | DropCode
     | BurnCode
     | LockAccount
     | OptOut
     | OptIn
-    | Say
-    | Hint
-    | Shrug
+    | Reply
     | Notify
+    | NotifyFormer
     | TellFakher
+    | Record
+    | RecordOrder
     | MoveChange
     | StaffEffect
     | ChangeEffect
@@ -268,13 +264,14 @@ class Allowance(StrEnum):
 
 
 class CodeResult(StrEnum):
-    """What became of a code that was texted back; the try is spent by then."""
+    """What became of a code that was handed back, by text, to Fakher or at the console; the try is spent by then."""
 
     RIGHT = auto()
     WRONG = auto()
-    LAST = auto()
-    LOCKING = auto()
+    LAST_WRONG = auto()  # no try is left
+    LOCKING_WRONG = auto()  # the account's last failure in a row
     NO_LIVE_CODE = auto()
+    UNKNOWN_KEY = auto()  # this process lacks the key that made it, so it can say nothing: no try is spent
 
 
 class PasswordVerdict(StrEnum):
@@ -284,13 +281,15 @@ class PasswordVerdict(StrEnum):
     SHORT = auto()
     COMMON = auto()
     PERSONAL = auto()
-    TOO_LATE = auto()
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the dialog knows besides the text. `*_this_hour` count replies to this phone.
+    """All that the dialog knows besides the text.
 
+    `result` is there just when the text hands back a code, and `purpose` what that code is for, where there is one.
+    `*_this_hour` count replies to this phone: `hints` those with HINTS_PER_HOUR, in an hour that begins with the
+    first; `unparsed_replies` those with UNPARSED_PER_HOUR, until an hour has passed since the last.
     `named_this_hour` says that it has asked for somebody's code of late, by a right ID, if only by this text.
     """
 
@@ -299,13 +298,13 @@ class Facts:
     asker: Asker = Asker.STRANGER
     allowance: Allowance = Allowance.YES
     in_dialog: bool = False  # a conversation is open, or a code sent to this phone is live
-    guess: CodeResult | None = None
-    offer: PasswordVerdict | None = None
+    result: CodeResult | None = None
+    purpose: CodePurpose | None = None
+    password: PasswordVerdict | None = None
     own_password_allowed: bool = False
     mobile_held: bool = False  # staff are changing the mobile that this phone is
     staff: StaffFacts | None = None  # where a staff member's number texts
     opted_out: bool = False
     named_this_hour: bool = False
-    stop_confirmed_this_hour: bool = False
     unparsed_replies_this_hour: int = 0
     hints_this_hour: int = 0

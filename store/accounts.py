@@ -86,7 +86,7 @@ def end_failures(connection: Connection, account_id: int) -> None:
 
 
 def set_password(
-    connection: Connection, account_id: int, password_hash: str, key_id: str, now: datetime, expires_at: datetime | None
+    connection: Connection, account_id: int, password_hash: str, key_id: str, expires_at: datetime | None
 ) -> None:
     """Put a password in place of any older, and end the run of failures.
 
@@ -95,7 +95,6 @@ def set_password(
     changes = {
         "password_hash": password_hash,
         "password_key": key_id,
-        "password_set_at": now,
         "password_expires_at": expires_at,
         "failures": 0,
     }

@@ -6,75 +6,16 @@ Who writes a row touches nothing but that row, so that writers never wait for on
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum, auto
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, select, type_coerce, update
 from sqlalchemy.types import NullType
 
+from dialogs.audit_vocabulary import Actor
 from store.database.dialect import PreparedStatement, named, upsert
 from store.tables import AuditHeadRow, AuditKeyRow, AuditRow, table
 
 AUDIT, HEAD, KEY = table(AuditRow), table(AuditHeadRow), table(AuditKeyRow)
-
-
-class Actor(StrEnum):
-    """Whose doing it was."""
-
-    PILGRIM = auto()  # or whoever texts as one
-    STAFF = auto()
-    FAKHER = auto()
-    OPERATOR = auto()
-    BOT = auto()
-
-
-class Action(StrEnum):
-    """What was done, or tried."""
-
-    CODE_REQUESTED = auto()
-    CODE_SENT = auto()
-    CODE_TRIED = auto()
-    CODE_CANCELLED = auto()
-    CODE_BURNED = auto()
-    TICKET_GRANTED = auto()
-    PASSWORD_OFFERED = auto()  # one of their own that was not taken
-    PASSWORD_SET = auto()  # a generated one
-    PASSWORD_CHANGED = auto()  # one of their own
-    LOGIN = auto()
-    RECOVERY_LOCKED = auto()
-    OPTED_OUT = auto()
-    OPTED_IN = auto()
-
-    STAFF_RESET = auto()
-    STAFF_UNLOCK = auto()
-    STAFF_STATUS = auto()
-    STAFF_STATS = auto()
-    MOBILE_CHANGE_PROPOSED = auto()
-    MOBILE_CHANGE_APPROVED = auto()
-    MOBILE_CHANGE_STOPPED = auto()
-    MOBILE_CHANGED = auto()
-
-    CONSOLE_CODE = auto()  # asked for
-    CONSOLE_LOGIN = auto()
-    CONSOLE_LOGOUT = auto()
-    CONSOLE_SEARCH = auto()  # an account was looked up
-
-    STAFF_ADDED = auto()
-    STAFF_REMOVED = auto()
-    TOKEN_CREATED = auto()
-    TOKEN_REVOKED = auto()
-    ACCOUNTS_IMPORTED = auto()
-    SEASON_SET = auto()
-    SEASON_CLEARED = auto()
-    AUDIT_REKEYED = auto()
-
-
-class Outcome(StrEnum):
-    """What came of it."""
-
-    OK = auto()
-    REFUSED = auto()  # a rule forbade it
-    FAILED = auto()  # a code or password was wrong
 
 
 @dataclass(frozen=True)

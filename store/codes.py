@@ -1,15 +1,16 @@
-"""One-time passwords: issued, tried and closed by statements that say by their row count who won."""
+"""One-time passwords of every purpose: issued, tried and closed by statements whose row count says who won."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, literal_column, null, select, update
 from sqlalchemy.exc import IntegrityError
 
+from dialogs.vocabulary import CodePurpose
 from store.conversations import StaleRead
 from store.database.dialect import PreparedStatement, named
-from store.outbound_messages import KEPT
+from store.retention import CONSOLE, REPORTED
 from store.tables import (
     AccountRow,
     CloseReason,
@@ -18,33 +19,66 @@ from store.tables import (
     MessageKind,
     MobileChangeRow,
     OutboundMessageRow,
+    RequestedBy,
+    StaffRow,
     table,
 )
 
-CODE, ACCOUNT, MESSAGE, CHANGE = table(CodeRow), table(AccountRow), table(OutboundMessageRow), table(MobileChangeRow)
+CODE, ACCOUNT, STAFF = table(CodeRow), table(AccountRow), table(StaffRow)
+MESSAGE, CHANGE = table(OutboundMessageRow), table(MobileChangeRow)
+_OPEN = CODE.c.closed_at.is_(None)
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A live code, one try of which has just been spent."""
+class Code:
+    """A code, a try of which has just been spent where it comes from `spend_*`. It is an account's or of staff."""
 
     id: str
-    account_id: int
+    purpose: str
+    account_id: int | None
+    staff_id: int | None
     key_id: str
-    digest: bytes
+    digest: bytes = field(repr=False)
     tries_left: int
 
 
 @dataclass(frozen=True)
+class NewCode:
+    """A code to be written: an account's or a staff member's. `digest` is the keyed hash of its digits."""
+
+    id: str
+    purpose: CodePurpose
+    account_id: int | None
+    staff_id: int | None
+    phone: str = field(repr=False)
+    requested_by: RequestedBy
+    key_id: str
+    digest: bytes = field(repr=False)
+    tries_left: int
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class CodeUse:
-    """What became of codes."""
+    """How many codes were sent in a time, and how many of them never used."""
 
     sent: int
     unused: int
 
 
+@dataclass(frozen=True)
+class CodesSent:
+    """How many codes of a purpose a staff member was sent of late, and when the one that is still good was."""
+
+    in_hour: int
+    in_day: int
+    live_since: datetime | None
+
+
 ISSUE = PreparedStatement(insert(CODE).values(named(CODE, "closed_at", "close_reason")))
-_HOLDER = exists().where(
+# Only while the account is in good standing, and still registered on the mobile that the code went to.
+_ACCOUNT_STANDS = exists().where(
     ACCOUNT.c.id == CODE.c.account_id,
     ACCOUNT.c.mobile == CODE.c.phone,
     ACCOUNT.c.active.is_(True),
@@ -53,36 +87,45 @@ _HOLDER = exists().where(
         CHANGE.c.account_id == ACCOUNT.c.id, CHANGE.c.ended_at.is_(None), CHANGE.c.approved_at.is_not(None)
     ),
 )
-_TRIED = tuple(CODE.c[name] for name in Tried.__dataclass_fields__)
+_STAFF_STANDS = exists().where(
+    STAFF.c.id == CODE.c.staff_id,
+    STAFF.c.mobile == CODE.c.phone,
+    STAFF.c.removed_at.is_(None),
+    STAFF.c.locked_at.is_(None),
+)
+_CODE = tuple(CODE.c[name] for name in Code.__dataclass_fields__)
 
 
 def _spend(*conditions: Any) -> PreparedStatement:
     live = update(CODE).where(
         *conditions,
         CODE.c.expires_at > bindparam("now", type_=CODE.c.expires_at.type),
-        CODE.c.closed_at.is_(None),
+        _OPEN,
         CODE.c.tries_left > 0,
-        _HOLDER,
     )
-    return PreparedStatement(live.values(tries_left=CODE.c.tries_left - 1).returning(*_TRIED))
+    return PreparedStatement(live.values(tries_left=CODE.c.tries_left - 1).returning(*_CODE))
 
 
-SPEND = _spend(
+SPEND_AT = _spend(
     CODE.c.account_id.in_(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("sent_to"))),
     CODE.c.phone == bindparam("sent_to"),
+    _ACCOUNT_STANDS,
 )
-SPEND_OF = _spend(CODE.c.account_id == bindparam("account"))
+SPEND_OF_ACCOUNT = _spend(CODE.c.account_id == bindparam("account"), _ACCOUNT_STANDS)
+SPEND_OF_STAFF = _spend(CODE.c.staff_id == bindparam("member"), CODE.c.purpose == bindparam("wanted"), _STAFF_STANDS)
 CLOSE = PreparedStatement(
     update(CODE)
-    .where(CODE.c.id == bindparam("code"), CODE.c.closed_at.is_(None))
+    .where(CODE.c.id == bindparam("code"), _OPEN)
     .values(closed_at=bindparam("now", type_=CODE.c.closed_at.type), close_reason=bindparam("why"))
 )
-COUNT_FAILURE = PreparedStatement(
-    update(ACCOUNT)
-    .where(ACCOUNT.c.id == bindparam("account"))
-    .values(failures=ACCOUNT.c.failures + literal_column("1"))
-    .returning(ACCOUNT.c.failures)
-)
+
+
+def _count_failure(of: Any) -> PreparedStatement:
+    counted = update(of).where(of.c.id == bindparam("key")).values(failures=of.c.failures + literal_column("1"))
+    return PreparedStatement(counted.returning(of.c.failures))
+
+
+COUNT_FAILURE, COUNT_STAFF_FAILURE = _count_failure(ACCOUNT), _count_failure(STAFF)
 # A text that waits with a code in it dies with the code.
 DROP_TEXTS = PreparedStatement(
     update(MESSAGE)
@@ -100,38 +143,30 @@ DROP_TEXTS = PreparedStatement(
 )
 
 
-def issue(connection: Connection, row: dict[str, Any]) -> None:
-    """Write a new code; Overtaken where the account has another live one, written meanwhile."""
+def issue(connection: Connection, code: NewCode) -> None:
+    """Write a new code; StaleRead where its owner has another open one, written meanwhile."""
     try:
-        ISSUE(connection, {"staff_id": None, **row})
+        ISSUE(connection, vars(code))
     except IntegrityError as conflict:
         raise StaleRead from conflict
 
 
-def oldest_since(connection: Connection, account_id: int, since: datetime) -> datetime | None:
-    """When the oldest code of a time was sent at its owner's own wish."""
-    own = select(func.min(CODE.c.created_at)).where(CODE.c.account_id == account_id, CODE.c.by_owner.is_(True))
-    oldest: datetime | None = connection.execute(own.where(CODE.c.created_at > since)).scalar_one()
-    return oldest
-
-
-def spend(connection: Connection, phone: str, now: datetime) -> list[Tried]:
-    """Spend one try of every live code that was sent to a phone, before any is compared.
+def spend_at(connection: Connection, phone: str, now: datetime) -> list[Code]:
+    """Spend one try of every live code that was sent to a phone for its account, before any is compared.
 
     Usually one; two where a mobile is registered for two accounts.
     """
-    return [Tried(*row) for row in SPEND.rows(connection, {"sent_to": phone, "now": now})]
+    return [Code(*row) for row in SPEND_AT.rows(connection, {"sent_to": phone, "now": now})]
 
 
-def spend_of(connection: Connection, account_id: int, now: datetime) -> list[Tried]:
+def spend_of_account(connection: Connection, account_id: int, now: datetime) -> list[Code]:
     """Spend one try of the account's live code, if there is one, before it is compared."""
-    return [Tried(*row) for row in SPEND_OF.rows(connection, {"account": account_id, "now": now})]
+    return [Code(*row) for row in SPEND_OF_ACCOUNT.rows(connection, {"account": account_id, "now": now})]
 
 
-def find(connection: Connection, code_id: str) -> Tried | None:
-    """A code, whatever has become of it; None where it is forgotten. No try is spent."""
-    row = connection.execute(select(*_TRIED).where(CODE.c.id == code_id)).first()
-    return Tried(*row) if row else None
+def spend_of_staff(connection: Connection, staff_id: int, purpose: CodePurpose, now: datetime) -> list[Code]:
+    """Spend one try of a staff member's live code of a purpose, if there is one, before it is compared."""
+    return [Code(*row) for row in SPEND_OF_STAFF.rows(connection, {"member": staff_id, "wanted": purpose, "now": now})]
 
 
 def renew(
@@ -142,18 +177,19 @@ def renew(
     All else stays: whose it is, its time, the tries that are left, and that it counts as one. With `own`, only
     what its owner has asked for is renewed.
     """
-    live = update(CODE).where(CODE.c.id == code_id, CODE.c.closed_at.is_(None), CODE.c.tries_left > 0)
-    live = live.where(CODE.c.expires_at > now, *[CODE.c.by_owner.is_(True)] * own, _HOLDER)
+    live = update(CODE).where(CODE.c.id == code_id, _OPEN, CODE.c.tries_left > 0)
+    by_owner = CODE.c.requested_by == RequestedBy.OWNER
+    live = live.where(CODE.c.expires_at > now, *[by_owner] * own, _ACCOUNT_STANDS)
     renewed = live.values(key_id=key_id, digest=digest).returning(CODE.c.expires_at)
     expires_at: datetime | None = connection.execute(renewed).scalar_one_or_none()
     return expires_at
 
 
-def close(connection: Connection, code_id: str, close_reason: CloseReason, now: datetime) -> bool:
+def close(connection: Connection, code_id: str, reason: CloseReason, now: datetime) -> bool:
     """Close a code that is still open, with its unsent text; whether this call was the one."""
-    done = bool(CLOSE(connection, {"code": code_id, "why": close_reason, "now": now}).rowcount == 1)
+    done = bool(CLOSE(connection, {"code": code_id, "why": reason, "now": now}).rowcount == 1)
     if done:
-        DROP_TEXTS(connection, {"code": code_id, "why": close_reason, "now": now})
+        DROP_TEXTS(connection, {"code": code_id, "why": reason, "now": now})
     return done
 
 
@@ -164,27 +200,68 @@ def close_at(connection: Connection, phone: str, now: datetime) -> list[int]:
         .join(ACCOUNT, ACCOUNT.c.id == CODE.c.account_id)
         .where(ACCOUNT.c.mobile == phone)
     )
-    found = connection.execute(mine.where(CODE.c.phone == phone, CODE.c.closed_at.is_(None)))
+    found = connection.execute(mine.where(CODE.c.phone == phone, _OPEN))
     return [row.account_id for row in found.all() if close(connection, row.id, CloseReason.CANCELLED, now)]
 
 
-def close_of(connection: Connection, account_id: int, close_reason: CloseReason, now: datetime) -> None:
+def close_of_account(connection: Connection, account_id: int, reason: CloseReason, now: datetime) -> None:
     """Close the account's open code, if it has one."""
-    found = connection.execute(select(CODE.c.id).where(CODE.c.account_id == account_id, CODE.c.closed_at.is_(None)))
+    _close_those(connection, CODE.c.account_id == account_id, reason, now)
+
+
+def close_of_staff(
+    connection: Connection, staff_id: int, reason: CloseReason, now: datetime, purpose: CodePurpose | None = None
+) -> None:
+    """Close a staff member's open codes, of one purpose or of all."""
+    of = CODE.c.purpose == purpose if purpose is not None else CODE.c.purpose.is_not(None)
+    _close_those(connection, and_(CODE.c.staff_id == staff_id, of), reason, now)
+
+
+def _close_those(connection: Connection, which: Any, reason: CloseReason, now: datetime) -> None:
+    found = connection.execute(select(CODE.c.id).where(which, _OPEN))
     for code_id in found.scalars().all():
-        close(connection, code_id, close_reason, now)
+        close(connection, code_id, reason, now)
 
 
 def count_failure(connection: Connection, account_ids: list[int]) -> int:
     """Count one more failure in a row for each account; the highest count among them, 0 where there is none."""
-    rows = [row for each in sorted(account_ids) for row in COUNT_FAILURE(connection, {"account": each}).fetchall()]
+    rows = [row for each in sorted(account_ids) for row in COUNT_FAILURE(connection, {"key": each}).fetchall()]
     return max((failures for (failures,) in rows), default=0)
+
+
+def count_staff_failure(connection: Connection, staff_id: int) -> int:
+    """Count one more failure in a row for a staff member; how many there are now, 0 where there is no such member."""
+    rows = COUNT_STAFF_FAILURE(connection, {"key": staff_id}).fetchall()
+    return rows[0][0] if rows else 0
 
 
 def lock_accounts(connection: Connection, account_ids: list[int], failures: int, now: datetime) -> list[int]:
     """Disable recovery for those of the accounts that have failed so often in a row; which they are."""
     failing = update(ACCOUNT).where(ACCOUNT.c.id.in_(account_ids), ACCOUNT.c.failures >= failures)
     return list(connection.execute(failing.values(locked_at=now).returning(ACCOUNT.c.id)).scalars())
+
+
+def oldest_since(connection: Connection, account_id: int, since: datetime) -> datetime | None:
+    """When the oldest code of a time was sent at its owner's own wish."""
+    own = select(func.min(CODE.c.created_at)).where(
+        CODE.c.account_id == account_id, CODE.c.requested_by == RequestedBy.OWNER
+    )
+    oldest: datetime | None = connection.execute(own.where(CODE.c.created_at > since)).scalar_one()
+    return oldest
+
+
+def sent_to_staff(
+    connection: Connection, staff_id: int, purpose: CodePurpose, hour_ago: datetime, day_ago: datetime, now: datetime
+) -> CodesSent:
+    """How many codes of a purpose a staff member was sent since an hour and a day ago."""
+    mine = select(func.count()).where(CODE.c.staff_id == staff_id, CODE.c.purpose == purpose)
+    live = select(func.max(CODE.c.created_at)).where(CODE.c.staff_id == staff_id, CODE.c.purpose == purpose, _OPEN)
+    counts = select(
+        mine.where(CODE.c.created_at > hour_ago).scalar_subquery(),
+        mine.where(CODE.c.created_at > day_ago).scalar_subquery(),
+        live.where(CODE.c.expires_at > now, CODE.c.tries_left > 0).scalar_subquery(),
+    )
+    return CodesSent(*connection.execute(counts).one())
 
 
 @dataclass(frozen=True)
@@ -208,24 +285,25 @@ def newest_of(connection: Connection, account_id: int, since: datetime) -> Newes
 
 def close_expired(connection: Connection, now: datetime, most: int = 500) -> int:
     """Close codes whose time or tries ran out, with their unsent texts; how many there were."""
-    late = select(CODE.c.id, CODE.c.tries_left).where(CODE.c.closed_at.is_(None))
+    late = select(CODE.c.id, CODE.c.tries_left).where(_OPEN)
     late = late.where((CODE.c.expires_at <= now) | (CODE.c.tries_left <= 0)).limit(most)
-    found = connection.execute(late).all()
-    return sum(
-        close(connection, row.id, CloseReason.EXPIRED if row.tries_left else CloseReason.BURNED, now) for row in found
-    )
+    reasons = {
+        row.id: CloseReason.EXPIRED if row.tries_left else CloseReason.BURNED for row in connection.execute(late)
+    }
+    return sum(close(connection, code_id, reason, now) for code_id, reason in reasons.items())
 
 
 def use_of(connection: Connection, after: datetime, until: datetime) -> CodeUse:
-    """How many codes of a time were texted, and never used."""
+    """How many codes of a time were texted to accounts' mobiles, and never used."""
     sent = select(func.count(), func.count().filter(CODE.c.close_reason.is_distinct_from(CloseReason.USED)))
     sent = sent.select_from(MESSAGE).join(CODE, CODE.c.id == MESSAGE.c.code_id)
-    of_then = sent.where(
-        MESSAGE.c.created_at > after, MESSAGE.c.created_at <= until, MESSAGE.c.kind == MessageKind.CODE
-    )
-    return CodeUse(*connection.execute(of_then).one())
+    of_then = sent.where(MESSAGE.c.created_at > after, MESSAGE.c.created_at <= until)
+    of_accounts = of_then.where(MESSAGE.c.kind == MessageKind.CODE, CODE.c.account_id.is_not(None))
+    return CodeUse(*connection.execute(of_accounts).one())
 
 
 def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop codes that no season's report needs any more."""
-    return connection.execute(delete(CODE).where(CODE.c.closed_at < now - KEPT)).rowcount
+    """Drop codes that no season's report needs any more; those of the console sooner."""
+    old = delete(CODE).where(CODE.c.closed_at < now - REPORTED)
+    old_of_console = delete(CODE).where(CODE.c.closed_at < now - CONSOLE, CODE.c.purpose == CodePurpose.CONSOLE)
+    return connection.execute(old).rowcount + connection.execute(old_of_console).rowcount

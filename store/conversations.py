@@ -4,25 +4,26 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, literal, literal_column, or_, select, update
 
+from dialogs.vocabulary import CodePurpose
 from store.database.dialect import PreparedStatement, insert_or_skip, named
+from store.retention import CONVERSATIONS, HEARD_MESSAGES
 from store.tables import (
     AccountRow,
     CodeRow,
     ConversationRow,
     InboundMessageRow,
     MobileChangeRow,
+    RequestedBy,
     SeasonRow,
-    StaffOrderRow,
     StaffRow,
     table,
 )
 
 CONVERSATION, ACCOUNT, CODE = table(ConversationRow), table(AccountRow), table(CodeRow)
 SEASON, INBOUND = table(SeasonRow), table(InboundMessageRow)
-STAFF, ORDER, CHANGE = table(StaffRow), table(StaffOrderRow), table(MobileChangeRow)
-KEPT = timedelta(days=30)
+STAFF, CHANGE = table(StaffRow), table(MobileChangeRow)
 
 
 class StaleRead(Exception):
@@ -40,11 +41,10 @@ class View:
     ends_at: datetime | None
     opted_out_at: datetime | None
     window_started_at: datetime | None
-    asked: int
-    hinted: int
-    shrugged: int
-    shrugged_at: datetime | None
-    stop_confirmed_at: datetime | None
+    requests_this_hour: int
+    hints_this_hour: int
+    unparsed_replies: int
+    unparsed_replied_at: datetime | None
     opens: date | None
     closes: date | None
     account_id: int | None
@@ -58,11 +58,27 @@ class View:
     owner_codes_day: int
     other_codes_hour: int
     holder_opted_out: bool
-    phone_has_live_code: bool
+    phone_has_live_code: bool  # for an account that is registered on it
     phone_language: str | None
     phone_is_moving: bool
     staff_id: int | None
-    staff_confirms: bool
+    staff_has_live_code: bool  # for an order
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a conversation stands, as it is written. `ends_at` is when its state ends by itself."""
+
+    state: str
+    last_text_at: datetime
+    window_started_at: datetime
+    language: str | None = None
+    ends_at: datetime | None = None
+    opted_out_at: datetime | None = None
+    requests_this_hour: int = 0
+    hints_this_hour: int = 0
+    unparsed_replies: int = 0
+    unparsed_replied_at: datetime | None = None
 
 
 def _codes(*conditions: Any) -> Any:
@@ -79,7 +95,9 @@ def _view() -> Any:
     phone: Any = bindparam("phone")
     now: Any = bindparam("now", type_=CODE.c.created_at.type)
     hour, day = (bindparam(name, type_=CODE.c.created_at.type) for name in ("hour_ago", "day_ago"))
-    by_owner, by_other = CODE.c.by_owner.is_(True), and_(CODE.c.by_owner.is_(False), CODE.c.staff_id.is_(None))
+    by_owner, by_other = (
+        CODE.c.requested_by == literal_column(f"'{it}'") for it in (RequestedBy.OWNER, RequestedBy.OTHER_PHONE)
+    )
     known = exists().where(INBOUND.c.gateway == bindparam("gateway"), INBOUND.c.provider_id == bindparam("provider_id"))
     live = exists().where(
         here.c.mobile == phone,
@@ -99,10 +117,11 @@ def _view() -> Any:
         ~exists().where(CHANGE.c.account_id == ACCOUNT.c.id, held),
     )
     confirms = exists().where(
-        ORDER.c.staff_id == STAFF.c.id,
-        ORDER.c.closed_at.is_(None),
-        ORDER.c.expires_at > now,
-        ORDER.c.tries_left > 0,
+        sent.c.staff_id == STAFF.c.id,
+        sent.c.purpose == literal_column(f"'{CodePurpose.STAFF_ORDER}'"),
+        sent.c.expires_at > now,
+        sent.c.closed_at.is_(None),
+        sent.c.tries_left > 0,
     )
     moving = exists().where(CHANGE.c.old_mobile == phone, held, CHANGE.c.due_at > now)
     since_hour, since_day = CODE.c.created_at > hour, CODE.c.created_at > day
@@ -115,11 +134,10 @@ def _view() -> Any:
             CONVERSATION.c.ends_at,
             CONVERSATION.c.opted_out_at,
             CONVERSATION.c.window_started_at,
-            func.coalesce(CONVERSATION.c.asked, 0).label("asked"),
-            func.coalesce(CONVERSATION.c.hinted, 0).label("hinted"),
-            func.coalesce(CONVERSATION.c.shrugged, 0).label("shrugged"),
-            CONVERSATION.c.shrugged_at,
-            CONVERSATION.c.stop_confirmed_at,
+            func.coalesce(CONVERSATION.c.requests_this_hour, 0).label("requests_this_hour"),
+            func.coalesce(CONVERSATION.c.hints_this_hour, 0).label("hints_this_hour"),
+            func.coalesce(CONVERSATION.c.unparsed_replies, 0).label("unparsed_replies"),
+            CONVERSATION.c.unparsed_replied_at,
             SEASON.c.opens,
             SEASON.c.closes,
             ACCOUNT.c.id.label("account_id"),
@@ -137,7 +155,7 @@ def _view() -> Any:
             spoken.label("phone_language"),
             moving.label("phone_is_moving"),
             STAFF.c.id.label("staff_id"),
-            confirms.label("staff_confirms"),
+            confirms.label("staff_has_live_code"),
         )
         .select_from(one)
         .outerjoin(CONVERSATION, CONVERSATION.c.phone == phone)
@@ -183,35 +201,20 @@ def lock(connection: Connection, phone: str) -> None:
     connection.execute(LOCK, {"phone": phone})
 
 
-def move(connection: Connection, phone: str, seen: int | None, values: dict[str, Any]) -> None:
-    """Write where the conversation stands now, if nothing has changed it since version `seen`; else Overtaken."""
+def move(connection: Connection, phone: str, seen: int | None, to: Standing) -> None:
+    """Write where the conversation stands now, if nothing has changed it since version `seen`; else StaleRead."""
     if seen is None:
-        done = BEGIN(connection, {"phone": phone, "version": 1, **values})
+        done = BEGIN(connection, {"phone": phone, "version": 1, **vars(to)})
     else:
-        done = MOVE(connection, {"of": phone, "seen": seen, "version": seen + 1, **values})
+        done = MOVE(connection, {"of": phone, "seen": seen, "version": seen + 1, **vars(to)})
     if done.rowcount != 1:
         raise StaleRead
 
 
-def opt_out(connection: Connection, phone: str, now: datetime, idle: str, table_version: int) -> None:
+def opt_out(connection: Connection, phone: str, now: datetime, idle: str) -> None:
     """Remember that a phone wants no texts, as its provider tells us."""
-    values = {
-        "phone": phone,
-        "version": 1,
-        "state": idle,
-        "table_version": table_version,
-        "language": None,
-        "ends_at": None,
-        "heard_at": now,
-        "opted_out_at": now,
-        "window_started_at": now,
-        "asked": 0,
-        "hinted": 0,
-        "shrugged": 0,
-        "shrugged_at": None,
-        "stop_confirmed_at": None,
-    }
-    connection.execute(insert_or_skip(CONVERSATION), values)
+    new = Standing(state=idle, last_text_at=now, opted_out_at=now, window_started_at=now)
+    connection.execute(insert_or_skip(CONVERSATION), {"phone": phone, "version": 1, **vars(new)})
     connection.execute(
         update(CONVERSATION)
         .where(CONVERSATION.c.phone == phone)
@@ -241,9 +244,9 @@ def end_overdue(connection: Connection, now: datetime, idle: str) -> int:
 def forget_old(connection: Connection, now: datetime) -> int:
     """Drop what no longer matters: phones long silent that have not opted out, and ids of texts long heard."""
     silent = and_(
-        CONVERSATION.c.heard_at < now - KEPT,
+        CONVERSATION.c.last_text_at < now - CONVERSATIONS,
         CONVERSATION.c.opted_out_at.is_(None),
         or_(CONVERSATION.c.ends_at.is_(None), CONVERSATION.c.ends_at <= now),
     )
     phones = connection.execute(delete(CONVERSATION).where(silent)).rowcount
-    return phones + connection.execute(delete(INBOUND).where(INBOUND.c.heard_at < now - KEPT)).rowcount
+    return phones + connection.execute(delete(INBOUND).where(INBOUND.c.received_at < now - HEARD_MESSAGES)).rowcount

@@ -10,7 +10,9 @@ from store.tables import InboundMessageRow, table
 REMEMBER = PreparedStatement(insert_or_skip(table(InboundMessageRow)))
 
 
-def remember(connection: Connection, gateway: str, provider_id: str, event: str, now: datetime) -> bool:
-    """Note that a text was heard; False where it had been before."""
-    row = {"gateway": gateway, "provider_id": provider_id, "event": event, "heard_at": now}
+def remember(
+    connection: Connection, gateway: str, provider_id: str, event: str, now: datetime, *, answered: bool
+) -> bool:
+    """Note that a text was heard, and whether it was answered; False where it had been heard before."""
+    row = {"gateway": gateway, "provider_id": provider_id, "event": event, "received_at": now, "answered": answered}
     return bool(REMEMBER(connection, row).rowcount == 1)

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.conversations import StaleRead
-from store.outbound_messages import KEPT
+from store.retention import REPORTED
 from store.tables import AccountRow, MobileChangeRow, table
 
 CHANGE, ACCOUNT = table(MobileChangeRow), table(AccountRow)
@@ -27,6 +27,20 @@ class Change:
     state: str
     proposed_by: int
     approved_by: int | None
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class NewChange:
+    """A proposal to be written."""
+
+    account_id: int
+    old_mobile: str = field(repr=False)
+    new_mobile: str = field(repr=False)
+    ref: str
+    proposed_by: int
+    state: str
+    proposed_at: datetime
     due_at: datetime
 
 
@@ -51,10 +65,16 @@ def overdue(connection: Connection, now: datetime) -> list[Change]:
     return [Change(*row) for row in connection.execute(_CHANGE.where((CHANGE.c.due_at <= now) | moved))]
 
 
-def propose(connection: Connection, row: dict[str, Any]) -> None:
-    """Write a proposal; Overtaken where the account has an open change, written meanwhile."""
+def of_staff(connection: Connection, staff_id: int) -> list[Change]:
+    """The open changes that a staff member has proposed or approved."""
+    theirs = or_(CHANGE.c.proposed_by == staff_id, CHANGE.c.approved_by == staff_id)
+    return [Change(*row) for row in connection.execute(_CHANGE.where(theirs))]
+
+
+def propose(connection: Connection, change: NewChange) -> None:
+    """Write a proposal; StaleRead where the account has an open change, written meanwhile."""
     try:
-        connection.execute(insert(CHANGE), row)
+        connection.execute(insert(CHANGE), vars(change))
     except IntegrityError as conflict:
         raise StaleRead from conflict
 
@@ -74,4 +94,4 @@ def set_mobile(connection: Connection, change: Change, now: datetime) -> bool:
 
 def forget_old(connection: Connection, now: datetime) -> int:
     """Drop changes that ended long ago."""
-    return connection.execute(delete(CHANGE).where(CHANGE.c.ended_at < now - KEPT)).rowcount
+    return connection.execute(delete(CHANGE).where(CHANGE.c.ended_at < now - REPORTED)).rowcount

@@ -1,6 +1,6 @@
 """The texts to be sent. A text is claimed by moving its due time on: a process that dies holding one gives it back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from store.database.dialect import PreparedStatement, named
+from store.retention import REPORTED
 from store.tables import FINAL, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from store.views import delivery_stats
 
@@ -26,10 +27,33 @@ MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
 # A literal, so that the partial indexes on what is queued are used.
 _QUEUED = MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED)))
-KEPT = timedelta(days=400)
 UNTRIED = {"gateway": None, "consecutive_failures": 0, "resend_of": None}
 # What is not known yet when a text is written.
 NOT_YET = (*UNTRIED, "provider_id", "accepted_at", "sent_at", "ended_at", "error")
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A text to be written: a phrase and its parameters. `secret` is encrypted.
+
+    `inbound_gateway` is the one that the text which it answers came in by, empty where it answers none, and
+    `request_received_at` when that text was received. `gateway` and `resend_of`: that is to try it first, and the text
+    that did not arrive, whose place it takes.
+    """
+
+    kind: int
+    phone: str = field(repr=False)
+    language: str
+    phrase: str
+    parameters: dict[str, str] = field(repr=False)
+    secret: bytes | None = field(repr=False)
+    code_id: str | None
+    account_id: int | None
+    inbound_gateway: str
+    request_received_at: datetime
+    expires_at: datetime
+    gateway: str | None = None
+    resend_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +112,7 @@ _DUE = (
     .limit(bindparam("most"))
 )
 QUEUE = PreparedStatement(insert(MESSAGE).values(named(MESSAGE, "id", *NOT_YET)).returning(MESSAGE.c.id))
-FOLLOW = PreparedStatement(
+QUEUE_RESEND = PreparedStatement(
     insert(MESSAGE)
     .values(named(MESSAGE, "id", *(name for name in NOT_YET if name not in UNTRIED)))
     .returning(MESSAGE.c.id)
@@ -133,18 +157,18 @@ GIVE_UP = (
 )
 
 
-def queue(connection: Connection, row: dict[str, Any], now: datetime, lease: timedelta | None) -> ClaimedMessage:
+def queue(connection: Connection, message: NewMessage, now: datetime, lease: timedelta | None) -> ClaimedMessage:
     """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
     attempts, next_attempt_at = (1, now + lease) if lease else (0, now)
     whole = {
-        **UNTRIED,
-        **row,
+        **vars(message),
         "attempts": attempts,
         "next_attempt_at": next_attempt_at,
         "created_at": now,
         "status": int(DeliveryStatus.QUEUED),
+        "consecutive_failures": 0,
     }
-    (number,) = (FOLLOW if whole["resend_of"] else QUEUE)(connection, whole).fetchone()
+    (number,) = (QUEUE_RESEND if message.resend_of else QUEUE)(connection, whole).fetchone()
     return ClaimedMessage(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
 
 
@@ -245,5 +269,5 @@ def count_by_rank(connection: Connection, since: datetime) -> dict[DeliveryStatu
 
 def forget_old(connection: Connection, now: datetime) -> int:
     """Drop texts that no season's report needs any more."""
-    old = delete(MESSAGE).where(MESSAGE.c.created_at < now - KEPT, MESSAGE.c.status != DeliveryStatus.QUEUED)
+    old = delete(MESSAGE).where(MESSAGE.c.created_at < now - REPORTED, MESSAGE.c.status != DeliveryStatus.QUEUED)
     return connection.execute(old).rowcount

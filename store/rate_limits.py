@@ -24,9 +24,11 @@ class Counted:
 
 COUNT = PreparedStatement(
     text(
-        "INSERT INTO rate_limit (name, window_started_at, calls) VALUES (:name, :now, 1) ON CONFLICT (name) DO UPDATE SET "
+        "INSERT INTO rate_limit (name, window_started_at, calls) VALUES (:name, :now, 1) "
+        "ON CONFLICT (name) DO UPDATE SET "
         "calls = CASE WHEN rate_limit.window_started_at > :over THEN rate_limit.calls + 1 ELSE 1 END, "
-        "window_started_at = CASE WHEN rate_limit.window_started_at > :over THEN rate_limit.window_started_at ELSE excluded.window_started_at END "
+        "window_started_at = CASE WHEN rate_limit.window_started_at > :over "
+        "THEN rate_limit.window_started_at ELSE excluded.window_started_at END "
         "RETURNING calls, window_started_at"
     )
     .bindparams(

@@ -1,13 +1,12 @@
 """The right to choose a password, once: given for a right code, to a phone or to whoever holds the ticket."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from store.database.dialect import PreparedStatement, named
-from store.outbound_messages import KEPT
+from store.retention import REPORTED
 from store.tables import AccountRow, ResetGrantRow, table
 
 GRANT, ACCOUNT = table(ResetGrantRow), table(AccountRow)
@@ -15,12 +14,23 @@ GRANT, ACCOUNT = table(ResetGrantRow), table(AccountRow)
 
 @dataclass(frozen=True)
 class ResetGrant:
-    """A live ticket."""
+    """A live grant."""
+
+    id: str
+    account_id: int
+    digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class NewGrant:
+    """A grant to be written. `digest` is SHA-256 of the secret that its holder has."""
 
     id: str
     account_id: int
     code_id: str
-    digest: bytes | None
+    digest: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime
 
 
 _GRANTED = tuple(GRANT.c[name] for name in ResetGrant.__dataclass_fields__)
@@ -32,21 +42,15 @@ CLOSE_OF = PreparedStatement(
 )
 
 
-def issue(connection: Connection, row: dict[str, Any]) -> None:
+def issue(connection: Connection, grant: NewGrant) -> None:
     """Write a ticket; it voids the account's older ones."""
-    CLOSE_OF(connection, {"account": row["account_id"], "now": row["created_at"]})
-    ISSUE(connection, row)
+    CLOSE_OF(connection, {"account": grant.account_id, "now": grant.created_at})
+    ISSUE(connection, vars(grant))
 
 
 def find(connection: Connection, ticket_id: str, now: datetime) -> ResetGrant | None:
     """The live ticket with this id, of an account in good standing."""
     return _live(connection, GRANT.c.id == ticket_id, now)
-
-
-def find_at(connection: Connection, phone: str, now: datetime) -> ResetGrant | None:
-    """The live ticket that a phone was given, while the account is still registered on it."""
-    mine = (GRANT.c.phone == phone) & (ACCOUNT.c.mobile == phone)
-    return _live(connection, mine, now)
 
 
 def spend(connection: Connection, ticket_id: str, now: datetime) -> bool:
@@ -60,14 +64,9 @@ def close_of(connection: Connection, account_id: int, now: datetime) -> None:
     CLOSE_OF(connection, {"account": account_id, "now": now})
 
 
-def close_at(connection: Connection, phone: str, now: datetime) -> None:
-    """Void every ticket that a phone was given, because its owner cancelled."""
-    connection.execute(update(GRANT).where(GRANT.c.phone == phone, GRANT.c.closed_at.is_(None)).values(closed_at=now))
-
-
 def forget_old(connection: Connection, now: datetime) -> int:
     """Drop tickets that no season's report needs any more."""
-    return connection.execute(delete(GRANT).where(GRANT.c.expires_at < now - KEPT)).rowcount
+    return connection.execute(delete(GRANT).where(GRANT.c.expires_at < now - REPORTED)).rowcount
 
 
 def _live(connection: Connection, which: ColumnElement[bool], now: datetime) -> ResetGrant | None:

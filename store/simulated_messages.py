@@ -1,14 +1,14 @@
 """What the simulated carrier delivered, so that every process sees the same phones."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
+from store.retention import SIMULATED_MESSAGES
 from store.tables import FINAL, OutboundMessageRow, SimulatedMessageRow, table
 
 SIMULATED, MESSAGE = table(SimulatedMessageRow), table(OutboundMessageRow)
-KEPT = timedelta(days=1)
 
 
 class Arrival(NamedTuple):
@@ -43,4 +43,4 @@ def unconfirmed(connection: Connection, phone: str, now: datetime) -> list[str]:
 
 def forget_old(connection: Connection, now: datetime) -> int:
     """Empty the phones of what arrived more than a day ago."""
-    return connection.execute(delete(SIMULATED).where(SIMULATED.c.arrived_at < now - KEPT)).rowcount
+    return connection.execute(delete(SIMULATED).where(SIMULATED.c.arrived_at < now - SIMULATED_MESSAGES)).rowcount

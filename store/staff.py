@@ -22,6 +22,8 @@ class Member:
     role: str
     province: str | None
     broker: str | None
+    removed_at: datetime | None = None
+    locked_at: datetime | None = None  # after too many wrong confirmations in a row
 
 
 _MEMBER = select(*(STAFF.c[name] for name in Member.__dataclass_fields__))
@@ -40,13 +42,14 @@ def every(connection: Connection) -> list[Member]:
     return [Member(*row) for row in connection.execute(there)]
 
 
-def put(connection: Connection, row: dict[str, Any], now: datetime) -> int:
+def put(connection: Connection, row: dict[str, Any]) -> int:
     """Add a staff member, or change the one with this mobile, removed or not; their id.
 
     Keys: mobile, name, role, province, broker.
     """
-    statement = upsert(connection, STAFF).values(**row, added_at=now)
-    changes = {name: value for name, value in row.items() if name != "mobile"} | {"removed_at": None}
+    statement = upsert(connection, STAFF).values(**row)
+    changes = {name: value for name, value in row.items() if name != "mobile"}
+    changes |= {"removed_at": None, "failures": 0, "locked_at": None}
     put_in = statement.on_conflict_do_update(index_elements=["mobile"], set_=changes).returning(STAFF.c.id)
     number: int = connection.execute(put_in).scalar_one()
     return number
@@ -57,3 +60,13 @@ def remove(connection: Connection, mobile: str, now: datetime) -> int | None:
     there = update(STAFF).where(STAFF.c.mobile == mobile, STAFF.c.removed_at.is_(None))
     number: int | None = connection.execute(there.values(removed_at=now).returning(STAFF.c.id)).scalar_one_or_none()
     return number
+
+
+def lock(connection: Connection, staff_id: int, now: datetime) -> None:
+    """Take no order of a staff member's any more, until they are added again."""
+    connection.execute(update(STAFF).where(STAFF.c.id == staff_id).values(locked_at=now))
+
+
+def end_failures(connection: Connection, staff_id: int) -> None:
+    """End the run of wrong confirmations."""
+    connection.execute(update(STAFF).where(STAFF.c.id == staff_id, STAFF.c.failures > 0).values(failures=0))

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from store.outbound_messages import KEPT
+from store.retention import REPORTED
 from store.tables import AccountRow, WebhookEventRow, table
 
 EVENT, ACCOUNT = table(WebhookEventRow), table(AccountRow)
@@ -25,9 +24,19 @@ class Due:
     username: str = field(repr=False)
 
 
-def queue(connection: Connection, row: dict[str, Any]) -> None:
-    """Write an event to be posted at once. Keys: id, event, account_id, happened_at."""
-    connection.execute(insert(EVENT), row | {"next_attempt_at": row["happened_at"], "attempts": 0})
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to be written."""
+
+    id: str
+    event: str
+    account_id: int
+    happened_at: datetime
+
+
+def queue(connection: Connection, event: NewEvent) -> None:
+    """Write an event to be posted at once."""
+    connection.execute(insert(EVENT), {**vars(event), "next_attempt_at": event.happened_at, "attempts": 0})
 
 
 def is_due(connection: Connection, now: datetime) -> bool:
@@ -53,10 +62,8 @@ def claim(connection: Connection, now: datetime, most: int, lease: timedelta) ->
 
 def end(connection: Connection, announcement_id: str, now: datetime, error: str | None = None) -> None:
     """Note that an event was taken; or, with an error, that it is given up."""
-    ended: dict[str, Any] = {"ended_at": now, "error": error}
-    if error is None:
-        ended["taken_at"] = now
-    connection.execute(update(EVENT).where(EVENT.c.id == announcement_id, _OPEN).values(ended))
+    still_open = update(EVENT).where(EVENT.c.id == announcement_id, _OPEN)
+    connection.execute(still_open.values(ended_at=now, error=error))
 
 
 def retry(connection: Connection, announcement_id: str, at: datetime, error: str) -> None:
@@ -73,4 +80,4 @@ def oldest_waiting(connection: Connection) -> datetime | None:
 
 def forget_old(connection: Connection, now: datetime) -> int:
     """Drop events that ended long ago."""
-    return connection.execute(delete(EVENT).where(EVENT.c.ended_at < now - KEPT)).rowcount
+    return connection.execute(delete(EVENT).where(EVENT.c.ended_at < now - REPORTED)).rowcount

@@ -133,7 +133,7 @@ class Figures(Collector):
             "ramz_flood", "1 while strangers' requests wait, by what has seen it", labels=["guard"]
         )
         for guard in GUARDS:
-            flood.add_metric([guard], 1 if guard in self.bot.conversation.flood.alarms else 0)
+            flood.add_metric([guard], 1 if guard in self.bot.flood_guard.flood.alarms else 0)
         return flood
 
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
 from bot.credentials.passwords import TEMPORARY, Hashed
-from bot.ports import RandomSource
+from bot.parts import Parts
 from bot.sending.messages import message, variant
-from bot.settings import Settings
 from dialogs.vocabulary import FakherEvent
-from store import accounts, conversations, reset_grants, webhook_events
+from store import accounts, reset_grants, webhook_events
 from store.accounts import Account
+from store.outbound_messages import NewMessage
 from store.tables import MessageKind
+from store.webhook_events import NewEvent
 
 # How long a mobile that is no longer registered is told of changes: whoever lost it may not know yet.
 FORMER = timedelta(hours=72)
@@ -23,23 +23,27 @@ def set_password(connection: Connection, account_id: int, new: Hashed, now: date
     """Put a password in place of any older. What gave a right to choose one is void."""
     reset_grants.close_of(connection, account_id, now)
     expires_at = now + TEMPORARY if temporary else None
-    accounts.set_password(connection, account_id, new.hash, new.key_id, now, expires_at)
+    accounts.set_password(connection, account_id, new.hash, new.key_id, expires_at)
 
 
 def notices(
-    connection: Connection,
-    settings: Settings,
-    holder: Account,
+    parts: Parts,
+    account: Account,
     phrase: str,
     now: datetime,
     *,
     language: str | None = None,
     inbound_gateway: str = "",
-) -> Iterator[dict[str, Any]]:
-    """A notice to the registered mobile, and to the one before it where it changed of late; not to who said STOP."""
-    own = holder.language or settings.default_language
-    for phone, spoken in _told(holder, language or own, own, now):
-        if not conversations.has_opted_out(connection, phone):
+    former_only: bool = False,
+) -> Iterator[NewMessage]:
+    """A notice to the registered mobile, and to the one before it where it changed of late.
+
+    It protects the account, so it goes out in spite of STOP, which anybody can forge.
+    """
+    settings = parts.settings
+    own = account.language or settings.default_language
+    for phone, spoken in _told(account, language or own, own, now):
+        if not (former_only and phone == account.mobile):
             yield message(
                 variant(phrase, settings),
                 MessageKind.NOTICE,
@@ -48,26 +52,18 @@ def notices(
                 now=now,
                 inbound_gateway=inbound_gateway,
                 parameters={"phone": settings.support_phone},
-                account_id=holder.id,
+                account_id=account.id,
             )
 
 
-def tell_fakher(
-    connection: Connection,
-    settings: Settings,
-    random_source: RandomSource,
-    event: FakherEvent,
-    account_id: int,
-    now: datetime,
-) -> None:
+def tell_fakher(connection: Connection, parts: Parts, event: FakherEvent, account_id: int, now: datetime) -> None:
     """Have Fakher told, where it wants to be."""
-    if settings.fakher_events_url:
-        row = {"id": random_source.token(), "event": event, "account_id": account_id, "happened_at": now}
-        webhook_events.queue(connection, row)
+    if parts.settings.fakher_events_url:
+        webhook_events.queue(connection, NewEvent(parts.random_source.token(), event, account_id, now))
 
 
-def _told(holder: Account, language: str, own: str, now: datetime) -> Iterator[tuple[str, str]]:
-    yield holder.mobile, language
-    moved = holder.mobile_changed_at is not None and now - holder.mobile_changed_at < FORMER
-    if moved and holder.former_mobile and holder.former_mobile != holder.mobile:
-        yield holder.former_mobile, own
+def _told(account: Account, language: str, own: str, now: datetime) -> Iterator[tuple[str, str]]:
+    yield account.mobile, language
+    moved = account.mobile_changed_at is not None and now - account.mobile_changed_at < FORMER
+    if moved and account.former_mobile and account.former_mobile != account.mobile:
+        yield account.former_mobile, own

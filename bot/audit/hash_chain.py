@@ -21,8 +21,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bot.audit.trail import Entry, Trail, digest
 from bot.credentials.keyring import Keyring, Unreadable
 from bot.ports import Clock, RandomSource
+from dialogs.audit_vocabulary import Action, Actor
 from store import audit
-from store.audit import Action, Actor, Head
+from store.audit import Head
 from store.database.engine import Store, was_cut_off
 from store.database.times import as_text
 

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from bot.credentials.keyring import Keyring
 from bot.ports import RandomSource
+from dialogs.audit_vocabulary import Action, Actor, Outcome
 from store import audit
-from store.audit import AUDIT, Action, Actor, Outcome
+from store.audit import AUDIT
 from store.database.times import as_text
 
 LONGEST: dict[str, int] = {name: AUDIT.c[name].type.length for name in ("who", "reason", "ref")}  # type: ignore[attr-defined]

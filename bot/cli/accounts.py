@@ -11,7 +11,7 @@ from bot import clock, settings
 from bot.accounts.csv_import import BadFile, Import
 from bot.cli.common import chosen, fail, keys_of, note, opened
 from bot.phone_numbers import PhoneNumbers
-from store.audit import Action
+from dialogs.audit_vocabulary import Action
 
 SOME_REJECTED = 3
 accounts = AppGroup("accounts", help="The holders of accounts.")

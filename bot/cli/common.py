@@ -16,7 +16,7 @@ from bot.credentials.keyring import Keyring
 from bot.random_source import SystemRandomSource
 from bot.settings import BadSettings, Settings
 from bot.simulation.demo import lives_in
-from store.audit import Action, Actor
+from dialogs.audit_vocabulary import Action, Actor
 from store.database import migrate
 from store.database.engine import Store
 
@@ -99,12 +99,16 @@ def note(
     staff_id: int | None = None,
 ) -> None:
     """Write down what the operator does, within the transaction that does it."""
+    write(found, connection, Entry(Actor.OPERATOR, action, reason=reason, ref=ref, staff_id=staff_id))
+
+
+def write(found: Settings, connection: Connection, *entries: Entry) -> None:
+    """Write rows of the audit, within the transaction that does what they tell of."""
     keyring = keys_of(found, connection)
     if keyring is None:
         click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
     else:
-        entry = Entry(Actor.OPERATOR, action, reason=reason, ref=ref, staff_id=staff_id)
-        Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), entry)
+        Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), *entries)
 
 
 def keys_of(found: Settings, connection: Connection) -> Keyring | None:

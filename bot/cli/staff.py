@@ -4,13 +4,14 @@ import click
 from flask.cli import AppGroup
 
 from bot import clock, settings
-from bot.cli.common import chosen, fail, note, opened
+from bot.accounts import staff_removal
+from bot.cli.common import chosen, fail, note, opened, write
 from bot.phone_numbers import PhoneNumbers
 from bot.settings import Settings
+from dialogs.audit_vocabulary import Action
 from dialogs.staff_vocabulary import Role
-from store import staff as members
-from store.audit import Action
 from store.database.engine import Store
+from store.staff import Member, every, put
 
 LONGEST_NAME, LONGEST_PLACE = 120, 60
 
@@ -31,7 +32,7 @@ def add(mobile: str, role: str, name: str, province: str | None, broker: str | N
     row |= {"province": None, "broker": None, **_place(role, province, broker)}
     store = opened(found)
     with store.writing() as connection:
-        member = members.put(connection, row, clock.system_clock())
+        member = put(connection, row)
         note(found, connection, Action.STAFF_ADDED, role, staff_id=member)
     click.echo(f"{row['name']} may order by text, as {role}.")
 
@@ -50,16 +51,16 @@ def remove(mobile: str) -> None:
     found = chosen(settings.read)
     number, store = _number(found, mobile), opened(found)
     with store.writing() as connection:
-        member = members.remove(connection, number, clock.system_clock())
-        if member is None:
+        entries = staff_removal.remove(connection, number, clock.system_clock())
+        if entries is None:
             fail("--mobile: no staff member has this number", 1)
-        note(found, connection, Action.STAFF_REMOVED, staff_id=member)
+        write(found, connection, *entries)
     click.echo("Removed.")
 
 
-def _every(store: Store) -> list[members.Member]:
+def _every(store: Store) -> list[Member]:
     with store.reading() as connection:
-        found = members.every(connection)
+        found = every(connection)
     if not found:
         click.echo("There is no staff.")
     return found

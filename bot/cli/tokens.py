@@ -9,8 +9,8 @@ from bot import clock, settings
 from bot.cli.common import chosen, fail, note, opened
 from bot.credentials import bearer
 from bot.random_source import SystemRandomSource
+from dialogs.audit_vocabulary import Action
 from store import tokens as kept_tokens
-from store.audit import Action
 
 LONGEST_NAME = 60
 tokens = AppGroup("tokens", help="Fakher's API tokens.")

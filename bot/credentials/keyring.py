@@ -45,6 +45,10 @@ class Keyring:
             webhook=_derive(next(iter(keys.values())), "webhook"),
         )
 
+    def knows(self, key_id: str) -> bool:
+        """Whether this process has the key. Another host may have one that this one lacks."""
+        return key_id in self._codes
+
     def code_digest(self, key_id: str, message: str) -> bytes | None:
         """The keyed hash of a code with what it is bound to; None where the key is gone."""
         key = self._codes.get(key_id)

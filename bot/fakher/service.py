@@ -6,32 +6,27 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.accounts import password_change
-from bot.audit.trail import Entry, Trail
-from bot.credentials import attempts, bearer, password_policy, passwords
-from bot.credentials.attempts import NOBODY, CodeCheck, check
+from bot.accounts import lockout, password_change
+from bot.audit.trail import Entry
+from bot.credentials import bearer, one_time_codes, password_policy, passwords
 from bot.credentials.bearer import Bearer
-from bot.credentials.keyring import Keyring
+from bot.credentials.one_time_codes import NOBODY, CodeCheck
 from bot.credentials.password_policy import Weakness
 from bot.credentials.passwords import Hashed
-from bot.inbound.effects import GRANT
-from bot.ports import Clock, RandomSource
+from bot.parts import Parts
 from bot.sending.courier import Courier
-from bot.settings import Settings
+from dialogs.audit_vocabulary import Action, Actor, Outcome
+from dialogs.limits import CALLS_PER_ACCOUNT_AND_MINUTE, CALLS_PER_TOKEN_AND_MINUTE
 from dialogs.parsing.normalise import fold, national_id
 from dialogs.vocabulary import CodeResult, FakherEvent
 from store import accounts, codes, rate_limits, reset_grants, tokens
 from store.accounts import Account
-from store.audit import Action, Actor, Outcome
-from store.database.engine import Store
 from store.outbound_messages import ClaimedMessage
-from store.reset_grants import ResetGrant
+from store.reset_grants import NewGrant, ResetGrant
 from store.tables import CloseReason
 
-# A minute. A login page on the day when caravans are chosen makes many calls, a person few.
-CALLS_PER_TOKEN = 3_000
-CALLS_PER_ACCOUNT = 60
-
+# How long a right code lets its holder choose a password at Fakher.
+TICKET = timedelta(minutes=10)
 
 Done = tuple[Action, Outcome, str | None]
 TICKET_GONE: Done = (Action.PASSWORD_CHANGED, Outcome.REFUSED, "ticket_gone")
@@ -92,19 +87,10 @@ class Caller:
 class Fakher:
     """The reservation system's side of recovery."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        keyring: Keyring,
-        clock: Clock,
-        random_source: RandomSource,
-        courier: Courier,
-    ) -> None:
+    def __init__(self, parts: Parts, courier: Courier) -> None:
         """Take what is needed to check codes and passwords, and the courier who sends notices."""
-        self.store, self.settings, self.keyring = store, settings, keyring
-        self.clock, self.random_source, self.courier = clock, random_source, courier
-        self.trail = Trail(keyring, random_source)
+        self.parts, self.courier = parts, courier
+        self.store, self.keyring, self.clock = parts.store, parts.keyring, parts.clock
 
     def authorise(self, token: str) -> Caller:
         """Whose token this is; NotAuthorised for one that is not in force."""
@@ -119,37 +105,38 @@ class Fakher:
         return Caller(issued.id, issued.name)
 
     def verify_code(self, caller: Caller, person: str, digits: str) -> CodeVerdict:
-        """Try a code. A right one is used up, and gives a ticket. TooManyCalls beyond the limits.
+        """Try a code. A right one is used up, and gives a ticket. TooManyCalls beyond the limits; UnknownKey.
 
         `person` is a national ID, of 8 to 10 digits; `digits` may be of any script.
         """
         person, now = _national_id(person), self.clock()
         with self.store.reading() as connection:
-            holder = accounts.find(connection, national_id=person)
-        ticket = bearer.make(self.random_source)
+            account = accounts.find(connection, national_id=person)
+        ticket = bearer.make(self.parts.random_source)
         with self.store.writing() as connection:
-            self._count(connection, caller, holder, person, now)
-            tried = codes.spend_of(connection, holder.id if holder else NOBODY, now)
-            made = check(connection, self.keyring, tried, fold(digits), now)
-            verdict = self._verdict(connection, made, holder, ticket, now)
-            self._note(connection, caller, now, holder, *_tried(verdict, made))
+            self._count(connection, caller, account, person, now)
+            spent = codes.spend_of_account(connection, account.id if account else NOBODY, now)
+            check = one_time_codes.check(connection, self.keyring, spent, fold(digits), now)
+            verdict = self._verdict(connection, check, account, ticket, now)
+            self._note(connection, caller, now, account, *_tried(verdict))
+            self.parts.trail.note(connection, now, *lockout.after_wrong_code(connection, self.parts, check, now))
             return verdict
 
     def set_password(self, caller: Caller, ticket: str, password: str) -> None:
-        """Set the password that a ticket's holder has chosen. TicketGone, WeakPassword or TooManyCalls."""
+        """Set the password that a ticket's account has chosen. TicketGone, WeakPassword or TooManyCalls."""
         held, now = bearer.read(ticket), self.clock()
         with self.store.writing() as connection:
             granted = self._granted(connection, held, now)
-            holder = accounts.get(connection, granted.account_id) if granted else None
-            self._count(connection, caller, holder, held.id if held else "", now)
+            account = accounts.get(connection, granted.account_id) if granted else None
+            self._count(connection, caller, account, held.id if held else "", now)
             if granted is None:
                 self._note(connection, caller, now, None, TICKET_GONE)
-        if granted is None or holder is None:
+        if granted is None or account is None:
             raise TicketGone
-        weak = password_policy.weaknesses(password, holder)
+        weak = password_policy.weaknesses(password, account)
         if weak:
             with self.store.writing() as connection:
-                self._note(connection, caller, now, holder, _refused(weak[0]))
+                self._note(connection, caller, now, account, _refused(weak[0]))
             raise WeakPassword(weak)
         new = passwords.hashed(self.keyring, password)
         with self.store.writing() as connection:
@@ -158,7 +145,7 @@ class Fakher:
             )
             claimed = self._change(connection, caller, granted, new, now) if is_live else None
             if claimed is None:
-                self._note(connection, caller, now, holder, TICKET_GONE)
+                self._note(connection, caller, now, account, TICKET_GONE)
         if claimed is None:
             raise TicketGone
         self.courier.take(claimed)
@@ -166,12 +153,12 @@ class Fakher:
     def _change(
         self, connection: Connection, caller: Caller, granted: ResetGrant, new: Hashed, now: datetime
     ) -> list[ClaimedMessage]:
-        holder = accounts.get(connection, granted.account_id)
-        password_change.set_password(connection, holder.id, new, now, temporary=False)
-        notices = password_change.notices(connection, self.settings, holder, "password_changed", now)
+        account = accounts.get(connection, granted.account_id)
+        password_change.set_password(connection, account.id, new, now, temporary=False)
+        notices = password_change.notices(self.parts, account, "password_changed", now)
         claimed = self.courier.write(connection, notices, now)
-        self._announce(connection, FakherEvent.PASSWORD_CHANGED, holder.id, now)
-        self._note(connection, caller, now, holder, (Action.PASSWORD_CHANGED, Outcome.OK, None))
+        password_change.tell_fakher(connection, self.parts, FakherEvent.PASSWORD_CHANGED, account.id, now)
+        self._note(connection, caller, now, account, (Action.PASSWORD_CHANGED, Outcome.OK, None))
         return claimed
 
     def verify_password(
@@ -183,101 +170,79 @@ class Fakher:
         """
         now, person = self.clock(), _national_id(person) if person is not None else None
         with self.store.writing() as connection:
-            holder = accounts.find(connection, national_id=person, username=username)
-            self._count(connection, caller, holder, person or username or "", now)
-        kept = _kept(holder)
+            account = accounts.find(connection, national_id=person, username=username)
+            self._count(connection, caller, account, person or username or "", now)
+        kept = _kept(account)
         is_right = passwords.verify(self.keyring, kept, password)
-        ends_at = holder.password_expires_at if holder else None
+        ends_at = account.password_expires_at if account else None
         why = "wrong_password" if not is_right else "expired" if ends_at is not None and ends_at <= now else None
         with self.store.writing() as connection:
-            self._note(connection, caller, now, holder, (Action.LOGIN, Outcome.FAILED if why else Outcome.OK, why))
-        if why or holder is None or kept is None:
+            self._note(connection, caller, now, account, (Action.LOGIN, Outcome.FAILED if why else Outcome.OK, why))
+        if why or account is None or kept is None:
             return LoginVerdict(False)
         if passwords.is_outdated(self.keyring, kept):
-            self._rehash(holder, kept, password)
+            self._rehash(account, kept, password)
         return LoginVerdict(True, must_change=ends_at is not None)
 
     def _verdict(
-        self, connection: Connection, made: CodeCheck, holder: Account | None, ticket: Bearer, now: datetime
+        self, connection: Connection, check: CodeCheck, account: Account | None, ticket: Bearer, now: datetime
     ) -> CodeVerdict:
-        if made.right is not None:
-            expires_at = now + GRANT
-            codes.close(connection, made.right.id, CloseReason.USED, now)
-            # Tickets before the account, here as everywhere, so that no two wait for each other.
-            reset_grants.issue(connection, _ticket(ticket, made, now, expires_at))
-            accounts.end_failures(connection, made.right.account_id)
-            return CodeVerdict(ticket, expires_at)
-        if made.guess is CodeResult.NO_LIVE_CODE:
-            is_locked = holder is not None and holder.active and holder.locked_at is not None
+        if check.right is not None and account is not None:
+            codes.close(connection, check.right.id, CloseReason.USED, now)
+            # Grants before the account, here as everywhere, so that no two wait for each other.
+            grant = NewGrant(ticket.id, account.id, check.right.id, ticket.digest, now, now + TICKET)
+            reset_grants.issue(connection, grant)
+            accounts.end_failures(connection, account.id)
+            return CodeVerdict(ticket, grant.expires_at)
+        if check.result is CodeResult.NO_LIVE_CODE:
+            is_locked = account is not None and account.active and account.locked_at is not None
             return CodeVerdict(reason="locked" if is_locked else "no_live_code")
-        if made.guess is CodeResult.WRONG:
-            return CodeVerdict(reason="wrong_code", tries_left=made.tries_left)
-        attempts.burn(connection, made, now)
-        if made.guess is CodeResult.LOCKING:
-            for account_id in attempts.lock(connection, made, now):
-                self._announce(connection, FakherEvent.RECOVERY_LOCKED, account_id, now)
+        if check.result is CodeResult.WRONG:
+            return CodeVerdict(reason="wrong_code", tries_left=check.tries_left)
         return CodeVerdict(reason="locked")
 
     def _granted(self, connection: Connection, held: Bearer | None, now: datetime) -> ResetGrant | None:
         granted = reset_grants.find(connection, held.id, now) if held else None
         return granted if granted and held and held.is_of(granted.digest) else None
 
-    def _note(self, connection: Connection, caller: Caller, now: datetime, holder: Account | None, *done: Done) -> None:
-        about = holder.id if holder else None
+    def _note(
+        self, connection: Connection, caller: Caller, now: datetime, account: Account | None, *done: Done
+    ) -> None:
+        about = account.id if account else None
         rows = (Entry(Actor.FAKHER, *each, who=caller.name, account_id=about) for each in done)
-        self.trail.note(connection, now, *rows)
+        self.parts.trail.note(connection, now, *rows)
 
-    def _announce(self, connection: Connection, event: FakherEvent, account_id: int, now: datetime) -> None:
-        password_change.tell_fakher(connection, self.settings, self.random_source, event, account_id, now)
-
-    def _rehash(self, holder: Account, old: Hashed, password: str) -> None:
+    def _rehash(self, account: Account, old: Hashed, password: str) -> None:
         new = passwords.hashed(self.keyring, password)
         with self.store.writing() as connection:
-            accounts.rehash(connection, holder.id, old.hash, new.hash, new.key_id)
+            accounts.rehash(connection, account.id, old.hash, new.hash, new.key_id)
 
-    def _count(self, connection: Connection, caller: Caller, holder: Account | None, name: str, now: datetime) -> None:
+    def _count(self, connection: Connection, caller: Caller, account: Account | None, name: str, now: datetime) -> None:
         """Count a call; beyond a limit the transaction is undone, and with it the count."""
         by_token = rate_limits.count(connection, f"token:{caller.token}", now)
         if by_token.calls == 1:
             tokens.note_use(connection, caller.token, now)
-        about = f"account:{holder.id}" if holder else f"name:{self.keyring.alias(name)}"
+        about = f"account:{account.id}" if account else f"name:{self.keyring.alias(name)}"
         by_account = rate_limits.count(connection, about, now)
-        for counted, limit in ((by_token, CALLS_PER_TOKEN), (by_account, CALLS_PER_ACCOUNT)):
+        for counted, limit in ((by_token, CALLS_PER_TOKEN_AND_MINUTE), (by_account, CALLS_PER_ACCOUNT_AND_MINUTE)):
             if counted.calls > limit:
                 raise TooManyCalls(counted.window_started_at + rate_limits.MINUTE - now)
 
 
-def _tried(verdict: CodeVerdict, made: CodeCheck) -> Iterator[Done]:
+def _tried(verdict: CodeVerdict) -> Iterator[Done]:
     yield Action.CODE_TRIED, Outcome.OK if verdict.ticket else Outcome.FAILED, verdict.reason or None
     if verdict.ticket:
         yield Action.TICKET_GRANTED, Outcome.OK, None
-    if made.guess in (CodeResult.LAST, CodeResult.LOCKING):
-        yield Action.CODE_BURNED, Outcome.OK, None
-    if made.guess is CodeResult.LOCKING:
-        yield Action.RECOVERY_LOCKED, Outcome.OK, None
 
 
 def _refused(reason: str) -> Done:
     return Action.PASSWORD_CHANGED, Outcome.REFUSED, reason
 
 
-def _ticket(ticket: Bearer, made: CodeCheck, now: datetime, expires_at: datetime) -> dict[str, object]:
-    assert made.right is not None
-    return {
-        "id": ticket.id,
-        "account_id": made.right.account_id,
-        "code_id": made.right.id,
-        "phone": None,
-        "digest": ticket.digest,
-        "created_at": now,
-        "expires_at": expires_at,
-    }
-
-
-def _kept(holder: Account | None) -> Hashed | None:
-    if holder is None or not holder.active or holder.password_hash is None or holder.password_key is None:
+def _kept(account: Account | None) -> Hashed | None:
+    if account is None or not account.active or account.password_hash is None or account.password_key is None:
         return None
-    return Hashed(holder.password_hash, holder.password_key)
+    return Hashed(account.password_hash, account.password_key)
 
 
 def _national_id(written: str) -> str:

@@ -1,112 +1,124 @@
-"""One text on its way through the bot: what came in, what is known, what is to be said."""
+"""One text on its way through the bot: what came in, what is known of it, what it changes and what is to be said."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from bot.audit.trail import Entry, masked
 from bot.clock import shown
-from bot.credentials.attempts import CodeCheck
-from bot.credentials.codes import Fresh
+from bot.credentials.one_time_codes import CodeCheck, DrawnCode
 from bot.credentials.passwords import Generated, Hashed
 from bot.inbound.staff_context import StaffContext
+from bot.parts import Parts
 from bot.ports import Inbound
-from bot.sending import messages
-from bot.settings import Settings
+from bot.sending.messages import message
+from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.parsing.own_password import CodeAndPassword
 from dialogs.replies.phrases import languages
-from dialogs.staff_vocabulary import Confirmation
-from dialogs.vocabulary import ParsedMessage, PasswordVerdict, Season, State
+from dialogs.vocabulary import CodePurpose, ParsedMessage, PasswordVerdict, Season, State
 from store.accounts import Account
 from store.conversations import View
-from store.mobile_changes import Change
-from store.reset_grants import ResetGrant
+from store.outbound_messages import NewMessage
 from store.tables import MessageKind
 from store.views.daily_stats import Tally
+
+# Phrases that say nothing of an account: each leaves before the code that the same request may send.
+_KINDS = {"neutral": MessageKind.NEUTRAL}
 
 
 @dataclass(frozen=True)
 class IncomingMessage:
-    """A text before anything is looked up. `fresh` is a code that may be needed, drawn for every request alike."""
+    """A text before anything is looked up.
+
+    `drawn` is a code that may be needed, drawn for every request alike; `brought` a code with a password of the
+    sender's own.
+    """
 
     inbound: Inbound
     phone: str
-    heard: ParsedMessage
-    fresh: Fresh | None
-    offered: CodeAndPassword | None = None
+    parsed: ParsedMessage
+    drawn: DrawnCode | None
+    brought: CodeAndPassword | None = None
+
+
+@dataclass(frozen=True)
+class Need:
+    """What takes too long for a transaction, and must be there before it begins."""
+
+    check: bool = False  # a try is to be spent: the conversation is locked from the start
+    generated: bool = False  # a password, drawn and hashed
+    own_password: str | None = field(default=None, repr=False)  # that the text brings, hashed
+    stats: bool = False  # a day's figures, counted
 
 
 @dataclass(frozen=True)
 class Precomputed:
-    """What takes too long for a transaction: a password drawn, or the one that the text brings, hashed; a count."""
+    """What was made of it."""
 
+    need: Need = Need()
     generated: Generated | None = None
-    password: str | None = field(default=None, repr=False)
     own: Hashed | None = None
-    tally: Tally | None = None
-
-
-@dataclass(frozen=True)
-class NewPassword:
-    """A password of one's own: what it is worth, and the ticket, if it comes by one."""
-
-    offer: PasswordVerdict
-    ticket: ResetGrant | None = None
+    stats: Tally | None = None
 
 
 @dataclass
 class MessageContext:
-    """A text under the lock. `texts` gathers what is to be said, to be queued in one statement."""
+    """A text under the lock. What it changes is written as it is decided; what it says and records is gathered here."""
 
-    text: IncomingMessage
+    message: IncomingMessage
     view: View
     now: datetime
     state: State
     season: Season
-    settings: Settings
-    prepared: Precomputed = field(default_factory=Precomputed)
-    attempt: CodeCheck | None = None
-    choice: NewPassword | None = None
-    holder: Account | None = None  # whom the right code, or the ticket, is of
-    locked: list[int] = field(default_factory=list)  # accounts whose recovery this text has closed
-    dropped: list[int] = field(default_factory=list)  # accounts whose code this text has cancelled
-    texts: list[dict[str, Any]] = field(default_factory=list)
-    desk: StaffContext | None = None  # where a staff member's number texts
-    stopped: list[Change] = field(default_factory=list)  # changes of mobile that this text has stopped
+    parts: Parts
+    work: Precomputed
+    check: CodeCheck | None = None
+    has_unknown_key: bool = False
+    account: Account | None = None  # whom the right code is of
+    password: PasswordVerdict | None = None
+    staff: StaffContext | None = None  # where a staff member's number texts
+    texts: list[NewMessage] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
 
     @property
-    def heard_language(self) -> str | None:
+    def phone(self) -> str:
+        """The phone that texted."""
+        return self.message.phone
+
+    @property
+    def text_language(self) -> str | None:
         """The language of the text, where that can be told. A password is in none."""
-        is_words = self.prepared.password is None
-        return self.text.heard.language if is_words else None
+        return self.message.parsed.language if self.work.need.own_password is None else None
 
     @property
     def language(self) -> str:
         """The language of the text where that can be told, else of the account, else of the texts before it."""
-        told = (self.heard_language, self.view.phone_language, self.view.language)
-        return next((name for name in told if name and name in languages()), self.settings.default_language)
+        told = (self.text_language, self.view.phone_language, self.view.language)
+        return next((name for name in told if name and name in languages()), self.parts.settings.default_language)
 
     def parameters(self) -> dict[str, str]:
         """What phrases can say, but for what is about an account."""
-        settings = self.settings
+        settings = self.parts.settings
         found = {
             "minutes": str(-(-settings.code_ttl_seconds // 60)),
             "digits": str(settings.code_length),
             "domain": settings.fakher_domain,
             "phone": settings.support_phone,
         }
-        if self.desk is not None and self.desk.pending is not None and self.desk.confirmation is Confirmation.WRONG:
-            found["tries"] = str(self.desk.pending.tries_left)
-        if self.attempt is not None and self.attempt.tried:
-            found["tries"] = str(self.attempt.tries_left)
+        if self.check is not None and self.check.spent:
+            found["tries"] = str(self.check.tries_left)
         if self.view.opens is not None:
             found["date"] = shown(self.view.opens, languages()[self.language]["calendar"])
         return found
 
+    def confirms_order(self) -> bool:
+        """Whether the text hands back a code that a staff member's order waits for."""
+        return self.check is not None and self.check.purpose is CodePurpose.STAFF_ORDER
+
     def say(
         self,
         phrase: str,
-        kind: MessageKind = MessageKind.REPLY,
+        kind: MessageKind | None = None,
         *,
         parameters: dict[str, str] | None = None,
         to: str | None = None,
@@ -116,15 +128,15 @@ class MessageContext:
         account_id: int | None = None,
         expires_at: datetime | None = None,
     ) -> None:
-        """Have a phrase sent, to the phone that texted unless another is named. `secret` is sealed."""
+        """Have a phrase sent, to the phone that texted unless another is named. `secret` is encrypted."""
         self.texts.append(
-            messages.message(
+            message(
                 phrase,
-                kind,
-                to=to or self.text.phone,
+                kind if kind is not None else _KINDS.get(phrase, MessageKind.REPLY),
+                to=to or self.phone,
                 language=language or self.language,
                 now=self.now,
-                inbound_gateway=self.text.inbound.gateway,
+                inbound_gateway=self.message.inbound.gateway,
                 parameters=parameters,
                 secret=secret,
                 code_id=code_id,
@@ -132,3 +144,18 @@ class MessageContext:
                 expires_at=expires_at,
             )
         )
+
+    def record(
+        self,
+        action: Action,
+        account_id: int | None,
+        outcome: Outcome = Outcome.OK,
+        reason: str = "",
+        *,
+        actor: Actor = Actor.PILGRIM,
+        staff_id: int | None = None,
+        ref: str | None = None,
+    ) -> None:
+        """Have a row of the audit written. The bot's own doings name no phone."""
+        who = "" if actor is Actor.BOT else masked(self.phone)
+        self.entries.append(Entry(actor, action, outcome, reason or None, who, account_id, staff_id, ref))

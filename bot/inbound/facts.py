@@ -6,23 +6,20 @@ from bot.clock import today_in_tehran
 from bot.inbound import staff_context
 from bot.inbound.context import MessageContext
 from bot.settings import Settings
+from dialogs.limits import OTHER_PHONES_PER_HOUR
 from dialogs.tables.machine import revive, step
-from dialogs.vocabulary import Allowance, Asker, Event, Facts, Naming, Season, State
+from dialogs.vocabulary import Allowance, Asker, CodePurpose, CodeResult, Event, Facts, Naming, Season, State
 from store.conversations import View
 
-# Codes an hour to one account at the wish of phones that are not its own, so that nobody is pestered.
-OTHER_PHONES_PER_HOUR = 2
-# Requests an hour from one phone that can make the bot text others: more than a clerk's busy hour.
-ASKS_PER_HOUR = 30
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def current_state(view: View, now: datetime) -> State:
     """Where the conversation stands at this moment, whether or not a sweep has been by."""
-    return standing(view.state, view.ends_at, now)
+    return state_of(view.state, view.ends_at, now)
 
 
-def standing(name: str, ends_at: datetime | None, now: datetime) -> State:
+def state_of(name: str, ends_at: datetime | None, now: datetime) -> State:
     """The state that a row's name means at this moment."""
     state = revive(name)
     if ends_at is not None and ends_at <= now:
@@ -47,30 +44,38 @@ def within_hour(view: View, now: datetime) -> bool:
 
 def unparsed_replies(view: View, now: datetime) -> int:
     """How many replies to what was not understood count still: all, until an hour has passed since the last."""
-    return view.shrugged if view.shrugged_at is not None and now - view.shrugged_at < HOUR else 0
+    answered_at = view.unparsed_replied_at
+    return view.unparsed_replies if answered_at is not None and now - answered_at < HOUR else 0
 
 
-def gather(turn: MessageContext, flooded: bool) -> Facts:
+def facts_of(ctx: MessageContext, *, flooded: bool) -> Facts:
     """All that the dialog knows besides the text."""
-    view, counted = turn.view, within_hour(turn.view, turn.now)
-    asker = _asker(view, turn.text.phone)
+    view, counted = ctx.view, within_hour(ctx.view, ctx.now)
+    asker = _asker(view, ctx.phone)
+    result, purpose = _result(ctx)
     return Facts(
-        state=turn.state,
-        season=turn.season,
+        state=ctx.state,
+        season=ctx.season,
         asker=asker,
-        allowance=_allowance(turn, asker, flooded),
-        in_dialog=turn.state is not State.IDLE or view.phone_has_live_code or view.staff_confirms,
-        guess=turn.attempt.guess if turn.attempt else None,
-        offer=turn.choice.offer if turn.choice else None,
-        own_password_allowed=turn.settings.own_password_by_sms,
+        allowance=_allowance(ctx, asker, flooded=flooded),
+        in_dialog=ctx.state is not State.IDLE or view.phone_has_live_code or view.staff_has_live_code,
+        result=result,
+        purpose=purpose,
+        password=ctx.password,
+        own_password_allowed=ctx.parts.settings.own_password_by_sms,
         mobile_held=bool(view.phone_is_moving),
-        staff=staff_context.facts(turn.desk, turn.text.heard, turn.text.phone) if turn.desk else None,
+        staff=staff_context.facts(ctx.staff, ctx.phone) if ctx.staff else None,
         opted_out=view.opted_out_at is not None,
-        named_this_hour=turn.text.heard.naming is Naming.ONE or (counted and view.asked > 0),
-        stop_confirmed_this_hour=view.stop_confirmed_at is not None and turn.now - view.stop_confirmed_at < HOUR,
-        unparsed_replies_this_hour=unparsed_replies(view, turn.now),
-        hints_this_hour=view.hinted if counted else 0,
+        named_this_hour=ctx.message.parsed.naming is Naming.ONE or (counted and view.requests_this_hour > 0),
+        unparsed_replies_this_hour=unparsed_replies(view, ctx.now),
+        hints_this_hour=view.hints_this_hour if counted else 0,
     )
+
+
+def _result(ctx: MessageContext) -> tuple[CodeResult | None, CodePurpose | None]:
+    if ctx.has_unknown_key:
+        return CodeResult.UNKNOWN_KEY, None
+    return (ctx.check.result, ctx.check.purpose) if ctx.check else (None, None)
 
 
 def _asker(view: View, phone: str) -> Asker:
@@ -79,26 +84,20 @@ def _asker(view: View, phone: str) -> Asker:
     return Asker.OWNER if view.account_mobile == phone else Asker.OTHER_PHONE
 
 
-def _allowance(turn: MessageContext, asker: Asker, flooded: bool) -> Allowance:
-    view, settings = turn.view, turn.settings
-    if _is_fresh(view, turn.now, settings):
+def _allowance(ctx: MessageContext, asker: Asker, *, flooded: bool) -> Allowance:
+    view, settings = ctx.view, ctx.parts.settings
+    if _is_fresh(view, ctx.now, settings):
         return Allowance.TOO_SOON
     if asker is Asker.OWNER:
         spent = view.owner_codes_hour >= settings.codes_per_hour or view.owner_codes_day >= settings.codes_per_day
     else:
-        spent = flooded or _may_not_ask_for_another(turn)
+        spent = flooded or _may_not_ask_for_another(view, settings)
     return Allowance.TOO_OFTEN if spent else Allowance.YES
 
 
-def _may_not_ask_for_another(turn: MessageContext) -> bool:
-    view = turn.view
-    asked = view.asked if within_hour(view, turn.now) else 0
-    return (
-        not turn.settings.other_phones
-        or view.holder_opted_out
-        or view.other_codes_hour >= OTHER_PHONES_PER_HOUR
-        or asked >= ASKS_PER_HOUR
-    )
+def _may_not_ask_for_another(view: View, settings: Settings) -> bool:
+    # The account's own budget, whoever asks: a helper's number can be forged, and must not be silenced so.
+    return not settings.other_phones or view.holder_opted_out or view.other_codes_hour >= OTHER_PHONES_PER_HOUR
 
 
 def _is_fresh(view: View, now: datetime, settings: Settings) -> bool:

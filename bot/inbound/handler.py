@@ -1,103 +1,85 @@
-"""Hears one text: what is known, what it means, what is done, in one transaction.
+"""Hears one text: prepare, decide, apply.
 
-All that takes time (reading the text, drawing and sealing a code, hashing a password) is done before
-the transaction opens. What was read before it is checked under the lock; where another text from the
-same phone came between, this one is decided again, under the lock from the start.
+All that takes long (reading the text, drawing a code, hashing a password, counting a day) is prepared before the
+transaction opens. What was read before it is checked under the lock; where another text from the same phone came
+between, or more must be prepared than was thought, this one is decided again.
 """
 
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot.audit.trail import Trail
 from bot.clock import midnight_in_tehran
-from bot.credentials import codes, password_policy, passwords
-from bot.credentials.attempts import CodeCheck, check
-from bot.credentials.keyring import Keyring
-from bot.inbound import audited, staff_context
-from bot.inbound.context import IncomingMessage, MessageContext, NewPassword, Precomputed
-from bot.inbound.effects import carry_out
-from bot.inbound.facts import current_state, gather, season_on, unparsed_replies, within_hour
-from bot.inbound.staff_context import StaffContext
+from bot.credentials import one_time_codes, password_policy, passwords
+from bot.credentials.one_time_codes import UnknownKey
+from bot.inbound import staff_context
+from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomputed
+from bot.inbound.effects import apply
+from bot.inbound.facts import current_state, facts_of, season_on, unparsed_replies, within_hour
 from bot.log import logger
-from bot.phone_numbers import PhoneNumbers
-from bot.ports import Clock, Inbound, RandomSource
+from bot.parts import Parts
+from bot.ports import Inbound
 from bot.sending.courier import Courier
-from bot.sending.flood_guard import Flood
-from bot.settings import Settings
-from dialogs.classify import brings_password, classify, is_guess, is_password, is_request
+from bot.sending.flood_guard import FloodGuard
+from dialogs.classify import brings_password, classify, hands_back_code, is_request
 from dialogs.classify_staff import ORDERS
-from dialogs.parsing.own_password import offered, trimmed
+from dialogs.limits import HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
+from dialogs.parsing.own_password import offered
 from dialogs.parsing.parse import parse
-from dialogs.staff_vocabulary import Command, Confirmation, StaffEvent
+from dialogs.reply_caps import within_reply_caps
+from dialogs.staff_vocabulary import Command, StaffEvent
 from dialogs.tables.machine import lasts, step
-from dialogs.tables.recovery import VERSION
 from dialogs.vocabulary import (
     AnyEvent,
+    CodePurpose,
     Effect,
     Event,
-    Hint,
     Intent,
     Naming,
     OptIn,
     OptOut,
     PasswordVerdict,
-    Say,
+    Reply,
     SendCode,
-    Shrug,
     State,
 )
-from store import accounts, conversations, inbound_messages, reset_grants
-from store import codes as kept
-from store.accounts import Account
-from store.conversations import StaleRead, View
-from store.database.engine import Store, was_cut_off
+from store import accounts, codes, conversations, inbound_messages
+from store.conversations import StaleRead, Standing, View
+from store.database.engine import was_cut_off
 from store.outbound_messages import ClaimedMessage
 from store.views import daily_stats
 
-LOG = logger("conversation")
+LOG = logger("inbound")
 
-OFFERS = {
+# A text is decided again only where others of its own phone, or another request for the same account, came between,
+# and once where its need was misjudged.
+ATTEMPTS = 6
+
+# What may come to send a code: one is drawn for each of these, before anything is known of the sender.
+_MAY_SEND_CODE = ORDERS | {Intent.CODE}
+
+_VERDICTS = {
     password_policy.Weakness.TOO_SHORT: PasswordVerdict.SHORT,
     password_policy.Weakness.TOO_COMMON: PasswordVerdict.COMMON,
     password_policy.Weakness.TOO_PERSONAL: PasswordVerdict.PERSONAL,
 }
 
-CONFIRMED_STOP = {Say("opted_out"), Shrug("opted_out")}
-
-# A text is overtaken only by others of its own phone, or by another request for the same account.
-TURNS = 5
-
-# What may come to send a code: one is drawn for each of these, before anything is known of the sender.
-MAY_SEND_CODE = ORDERS | {Intent.CODE}
-
 
 class AlreadyHeard(Exception):
-    """The same text was committed meanwhile, by another process."""
+    """The same text was committed before, here or by another process."""
 
 
 class InboundHandler:
     """The dialog with every phone."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        phone_numbers: PhoneNumbers,
-        keyring: Keyring,
-        clock: Clock,
-        random_source: RandomSource,
-        courier: Courier,
-    ) -> None:
-        """Take what is needed to hear a text, and the courier who sends what answers it."""
-        self.store, self.settings, self.phone_numbers, self.keyring = store, settings, phone_numbers, keyring
-        self.clock, self.random_source, self.courier = clock, random_source, courier
-        self.trail = Trail(keyring, random_source)
-        self.flood = Flood()  # what a job has seen
-        self._own = {phone_numbers.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender)}
-        parse("")  # the vocabulary is built at the first text: let it not be a pilgrim's
+    def __init__(self, parts: Parts, courier: Courier, flood_guard: FloodGuard) -> None:
+        """Take what is needed to hear a text, the courier who sends what answers it, and who watches for floods."""
+        self.parts, self.courier, self.flood_guard = parts, courier, flood_guard
+        settings = parts.settings
+        self._own = {parts.phone_numbers.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender)}
+        parse("")  # the lexicon is built at the first text: let it not be a pilgrim's
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text and commit all that follows from it.
@@ -106,219 +88,206 @@ class InboundHandler:
         Raises sqlalchemy.exc.OperationalError where the database is out of reach; the same text can
         then be handed in again.
         """
-        phone = self.phone_numbers.mobile(inbound.sender)
+        phone = self.parts.phone_numbers.mobile(inbound.sender)
         if phone is None or phone in self._own:
             return None
-        heard = parse(inbound.text, self.settings.code_length)
-        drawing = is_request(heard) or heard.intent in MAY_SEND_CODE
-        fresh = codes.make(self.random_source, self.keyring, self.settings.code_length) if drawing else None
-        found = offered(inbound.text, self.settings.code_length) if heard.code or heard.password_follows else None
-        text = IncomingMessage(inbound, phone, heard, fresh, found)
-        try:
-            return self._hear_over_two(text)
-        except AlreadyHeard:
-            return None
+        message = self._read(inbound, phone)
+        with suppress(AlreadyHeard):
+            return self._hear_over_two(message)
+        return None
 
-    def _hear_over_two(self, text: IncomingMessage) -> AnyEvent:
+    def _read(self, inbound: Inbound, phone: str) -> IncomingMessage:
+        parts, length = self.parts, self.parts.settings.code_length
+        parsed = parse(inbound.text, length)
+        drawing = is_request(parsed) or parsed.intent in _MAY_SEND_CODE
+        drawn = one_time_codes.draw(parts.random_source, parts.keyring, length) if drawing else None
+        brought = offered(inbound.text, length) if parsed.code or parsed.password_follows else None
+        return IncomingMessage(inbound, phone, parsed, drawn, brought)
+
+    def _hear_over_two(self, message: IncomingMessage) -> AnyEvent:
+        """Hear it over a second connection where the first dies: if only the commit's answer was lost, it is found."""
         try:
-            return self._hear(text)
+            return self._hear(message)
         except DBAPIError as error:
             if not was_cut_off(error):
                 raise
-        return self._hear(text)  # over a new connection; if only the commit's answer was lost, this finds it heard
+        return self._hear(message)
 
-    def _hear(self, text: IncomingMessage) -> AnyEvent:
-        prepared = Precomputed()
-        for turn in range(TURNS):
-            now = self.clock()
-            with self.store.reading() as connection:
-                view = self._view(connection, text, now)
-                state = current_state(view, now)
-                password = self._password(connection, text, state, now)
-                counted = self._tally(connection, text, view, now)
-            guessing = self._is_guess(text, view, state)
-            drawing = guessing and view.phone_has_live_code and password is None
-            if prepared.password != password or (drawing and prepared.generated is None):
-                prepared = self._prepare(password)
-            if counted is not None:
-                prepared = Precomputed(tally=counted)
+    def _hear(self, message: IncomingMessage) -> AnyEvent:
+        work, has_unknown_key = Precomputed(), False
+        for attempt in range(ATTEMPTS):
+            now = self.parts.clock()
+            with self.parts.store.reading() as connection:
+                view = self._view(connection, message, now)
+            need = self._need(message, view, now)
+            if need != work.need:
+                work = self._prepare(message, view, need, now)
+            # A try is spent under the lock from the start, and so is whatever was decided on a stale view.
+            seen = None if need.check or attempt else view
             try:
-                # A guess is made under the lock from the start: the try is spent before it is compared.
-                seen = None if guessing or password or turn else view
-                event, claimed = self._answer(text, seen, now, prepared)
+                event, claimed = self._decide(message, seen, work, now, has_unknown_key=has_unknown_key)
             except StaleRead:
+                continue
+            except UnknownKey:
+                has_unknown_key = True
                 continue
             self.courier.take(claimed)
             return event
         raise StaleRead
 
-    def _is_guess(self, text: IncomingMessage, view: View, state: State) -> bool:
-        allowed = self.settings.own_password_by_sms
-        live = view.phone_has_live_code or view.staff_confirms
-        return is_guess(text.heard, state, has_live_code=live, own_password_allowed=allowed)
-
-    def _tally(
-        self, connection: Connection, text: IncomingMessage, view: View, now: datetime
-    ) -> daily_stats.Tally | None:
-        """What STATS tells, counted before the transaction: it is of a whole day."""
-        if view.staff_id is None or text.heard.intent is not Intent.STAFF_STATS:
-            return None
-        scope = staff_context.scope_of(connection, view.staff_id)
-        return daily_stats.since(connection, midnight_in_tehran(now), Command.RESET, **scope)
-
-    def _password(self, connection: Connection, text: IncomingMessage, state: State, now: datetime) -> str | None:
-        """The password of their own that the text brings, where such are taken."""
-        if not self.settings.own_password_by_sms:
-            return None
-        if brings_password(text.heard, state):
-            return text.offered.password if text.offered else None
-        if not is_password(text.heard, state):
-            return None
-        if text.offered and self._has_just_served(connection, text, text.offered.code, now):
-            return text.offered.password
-        return trimmed(text.inbound.text) or None
-
-    def _has_just_served(self, connection: Connection, text: IncomingMessage, digits: str, now: datetime) -> bool:
-        """Whether it is the code that the right to choose a password came by: some send it along again."""
-        ticket = reset_grants.find_at(connection, text.phone, now)
-        code = kept.find(connection, ticket.code_id) if ticket else None
-        return code is not None and codes.is_right(self.keyring, code, digits)
-
-    def _prepare(self, password: str | None) -> Precomputed:
-        if password is None:
-            return Precomputed(passwords.generate(self.random_source, self.keyring))
-        return Precomputed(password=password, own=passwords.hashed(self.keyring, password))
-
-    def _answer(
-        self, text: IncomingMessage, seen: View | None, now: datetime, prepared: Precomputed
-    ) -> tuple[AnyEvent, list[ClaimedMessage]]:
-        with self.store.writing() as connection:
-            if seen is None:
-                conversations.lock(connection, text.phone)
-                seen = self._view(connection, text, now)
-            state, season = current_state(seen, now), season_on(seen, now)
-            turn = MessageContext(text, seen, now, state, season, self.settings, prepared)
-            event = self._decide(connection, turn)
-            # Written by the time now: the wait for the lock is part of the minute.
-            claimed = self.courier.write(connection, turn.texts, self.clock())
-        for alarm in turn.alarms:
-            LOG.error("alarm", alarm=alarm, staff=turn.desk.member.id if turn.desk else None)
-        return event, claimed
-
-    def _view(self, connection: Connection, text: IncomingMessage, now: datetime) -> View:
+    def _view(self, connection: Connection, message: IncomingMessage, now: datetime) -> View:
         found = conversations.view(
             connection,
-            phone=text.phone,
-            national_id=text.heard.national_id,
-            gateway=text.inbound.gateway,
-            provider_id=text.inbound.provider_id,
+            phone=message.phone,
+            national_id=message.parsed.national_id,
+            gateway=message.inbound.gateway,
+            provider_id=message.inbound.provider_id,
             now=now,
         )
         if found.already_heard:
             raise AlreadyHeard
         return found
 
-    def _decide(self, connection: Connection, turn: MessageContext) -> AnyEvent:
-        turn.desk = self._desk(connection, turn)
-        if self._is_guess(turn.text, turn.view, turn.state):
-            turn.attempt = self._attempt(connection, turn)
-        turn.choice = self._choice(connection, turn)
-        event = classify(turn.text.heard, gather(turn, self.flood.holds(turn.view.account_mobile)))
-        state, effects = _stepped(turn, event)
-        moved = _moved(turn, state, effects) | {"asked": _asked(turn, event)}
-        conversations.move(connection, turn.text.phone, turn.view.version, moved)
+    def _need(self, message: IncomingMessage, view: View, now: datetime) -> Need:
+        state, parsed = current_state(view, now), message.parsed
+        has_live_code = view.phone_has_live_code or view.staff_has_live_code
+        allowed = self.parts.settings.own_password_by_sms
+        opted_out = view.opted_out_at is not None
+        if not hands_back_code(
+            parsed, state, has_live_code=has_live_code, own_password_allowed=allowed, opted_out=opted_out
+        ):
+            return Need(stats=view.staff_id is not None and parsed.intent is Intent.STAFF_STATS)
+        own = message.brought.password if message.brought and brings_password(parsed, state) else None
+        return Need(check=True, generated=own is None and view.phone_has_live_code, own_password=own)
+
+    def _prepare(self, message: IncomingMessage, view: View, need: Need, now: datetime) -> Precomputed:
+        keyring = self.parts.keyring
+        if need.generated:
+            return Precomputed(need, generated=passwords.generate(self.parts.random_source, keyring))
+        if need.own_password is not None:
+            return Precomputed(need, own=passwords.hashed(keyring, need.own_password))
+        return Precomputed(need, stats=self._count(view, now) if need.stats else None)
+
+    def _count(self, view: View, now: datetime) -> daily_stats.Tally:
+        """What STATS tells of a day."""
+        assert view.staff_id is not None
+        with self.parts.store.reading() as connection:
+            scope = staff_context.scope_of(connection, view.staff_id)
+            return daily_stats.since(connection, midnight_in_tehran(now), Command.RESET, **scope)
+
+    def _decide(
+        self,
+        message: IncomingMessage,
+        seen: View | None,
+        work: Precomputed,
+        now: datetime,
+        *,
+        has_unknown_key: bool,
+    ) -> tuple[AnyEvent, list[ClaimedMessage]]:
+        with self.parts.store.writing() as connection:
+            if seen is None:
+                conversations.lock(connection, message.phone)
+                seen = self._view(connection, message, now)
+            if self._need(message, seen, now) != work.need:
+                raise StaleRead
+            state, season = current_state(seen, now), season_on(seen, now)
+            ctx = MessageContext(message, seen, now, state, season, self.parts, work, has_unknown_key=has_unknown_key)
+            event = self._apply(connection, ctx)
+            # Written by the time now: the wait for the lock is part of the minute.
+            claimed = self.courier.write(connection, ctx.texts, self.parts.clock())
+        for alarm in ctx.alarms:
+            LOG.error("alarm", alarm=alarm, staff=ctx.staff.member.id if ctx.staff else None)
+        return event, claimed
+
+    def _apply(self, connection: Connection, ctx: MessageContext) -> AnyEvent:
+        parsed, inbound = ctx.message.parsed, ctx.message.inbound
+        if ctx.view.staff_id is not None:
+            ctx.staff = staff_context.load(connection, ctx.view.staff_id, parsed, self.parts.phone_numbers, ctx.now)
+        if ctx.work.need.check and not ctx.has_unknown_key:
+            self._check(connection, ctx)
+        facts = facts_of(ctx, flooded=self.flood_guard.flood.holds(ctx.view.account_mobile))
+        event = classify(parsed, facts)
+        state, decided = _step(ctx, event)
+        effects = within_reply_caps(decided, facts)
+        conversations.move(connection, ctx.phone, ctx.view.version, _standing(ctx, event, state, effects))
         for effect in effects:
-            carry_out(connection, turn, effect, self.keyring, self.random_source)
-        self.trail.note(connection, turn.now, *audited.entries(connection, turn, event, effects))
-        inbound = turn.text.inbound
-        if not inbound_messages.remember(connection, inbound.gateway, inbound.provider_id, event, turn.now):
+            apply(connection, ctx, effect)
+        self.parts.trail.note(connection, ctx.now, *ctx.entries)
+        is_new = inbound_messages.remember(
+            connection, inbound.gateway, inbound.provider_id, event, ctx.now, answered=bool(ctx.texts)
+        )
+        if not is_new:
             raise AlreadyHeard
         return event
 
-    def _desk(self, connection: Connection, turn: MessageContext) -> StaffContext | None:
-        if turn.view.staff_id is None:
-            return None
-        return staff_context.look_up(connection, turn.view.staff_id, turn.text.heard, self.phone_numbers, turn.now)
-
-    def _attempt(self, connection: Connection, turn: MessageContext) -> CodeCheck | None:
-        """Try a code on what waits for one: a staff member's order first, then the codes of this phone."""
-        text = turn.text
-        if turn.desk is not None and text.heard.code is not None:
-            staff_context.confirm(connection, turn.desk, self.keyring, text.heard.code, turn.now)
-            if turn.desk.confirmation not in {None, Confirmation.WRONG, Confirmation.LAST}:
-                return None
-        tried = kept.spend(connection, text.phone, turn.now)
-        if tried and turn.prepared == Precomputed():
-            raise StaleRead  # the code was sent just now: come back with a password at hand
-        with_password = text.offered is not None and brings_password(text.heard, turn.state)
-        digits = text.offered.code if text.offered and with_password else text.heard.code
-        made = check(connection, self.keyring, tried, digits or "", turn.now)
-        if made.right is not None:
-            turn.holder = accounts.get(connection, made.right.account_id)
-        return made
-
-    def _choice(self, connection: Connection, turn: MessageContext) -> NewPassword | None:
-        password = self._password(connection, turn.text, turn.state, turn.now)
-        if password != turn.prepared.password:
-            raise StaleRead  # the conversation has moved on meanwhile: come back with this one hashed
-        if password is None:
-            return None
-        if turn.attempt is not None:
-            return NewPassword(self._worth(password, turn.holder)) if turn.holder else None
-        ticket = reset_grants.find_at(connection, turn.text.phone, turn.now)
-        if ticket is None:
-            return NewPassword(PasswordVerdict.TOO_LATE)
-        turn.holder = accounts.get(connection, ticket.account_id)
-        return NewPassword(self._worth(password, turn.holder), ticket)
-
-    def _worth(self, password: str, holder: Account) -> PasswordVerdict:
-        weak = password_policy.weaknesses(password, holder)
-        return OFFERS[weak[0]] if weak else PasswordVerdict.GOOD
+    def _check(self, connection: Connection, ctx: MessageContext) -> None:
+        """Spend a try of every code that the phone may hand back, and then compare."""
+        spent = codes.spend_at(connection, ctx.phone, ctx.now)
+        if ctx.staff is not None:
+            staff_id = ctx.staff.member.id
+            spent += codes.spend_of_staff(connection, staff_id, CodePurpose.STAFF_ORDER, ctx.now)
+        own = ctx.work.need.own_password
+        digits = ctx.message.brought.code if ctx.message.brought and own is not None else ctx.message.parsed.code
+        ctx.check = one_time_codes.check(connection, self.parts.keyring, spent, digits or "", ctx.now)
+        right = ctx.check.right
+        if right is None:
+            return
+        if right.account_id is None:
+            assert ctx.staff is not None
+            ctx.staff.confirm(connection, right.id)
+            return
+        ctx.account = accounts.get(connection, right.account_id)
+        if own is not None:
+            weak = password_policy.weaknesses(own, ctx.account)
+            ctx.password = _VERDICTS[weak[0]] if weak else PasswordVerdict.GOOD
 
 
-def _stepped(turn: MessageContext, event: AnyEvent) -> tuple[State, tuple[Effect, ...]]:
+def _step(ctx: MessageContext, event: AnyEvent) -> tuple[State, tuple[Effect, ...]]:
     """Where the dialog with this phone stands then, and what is done. An order leaves it where it stands."""
     if isinstance(event, StaffEvent):
-        assert turn.desk is not None
-        return turn.state, step(turn.desk.state, event)[1]
-    return step(turn.state, event)
+        assert ctx.staff is not None
+        return ctx.state, step(ctx.staff.state, event)[1]
+    return step(ctx.state, event)
 
 
-def _moved(turn: MessageContext, state: State, effects: tuple[Effect, ...]) -> dict[str, Any]:
-    view, now = turn.view, turn.now
+def _standing(ctx: MessageContext, event: AnyEvent, state: State, effects: tuple[Effect, ...]) -> Standing:
+    view, now = ctx.view, ctx.now
     counted = within_hour(view, now)
-    shrugged = any(isinstance(effect, Shrug) for effect in effects)
-    return {
-        "state": state,
-        "table_version": VERSION,
-        "language": turn.heard_language or view.language,
-        "ends_at": _ends_at(turn, state, effects),
-        "heard_at": now,
-        "opted_out_at": _opted_out_at(view, now, effects),
-        "window_started_at": view.window_started_at if counted else now,
-        "hinted": (view.hinted if counted else 0) + sum(isinstance(effect, Hint) for effect in effects),
-        "shrugged": unparsed_replies(view, now) + shrugged,
-        "shrugged_at": now if shrugged else view.shrugged_at,
-        "stop_confirmed_at": view.stop_confirmed_at if CONFIRMED_STOP.isdisjoint(effects) else now,
-    }
+    unparsed = _replies(effects, {UNPARSED_PER_HOUR})
+    return Standing(
+        state=state,
+        last_text_at=now,
+        window_started_at=view.window_started_at if counted and view.window_started_at else now,
+        language=ctx.text_language or view.language,
+        ends_at=_ends_at(ctx, state, effects),
+        opted_out_at=_opted_out_at(view, now, effects),
+        requests_this_hour=(view.requests_this_hour if counted else 0) + _is_own_request(ctx, event),
+        hints_this_hour=(view.hints_this_hour if counted else 0)
+        + _replies(effects, {HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR}),
+        unparsed_replies=unparsed_replies(view, now) + unparsed,
+        unparsed_replied_at=now if unparsed else view.unparsed_replied_at,
+    )
 
 
-def _asked(turn: MessageContext, event: AnyEvent) -> int:
-    """How many requests came from this phone within the hour; orders have limits of their own."""
-    before = turn.view.asked if within_hour(turn.view, turn.now) else 0
-    asks = isinstance(event, Event) and is_request(turn.text.heard) and turn.text.heard.naming is Naming.ONE
-    return before + asks
+def _replies(effects: tuple[Effect, ...], caps: set[int]) -> int:
+    return sum(isinstance(effect, Reply) and effect.per_hour in caps for effect in effects)
 
 
-def _ends_at(turn: MessageContext, state: State, effects: tuple[Effect, ...]) -> datetime | None:
+def _is_own_request(ctx: MessageContext, event: AnyEvent) -> bool:
+    """Whether it is a request for a code, by a right ID; orders have limits of their own."""
+    parsed = ctx.message.parsed
+    return isinstance(event, Event) and is_request(parsed) and parsed.naming is Naming.ONE
+
+
+def _ends_at(ctx: MessageContext, state: State, effects: tuple[Effect, ...]) -> datetime | None:
     sent = any(isinstance(effect, SendCode) for effect in effects)
-    if state is turn.state and turn.view.ends_at is not None and not sent:
-        return turn.view.ends_at if state is not State.IDLE else None
+    if state is ctx.state and ctx.view.ends_at is not None and not sent:
+        return ctx.view.ends_at if state is not State.IDLE else None
     span = lasts(state)
-    return turn.now + span if span is not None else None
+    return ctx.now + span if span is not None else None
 
 
 def _opted_out_at(view: View, now: datetime, effects: tuple[Effect, ...]) -> datetime | None:
-    if OptOut() in effects:
+    if any(isinstance(effect, OptOut) for effect in effects):
         return now
-    return None if OptIn() in effects else view.opted_out_at
+    return None if any(isinstance(effect, OptIn) for effect in effects) else view.opted_out_at

@@ -1,69 +1,50 @@
-"""What a staff member may order: their scope, their limits, and the order that waits for its code."""
+"""What is known of a staff member who texts: their scope, their limits, and the order that waits for its code."""
 
-import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bot.credentials.keyring import Keyring
 from bot.phone_numbers import PhoneNumbers
+from dialogs.limits import CONFIRMATIONS_PER_HOUR, RESETS_PER_DAY, RESETS_PER_HOUR
 from dialogs.parsing.normalise import fold
 from dialogs.staff_vocabulary import (
     CONFIRMING,
     ChangeState,
     Command,
-    Confirmation,
     NewMobile,
     Reach,
     Role,
     StaffFacts,
     StaffState,
 )
-from dialogs.vocabulary import Intent, ParsedMessage
-from store import accounts, conversations, mobile_changes, staff_orders
-from store import staff as members
+from dialogs.vocabulary import ParsedMessage
+from store import accounts, conversations, mobile_changes, staff, staff_orders
 from store.accounts import Account
 from store.mobile_changes import Change
 from store.staff import Member
-from store.staff_orders import Done, Pending
-
-RESETS_PER_HOUR, RESETS_PER_DAY = 30, 100
-# Orders that were mistyped or not carried out have room besides; who forges a number can't have its owner texted
-# without end.
-CODES_PER_HOUR = 60
+from store.staff_orders import StaffOrder, Workload
 
 
 @dataclass
 class StaffContext:
-    """A staff member at work: who they are, what waits for its code, and whom it, or their text, is about."""
+    """A staff member, the order that waits for its code, and the account that it, or their text, is about."""
 
     member: Member
-    pending: Pending | None
-    done: Done
+    order: StaffOrder | None
+    workload: Workload
     now: datetime
     account: Account | None = None
     change: Change | None = None
-    silent: bool = False
+    silent: bool = False  # the account's mobile has said STOP
     new_mobile: str | None = field(default=None, repr=False)
-    confirmation: Confirmation | None = None
+    confirmed: StaffOrder | None = None  # that a right code has just confirmed
     new_ref: str | None = None  # of the order that this text gives
 
     @property
     def state(self) -> StaffState:
         """Where the staff dialog stands."""
-        return CONFIRMING[Command(self.pending.command)] if self.pending else StaffState.AT_REST
-
-    @property
-    def reach(self) -> Reach:
-        """Whether the account is one that this staff member may work on."""
-        found = self.account is not None and self.account.active and is_in_scope(self.member, self.account)
-        return Reach.IN_SCOPE if found else Reach.OUT_OF_SCOPE
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the account's mobile is being changed."""
-        return self.change is not None and self.change.state == ChangeState.HELD
+        return CONFIRMING[Command(self.order.command)] if self.order else StaffState.AT_REST
 
     @property
     def proposal(self) -> Change | None:
@@ -72,123 +53,75 @@ class StaffContext:
         waits = change is not None and change.state == ChangeState.PROPOSED and change.due_at > self.now
         return change if waits else None
 
-    @property
-    def has_reset_too_often(self) -> bool:
-        """Whether the hour's or the day's resets are used up."""
-        return self.done.resets_in_hour >= RESETS_PER_HOUR or self.done.resets_in_day >= RESETS_PER_DAY
+    def look_up(self, connection: Connection, account: Account | None, new_mobile: str | None) -> None:
+        """Take an account, and the number that is to be its mobile, for what the text is about."""
+        self.account, self.new_mobile = account, new_mobile
+        if account is not None:
+            self.change = mobile_changes.of_account(connection, account.id)
+            self.silent = conversations.has_opted_out(connection, account.mobile)
+
+    def confirm(self, connection: Connection, order_id: str) -> None:
+        """Take the order that a right code has confirmed for what the text is about."""
+        self.confirmed = self.order = staff_orders.find(connection, order_id)
+        self.look_up(connection, accounts.get(connection, self.order.account_id), self.order.new_mobile)
+
+
+def load(
+    connection: Connection, staff_id: int, parsed: ParsedMessage, phone_numbers: PhoneNumbers, now: datetime
+) -> StaffContext:
+    """What is known of a staff member, and of the account that their text names."""
+    found = StaffContext(
+        staff.find(connection, staff_id),
+        staff_orders.waiting(connection, staff_id, now),
+        staff_orders.workload(connection, staff_id, Command.RESET, now),
+        now,
+    )
+    account = accounts.find(connection, national_id=parsed.national_id) if parsed.national_id else None
+    found.look_up(connection, account, phone_numbers.mobile(parsed.mobile) if parsed.mobile else None)
+    return found
 
 
 def is_in_scope(member: Member, account: Account) -> bool:
-    """Whether a staff member's role reaches an account. Names are compared as people see them."""
+    """Whether a staff member's role reaches an account. Names are compared as people see them; none matches none."""
     if member.role == Role.HEADQUARTERS:
         return True
     ours, theirs = (
         (member.province, account.province) if member.role == Role.PROVINCIAL else (member.broker, account.broker)
     )
-    return bool(ours and theirs) and fold(ours or "").split() == fold(theirs or "").split()
+    words = fold(ours or "").split()
+    return bool(words) and words == fold(theirs or "").split()
 
 
 def scope_of(connection: Connection, staff_id: int) -> dict[str, str]:
     """The province or the broker whose accounts a staff member works on; neither for headquarters."""
-    member = members.find(connection, staff_id)
+    member = staff.find(connection, staff_id)
     if member.role == Role.HEADQUARTERS:
         return {}
     return {"province": member.province or "-"} if member.role == Role.PROVINCIAL else {"broker": member.broker or "-"}
 
 
-def look_up(
-    connection: Connection, staff_id: int, heard: ParsedMessage, phone_numbers: PhoneNumbers, now: datetime
-) -> StaffContext:
-    """What is known of a staff member, and of the account that their text names."""
-    desk = StaffContext(
-        members.find(connection, staff_id),
-        staff_orders.live(connection, staff_id, now),
-        staff_orders.done(connection, staff_id, Command.RESET, now),
-        now,
-    )
-    if heard.national_id is not None:
-        _look_up(connection, desk, accounts.find(connection, national_id=heard.national_id))
-    desk.new_mobile = phone_numbers.mobile(heard.mobile) if heard.mobile else None
-    return desk
-
-
-def confirm(connection: Connection, desk: StaffContext, keyring: Keyring, digits: str, now: datetime) -> None:
-    """Try a code on the order that waits for one: the try is spent, then the code compared."""
-    tried = staff_orders.spend(connection, desk.member.id, now)
-    if tried is None:
-        return
-    desk.pending = tried
-    if not is_right(keyring, tried, digits):
-        desk.confirmation = Confirmation.WRONG if tried.tries_left else Confirmation.LAST
-        return
-    _look_up(connection, desk, accounts.get(connection, tried.account_id))
-    desk.new_mobile = tried.new_mobile
-    desk.confirmation = _still_right(desk)
-
-
-def digest(keyring: Keyring, key_id: str, confirmation_id: str, staff_id: int, digits: str) -> bytes | None:
-    """What is kept of a confirmation code; None where its key is gone."""
-    return keyring.code_digest(key_id, f"confirmation:{confirmation_id}:{staff_id}:{digits}")
-
-
-def is_right(keyring: Keyring, tried: Pending, digits: str) -> bool:
-    """Whether these are the digits, in the same time for right and wrong ones."""
-    expected = digest(keyring, tried.key_id, tried.id, tried.staff_id, digits)
-    return expected is not None and hmac.compare_digest(expected, tried.digest)
-
-
-def facts(desk: StaffContext, heard: ParsedMessage, phone: str) -> StaffFacts:
+def facts(of: StaffContext, phone: str) -> StaffFacts:
     """What the dialog is told of it."""
-    account = desk.account
-    resets = heard.intent is Intent.STAFF_RESET and desk.has_reset_too_often
+    account, work = of.account, of.workload
+    reaches = account is not None and account.active and is_in_scope(of.member, account)
     return StaffFacts(
-        reach=desk.reach,
+        command=Command(of.confirmed.command) if of.confirmed else None,
+        reach=Reach.IN_SCOPE if reaches else Reach.OUT_OF_SCOPE,
         is_own=account is not None and account.mobile == phone,
         locked=account is not None and account.locked_at is not None,
-        silent=desk.silent,
-        held=desk.is_held,
-        too_often=resets or desk.done.codes_in_hour >= CODES_PER_HOUR,
-        new_mobile=_new_mobile(desk),
-        confirmation=desk.confirmation,
+        silent=of.silent,
+        held=of.change is not None and of.change.state == ChangeState.HELD,
+        resets_used_up=work.done_in_hour >= RESETS_PER_HOUR or work.done_in_day >= RESETS_PER_DAY,
+        codes_used_up=work.ordered_in_hour >= CONFIRMATIONS_PER_HOUR,
+        locked_out=of.member.locked_at is not None,
+        new_mobile=_new_mobile(of),
     )
 
 
-def is_approval(desk: StaffContext) -> bool:
-    """Whether another staff member has proposed this very number for the account."""
-    made = desk.proposal
-    return made is not None and made.new_mobile == desk.new_mobile and made.proposed_by != desk.member.id
-
-
-def _look_up(connection: Connection, desk: StaffContext, account: Account | None) -> None:
-    desk.account = account
-    if account is not None:
-        desk.change = mobile_changes.of_account(connection, account.id)
-        desk.silent = conversations.has_opted_out(connection, account.mobile)
-
-
-def _still_right(desk: StaffContext) -> Confirmation:
-    """Whether what was confirmed can still be carried out: the account may have changed since."""
-    assert desk.pending is not None and desk.account is not None
-    command = Command(desk.pending.command)
-    if desk.reach is not Reach.IN_SCOPE:
-        return Confirmation.IN_VAIN
-    if command is Command.RESET:
-        if desk.has_reset_too_often:
-            return Confirmation.TOO_OFTEN
-        return _in_vain(desk.account.locked_at is not None or desk.is_held or desk.silent)
-    if command is Command.APPROVE_MOBILE:
-        return _in_vain(not is_approval(desk))
-    return _in_vain(command is Command.PROPOSE_MOBILE and desk.is_held)
-
-
-def _in_vain(holds: bool) -> Confirmation:
-    return Confirmation.IN_VAIN if holds else Confirmation.RIGHT
-
-
-def _new_mobile(desk: StaffContext) -> NewMobile:
-    if desk.new_mobile is None or (desk.account is not None and desk.new_mobile == desk.account.mobile):
+def _new_mobile(of: StaffContext) -> NewMobile:
+    if of.new_mobile is None or (of.account is not None and of.new_mobile == of.account.mobile):
         return NewMobile.MISSING
-    if is_approval(desk):
-        return NewMobile.BY_SECOND
-    same = desk.proposal is not None and desk.proposal.new_mobile == desk.new_mobile
-    return NewMobile.AGAIN if same else NewMobile.FIRST
+    made = of.proposal
+    if made is None or made.new_mobile != of.new_mobile:
+        return NewMobile.FIRST
+    return NewMobile.AGAIN if made.proposed_by == of.member.id else NewMobile.BY_SECOND

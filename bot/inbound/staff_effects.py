@@ -1,39 +1,38 @@
 """What staff order is done: the staff table's effects become rows, and texts to be sent."""
 
 from datetime import timedelta
-from typing import Any, assert_never
+from typing import assert_never
 
 from sqlalchemy import Connection
 
-from bot.accounts import mobile_change
+from bot.accounts import lockout, mobile_change
 from bot.clock import time_in_tehran
-from bot.credentials.keyring import Keyring
-from bot.inbound import staff_context
+from bot.credentials import one_time_codes
 from bot.inbound.context import MessageContext
-from bot.inbound.send_code import Whose, send_code
+from bot.inbound.send_code import send_code
 from bot.inbound.staff_context import StaffContext
 from bot.ports import RandomSource
+from dialogs.audit_vocabulary import Action, Actor, Outcome, RecordOrder
 from dialogs.replies.phrases import say
 from dialogs.staff_vocabulary import (
-    BurnConfirmation,
     ChangeEvent,
     ChangeState,
+    CloseOrder,
     Command,
-    Confirmation,
+    LockStaff,
     MoveChange,
     RaiseAlarm,
-    SendCodeToHolder,
+    SendCodeToAccount,
     SendConfirmation,
     StaffEffect,
     UnlockRecovery,
-    UseConfirmation,
 )
-from store import accounts, staff_orders
-from store import codes as kept
-from store import mobile_changes as changes
+from dialogs.vocabulary import CodePurpose, Intent
+from store import accounts, codes, mobile_changes, staff, staff_orders
 from store.accounts import Account
 from store.conversations import StaleRead
-from store.tables import CloseReason, DeliveryStatus, MessageKind
+from store.staff_orders import NewOrder, StaffOrder
+from store.tables import CloseReason, DeliveryStatus, MessageKind, RequestedBy
 
 COMMANDS = {
     "code_to_reset": Command.RESET,
@@ -41,136 +40,181 @@ COMMANDS = {
     "code_to_propose_mobile": Command.PROPOSE_MOBILE,
     "code_to_approve_mobile": Command.APPROVE_MOBILE,
 }
+_ACTIONS = {
+    Command.RESET: Action.STAFF_RESET,
+    Command.UNLOCK: Action.STAFF_UNLOCK,
+    Command.PROPOSE_MOBILE: Action.MOBILE_CHANGE_PROPOSED,
+    Command.APPROVE_MOBILE: Action.MOBILE_CHANGE_APPROVED,
+}
+_ORDERED = {
+    Intent.STAFF_RESET: Action.STAFF_RESET,
+    Intent.STAFF_UNLOCK: Action.STAFF_UNLOCK,
+    Intent.STAFF_STATUS: Action.STAFF_STATUS,
+    Intent.STAFF_STATS: Action.STAFF_STATS,
+    Intent.STAFF_MOBILE: Action.MOBILE_CHANGE_PROPOSED,
+}
 # How far back STATUS looks, and how many staff members' resets it has room for.
 OF_LATE = timedelta(days=1)
 SHOWN = 2
 
 
-def carry_out(
-    connection: Connection,
-    turn: MessageContext,
-    effect: StaffEffect | MoveChange,
-    keyring: Keyring,
-    random_source: RandomSource,
-) -> None:
+def apply(connection: Connection, ctx: MessageContext, effect: StaffEffect | MoveChange | RecordOrder) -> None:
     """Do one effect within the text's transaction."""
     match effect:
         case SendConfirmation(phrase):
-            _send_confirmation(connection, turn, phrase, keyring, random_source)
-        case UseConfirmation():
-            _use_confirmation(connection, turn)
-        case BurnConfirmation():
-            _close(connection, turn, CloseReason.BURNED)
-        case SendCodeToHolder():
-            _send_code_to_holder(connection, turn, keyring)
+            _send_confirmation(connection, ctx, phrase)
+        case CloseOrder(done):
+            _close_order(connection, ctx, done=done)
+        case LockStaff():
+            ctx.entries.append(lockout.lock_staff(connection, _staff(ctx).member.id, ctx.now))
+        case SendCodeToAccount():
+            _send_code_to_account(connection, ctx)
         case UnlockRecovery():
-            accounts.unlock(connection, _account(turn).id)
+            accounts.unlock(connection, _account(ctx).id)
         case MoveChange(event):
-            turn.texts += _move_change(connection, turn, event)
+            _move_change(connection, ctx, event)
         case RaiseAlarm(alarm):
-            turn.alarms.append(alarm)
+            ctx.alarms.append(alarm)
+        case RecordOrder(outcome, reason):
+            _record(ctx, outcome, reason)
         case _:
             assert_never(effect)
 
 
-def parameters(connection: Connection, turn: MessageContext, phrase: str) -> dict[str, str]:
+def parameters(connection: Connection, ctx: MessageContext, phrase: str) -> dict[str, str]:
     """What the phrases to staff say: last digits, refs, counts."""
-    desk = turn.desk
-    if desk is None:
+    if ctx.staff is None:
         return {}
-    found = _names(desk)
+    found = _names(ctx.staff)
     if phrase == "staff_status":
-        found |= _status(connection, turn, _account(turn))
-    if phrase == "staff_stats" and turn.prepared.tally is not None:
-        found |= {name: str(number) for name, number in vars(turn.prepared.tally).items()}
+        found |= _status(connection, ctx, _account(ctx))
+    if phrase == "staff_stats" and ctx.work.stats is not None:
+        found |= {name: str(number) for name, number in vars(ctx.work.stats).items()}
     return found
 
 
-def form(phrase: str, given: dict[str, str]) -> str:
+def variant(phrase: str, given: dict[str, str]) -> str:
     """The form of a phrase to staff: a status names resets only where there are any."""
     return "staff_status_with_resets" if phrase == "staff_status" and given.get("resets") else phrase
 
 
-def _send_code_to_holder(connection: Connection, turn: MessageContext, keyring: Keyring) -> None:
-    account, desk = _account(turn), turn.desk
-    assert desk is not None
-    kept.close_of(connection, account.id, CloseReason.VOIDED, turn.now)
-    whose = Whose(account.id, account.mobile, account.language)
-    send_code(connection, turn, keyring, "code", whose, staff_id=desk.member.id)
-
-
-def _send_confirmation(
-    connection: Connection, turn: MessageContext, phrase: str, keyring: Keyring, random_source: RandomSource
-) -> None:
-    desk, fresh, settings = turn.desk, turn.text.fresh, turn.settings
-    assert desk is not None and fresh is not None
-    staff_orders.close_of(connection, desk.member.id, CloseReason.VOIDED, turn.now)
-    desk.new_ref = _ref(random_source)
-    expires_at = turn.now + timedelta(seconds=settings.code_ttl_seconds)
-    staff_orders.issue(
+def _send_code_to_account(connection: Connection, ctx: MessageContext) -> None:
+    account = _account(ctx)
+    codes.close_of_account(connection, account.id, CloseReason.VOIDED, ctx.now)
+    send_code(
         connection,
-        {
-            "id": fresh.id,
-            "staff_id": desk.member.id,
-            "command": COMMANDS[phrase],
-            "account_id": _account(turn).id,
-            "new_mobile": desk.new_mobile,
-            "ref": desk.new_ref,
-            "key_id": keyring.newest,
-            "digest": staff_context.digest(keyring, keyring.newest, fresh.id, desk.member.id, fresh.digits),
-            "tries_left": settings.code_tries,
-            "created_at": turn.now,
-            "expires_at": expires_at,
-        },
+        ctx,
+        "code",
+        CodePurpose.RECOVERY,
+        account_id=account.id,
+        mobile=account.mobile,
+        language=account.language,
+        requested_by=RequestedBy.STAFF,
     )
-    turn.say(
+
+
+def _send_confirmation(connection: Connection, ctx: MessageContext, phrase: str) -> None:
+    of, drawn, parts = _staff(ctx), ctx.message.drawn, ctx.parts
+    assert drawn is not None
+    codes.close_of_staff(connection, of.member.id, CloseReason.VOIDED, ctx.now, CodePurpose.STAFF_ORDER)
+    code = one_time_codes.new(
+        drawn,
+        parts.keyring,
+        parts.settings,
+        ctx.now,
+        CodePurpose.STAFF_ORDER,
+        of.member.mobile,
+        staff_id=of.member.id,
+    )
+    codes.issue(connection, code)
+    of.new_ref = _ref(parts.random_source)
+    account_id = _account(ctx).id
+    order = NewOrder(code.id, of.member.id, COMMANDS[phrase], account_id, of.new_mobile, of.new_ref, ctx.now)
+    staff_orders.write(connection, order)
+    ctx.say(
         phrase,
         MessageKind.CODE,
-        to=desk.member.mobile,
-        parameters=turn.parameters() | _names(desk),
-        secret=fresh.sealed,
-        code_id=fresh.id,
-        expires_at=expires_at,
+        to=of.member.mobile,
+        parameters=ctx.parameters() | _names(of),
+        secret=drawn.sealed,
+        code_id=drawn.id,
+        expires_at=code.expires_at,
     )
 
 
-def _use_confirmation(connection: Connection, turn: MessageContext) -> None:
-    desk = turn.desk
-    assert desk is not None and desk.pending is not None
-    is_reset = desk.pending.command == Command.RESET and desk.confirmation is Confirmation.RIGHT
-    _close(connection, turn, CloseReason.USED, turn.text.fresh.id if is_reset and turn.text.fresh else None)
-
-
-def _close(connection: Connection, turn: MessageContext, close_reason: CloseReason, code_id: str | None = None) -> None:
-    assert turn.desk is not None and turn.desk.pending is not None
-    if not staff_orders.close(connection, turn.desk.pending.id, close_reason, turn.now, code_id):
+def _close_order(connection: Connection, ctx: MessageContext, *, done: bool) -> None:
+    order, drawn = _confirmed(ctx), ctx.message.drawn
+    if not codes.close(connection, order.id, CloseReason.USED, ctx.now):
         raise StaleRead
+    staff.end_failures(connection, order.staff_id)
+    if done:
+        sent = drawn.id if order.command == Command.RESET and drawn else None
+        staff_orders.finish(connection, order.id, ctx.now, sent)
 
 
-def _move_change(connection: Connection, turn: MessageContext, event: ChangeEvent) -> list[dict[str, Any]]:
-    desk = turn.desk
+def _move_change(connection: Connection, ctx: MessageContext, event: ChangeEvent) -> None:
     if event is ChangeEvent.OBJECTED:
-        turn.stopped = changes.from_mobile(connection, turn.text.phone, ChangeState.HELD, turn.now)
-        moved = (mobile_change.advance(connection, turn.settings, each, event, turn.now) for each in turn.stopped)
-        return [row for rows in moved for row in rows]
-    assert desk is not None and desk.pending is not None
+        for change in mobile_changes.from_mobile(connection, ctx.phone, ChangeState.HELD, ctx.now):
+            ctx.texts += mobile_change.advance(connection, ctx.parts, change, event, ctx.now)
+            ctx.record(Action.MOBILE_CHANGE_STOPPED, change.account_id, ref=change.ref)
+        return
+    of, order, account = _staff(ctx), _confirmed(ctx), _account(ctx)
     if event is ChangeEvent.PROPOSED:
-        row = {
-            "account_id": _account(turn).id,
-            "old_mobile": _account(turn).mobile,
-            "new_mobile": desk.new_mobile,
-            "ref": desk.pending.ref,
-            "proposed_by": desk.member.id,
-        }
-        mobile_change.propose(connection, desk.change, row, turn.now)
-        return []
-    assert desk.change is not None
-    return mobile_change.advance(connection, turn.settings, desk.change, event, turn.now, by=desk.member.id)
+        assert order.new_mobile is not None
+        mobile_change.propose(
+            connection,
+            of.change,
+            ctx.now,
+            account_id=account.id,
+            old_mobile=account.mobile,
+            new_mobile=order.new_mobile,
+            ref=order.ref,
+            proposed_by=of.member.id,
+        )
+        return
+    assert of.change is not None
+    ctx.texts += mobile_change.advance(connection, ctx.parts, of.change, event, ctx.now, by=of.member.id)
 
 
-def _account(turn: MessageContext) -> Account:
-    assert turn.desk is not None and turn.desk.account is not None
-    return turn.desk.account
+def _record(ctx: MessageContext, outcome: Outcome, reason: str) -> None:
+    """A row for an order, given or confirmed."""
+    of = _staff(ctx)
+    order = of.order if ctx.confirms_order() else None
+    ref = of.new_ref or (order.ref if order else None)
+    about = of.account.id if of.account else order.account_id if order else None
+    ctx.record(
+        _action(ctx, order, reason),
+        about,
+        outcome,
+        reason,
+        actor=Actor.STAFF,
+        staff_id=of.member.id,
+        ref=ref,
+    )
+
+
+def _action(ctx: MessageContext, order: StaffOrder | None, reason: str) -> Action:
+    if order is not None:
+        return _ACTIONS[Command(order.command)]
+    by_second = reason == "ordered_by_second"
+    return Action.MOBILE_CHANGE_APPROVED if by_second else _ORDERED[ctx.message.parsed.intent]
+
+
+def _staff(ctx: MessageContext) -> StaffContext:
+    assert ctx.staff is not None
+    return ctx.staff
+
+
+def _account(ctx: MessageContext) -> Account:
+    account = _staff(ctx).account
+    assert account is not None
+    return account
+
+
+def _confirmed(ctx: MessageContext) -> StaffOrder:
+    order = _staff(ctx).confirmed
+    assert order is not None
+    return order
 
 
 def _ref(random_source: RandomSource) -> str:
@@ -179,42 +223,44 @@ def _ref(random_source: RandomSource) -> str:
     return f"{digits[:3]}-{digits[3:]}"
 
 
-def _names(desk: StaffContext) -> dict[str, str]:
-    if desk.account is None:
+def _names(of: StaffContext) -> dict[str, str]:
+    if of.account is None:
         return {}
-    mobile = desk.new_mobile or desk.account.mobile
-    of_change = desk.change.ref if desk.change else ""
-    approving = desk.pending is not None and desk.pending.command == Command.APPROVE_MOBILE
-    ref = desk.pending.ref if desk.confirmation and desk.pending and not approving else of_change
-    return {"nid4": desk.account.national_id[-4:], "mob4": mobile[-4:], "ref": ref}
+    mobile = of.new_mobile or of.account.mobile
+    of_change = of.change.ref if of.change else ""
+    approving = of.confirmed is not None and of.confirmed.command == Command.APPROVE_MOBILE
+    ref = of.confirmed.ref if of.confirmed and not approving else of_change
+    return {"nid4": of.account.national_id[-4:], "mob4": mobile[-4:], "ref": ref}
 
 
-def _status(connection: Connection, turn: MessageContext, account: Account) -> dict[str, str]:
-    assert turn.desk is not None
-    newest = staff_orders.resets_of(connection, account.id, Command.RESET, turn.now - OF_LATE)[:SHOWN]
+def _status(connection: Connection, ctx: MessageContext, account: Account) -> dict[str, str]:
+    newest = staff_orders.resets_of(connection, account.id, Command.RESET, ctx.now - OF_LATE)[:SHOWN]
     return {
-        "state": say(_state(connection, turn.desk, account, turn), turn.language, {}),
+        "state": say(_state(connection, ctx, account), ctx.language, {}),
         "failures": str(account.failures),
         "resets": " / ".join(f"{each.ref} {time_in_tehran(each.at)}" for each in reversed(newest)),
     }
 
 
-def _state(connection: Connection, desk: StaffContext, account: Account, turn: MessageContext) -> str:
+def _state(connection: Connection, ctx: MessageContext, account: Account) -> str:
     """The phrase that says where the account's recovery stands."""
-    if account.locked_at is not None or desk.is_held:
-        return "state_locked" if account.locked_at is not None else "state_held"
-    newest = kept.newest_of(connection, account.id, turn.now - OF_LATE)
+    if account.locked_at is not None:
+        return "state_locked"
+    change = _staff(ctx).change
+    if change is not None and change.state == ChangeState.HELD:
+        return "state_held"
+    newest = codes.newest_of(connection, account.id, ctx.now - OF_LATE)
     if newest is None:
         return "state_none"
     if newest.close_reason == CloseReason.USED:
         return "state_used"
-    return _delivery(newest, turn)
+    return _delivery(newest, ctx)
 
 
-def _delivery(newest: kept.Newest, turn: MessageContext) -> str:
+def _delivery(newest: codes.Newest, ctx: MessageContext) -> str:
     if newest.status in {DeliveryStatus.FAILED, DeliveryStatus.DROPPED}:
         return "state_undelivered"
-    if newest.close_reason is not None or newest.expires_at <= turn.now:
+    if newest.close_reason is not None or newest.expires_at <= ctx.now:
         return "state_over"
     if newest.status == DeliveryStatus.DELIVERED:
         return "state_delivered"

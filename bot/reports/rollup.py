@@ -13,6 +13,7 @@ from bot.clock import HOUR, day_around
 from bot.ports import Clock
 from store import outbound_messages
 from store.database.engine import Store
+from store.retention import REPORTED
 from store.views import delivery_stats
 from store.views.delivery_stats import SETTLED_AFTER, Cell, Counts, Kept
 
@@ -63,7 +64,7 @@ class Rollup:
 
     def _merge(self, now: datetime) -> int:
         with self.store.reading() as connection:
-            kept = delivery_stats.kept(connection, now - outbound_messages.KEPT, now)
+            kept = delivery_stats.kept(connection, now - REPORTED, now)
         done = 0
         for (begin, end), spans in groupby(kept, lambda span: day_around(span.begins_at)):
             hours = list(spans)

@@ -15,7 +15,6 @@ from itertools import count
 from queue import Empty, PriorityQueue, SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
@@ -26,12 +25,11 @@ from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
 from bot.sending.failover import Failover
 from bot.sending.throttle import Throttle
 from dialogs.replies.phrases import say
-from dialogs.tables.recovery import VERSION
 from dialogs.vocabulary import State
 from store import conversations, counters, outbound_messages
 from store.counters import Key
 from store.database.engine import Store
-from store.outbound_messages import ClaimedMessage
+from store.outbound_messages import ClaimedMessage, NewMessage
 from store.tables import MessageKind
 
 LOG = logger("courier")
@@ -113,11 +111,11 @@ class Courier:
         """Whether a text that is written now can be sent at once by this process."""
         return self._clerk is not None and not self._stopping.is_set() and self._in_hand < self.room
 
-    def write(self, connection: Connection, rows: Iterable[dict[str, Any]], now: datetime) -> list[ClaimedMessage]:
+    def write(self, connection: Connection, texts: Iterable[NewMessage], now: datetime) -> list[ClaimedMessage]:
         """Write texts to be sent; those that this process is to `take` after the commit."""
         lease = LEASE if self.has_room() else None
-        texts = [outbound_messages.queue(connection, row, now, lease) for row in rows]
-        return texts if lease else []
+        claimed = [outbound_messages.queue(connection, text, now, lease) for text in texts]
+        return claimed if lease else []
 
     def take(self, texts: Iterable[ClaimedMessage]) -> None:
         """Send texts that this process has claimed."""
@@ -322,7 +320,7 @@ class Courier:
             if following != it.gateway:
                 happened["switched", f"{it.gateway} {following}"] += 1
         if failure.reason is Reason.OPTED_OUT:
-            conversations.opt_out(connection, text.phone, now, State.IDLE, VERSION)
+            conversations.opt_out(connection, text.phone, now, State.IDLE)
         return happened
 
 

@@ -1,16 +1,17 @@
-"""A text to be sent, as a row of the outbox; and which form of a phrase the settings ask for."""
+"""A text to be sent, as a row; and which form of a phrase the settings ask for."""
 
 import string
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
 from bot.settings import Settings
 from dialogs.replies.phrases import languages
+from store.outbound_messages import NewMessage
 from store.tables import MessageKind
 
 # How long a text is worth delivering. A code's text lives as long as the code.
 WORTH = {
+    MessageKind.NEUTRAL: timedelta(minutes=10),
     MessageKind.PASSWORD: timedelta(seconds=36_000),  # the longest that Twilio keeps a text
     MessageKind.REPLY: timedelta(minutes=10),
     MessageKind.NOTICE: timedelta(seconds=36_000),
@@ -30,27 +31,34 @@ def message(
     code_id: str | None = None,
     account_id: int | None = None,
     expires_at: datetime | None = None,
-) -> dict[str, Any]:
-    """A row that has a phrase sent. `secret` is sealed; `origin` is the gateway that what it answers came in by."""
+    gateway: str | None = None,
+    resend_of: int | None = None,
+) -> NewMessage:
+    """A text to be sent. `secret` is encrypted; `now` is when what it answers was received.
+
+    Of `parameters` those are kept that the phrase has. `inbound_gateway` is the one that what it answers came in by.
+    """
     wanted = parameters_of(phrase)
-    return {
-        "kind": int(kind),
-        "phone": to,
-        "language": language,
-        "phrase": phrase,
-        "parameters": {name: value for name, value in (parameters or {}).items() if name in wanted},
-        "secret": secret,
-        "code_id": code_id,
-        "account_id": account_id,
-        "inbound_gateway": inbound_gateway,
-        "request_received_at": now,
-        "expires_at": expires_at or now + WORTH[kind],
-    }
+    return NewMessage(
+        kind=int(kind),
+        phone=to,
+        language=language,
+        phrase=phrase,
+        parameters={name: value for name, value in (parameters or {}).items() if name in wanted},
+        secret=secret,
+        code_id=code_id,
+        account_id=account_id,
+        inbound_gateway=inbound_gateway,
+        request_received_at=now,
+        expires_at=expires_at or now + WORTH[kind],
+        gateway=gateway,
+        resend_of=resend_of,
+    )
 
 
 def variant(phrase: str, settings: Settings) -> str:
     """The form of a phrase that the settings ask for."""
-    if phrase in {"code", "code_for_fakher"} and settings.fakher_domain:
+    if phrase in {"code", "code_for_fakher", "code_with_password"} and settings.fakher_domain:
         return f"{phrase}_with_domain"
     if phrase == "password_changed" and not settings.support_phone:
         return "password_changed_no_phone"

@@ -10,25 +10,20 @@ its account, phone, time and tries stay, and it counts as the one code that it i
 
 from collections import Counter
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
-from bot.credentials import codes
-from bot.credentials.codes import Fresh
-from bot.credentials.keyring import Keyring
+from bot.credentials import one_time_codes
+from bot.credentials.one_time_codes import DrawnCode
 from bot.log import logger
-from bot.ports import Clock, RandomSource, Reason, Receipt
+from bot.parts import Parts
+from bot.ports import Reason, Receipt
 from bot.sending.courier import Courier
 from bot.sending.messages import message
-from bot.settings import Settings
-from dialogs.tables.recovery import VERSION
-from dialogs.vocabulary import State
-from store import codes as kept
-from store import conversations, counters, outbound_messages
+from dialogs.vocabulary import CodePurpose, State
+from store import codes, conversations, counters, outbound_messages
 from store.counters import Key
-from store.database.engine import Store
-from store.outbound_messages import ClaimedMessage, SentMessage
+from store.outbound_messages import ClaimedMessage, NewMessage, SentMessage
 from store.tables import DeliveryStatus, MessageKind
 
 LOG = logger("receipts")
@@ -39,27 +34,19 @@ USELESS = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.BLOCKED, Reason.SPAM, R
 class Receipts:
     """What providers tell of the texts that they took."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        keyring: Keyring,
-        clock: Clock,
-        random_source: RandomSource,
-        courier: Courier,
-    ) -> None:
+    def __init__(self, parts: Parts, courier: Courier) -> None:
         """Take what a second try needs."""
-        self.store, self.settings, self.keyring = store, settings, keyring
-        self.clock, self.random_source, self.courier = clock, random_source, courier
+        self.parts, self.courier = parts, courier
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""
-        failed = receipt.status is DeliveryStatus.FAILED
-        fresh = codes.make(self.random_source, self.keyring, self.settings.code_length) if failed else None
-        now = self.clock()
-        with self.store.writing() as connection:
+        parts, failed = self.parts, receipt.status is DeliveryStatus.FAILED
+        length = parts.settings.code_length
+        drawn = one_time_codes.draw(parts.random_source, parts.keyring, length) if failed else None
+        now = parts.clock()
+        with parts.store.writing() as connection:
             text = self._raise(connection, receipt, now)
-            claimed = self._follow(connection, receipt, text, fresh, now) if text and text.has_risen and fresh else []
+            claimed = self._follow(connection, receipt, text, drawn, now) if text and text.has_risen and drawn else []
             if text is None:
                 counters.count(connection, Counter({("receipt_unknown", receipt.gateway): 1}))
         self.courier.take(claimed)
@@ -71,17 +58,17 @@ class Receipts:
         )
 
     def _follow(
-        self, connection: Connection, receipt: Receipt, text: SentMessage, fresh: Fresh, now: datetime
+        self, connection: Connection, receipt: Receipt, text: SentMessage, drawn: DrawnCode, now: datetime
     ) -> list[ClaimedMessage]:
         """What follows where a text did not arrive."""
         reason = receipt.error or Reason.UNKNOWN
         if reason is Reason.OPTED_OUT:
-            conversations.opt_out(connection, text.phone, now, State.IDLE, VERSION)
-        row = self._once_more(connection, receipt.gateway, text, reason, fresh, now)
-        claimed = self.courier.write(connection, [row], now) if row else []
+            conversations.opt_out(connection, text.phone, now, State.IDLE)
+        again = self._once_more(connection, receipt.gateway, text, reason, drawn, now)
+        claimed = self.courier.write(connection, [again], now) if again else []
         happened: Counter[Key] = Counter({("undelivered", f"{receipt.gateway} {reason}"): 1})
-        if row:
-            happened["sent_again", f"{receipt.gateway} {row['gateway']}"] += 1
+        if again:
+            happened["sent_again", f"{receipt.gateway} {again.gateway}"] += 1
         counters.count(connection, happened)
         LOG.warning(
             "undelivered",
@@ -90,24 +77,28 @@ class Receipts:
             gateway=receipt.gateway,
             reason=reason,
             code=receipt.code,
-            next=row["gateway"] if row else None,
+            next=again.gateway if again else None,
         )
         return claimed
 
     def _once_more(
-        self, connection: Connection, gateway: str, text: SentMessage, reason: Reason, fresh: Fresh, now: datetime
-    ) -> dict[str, Any] | None:
+        self, connection: Connection, gateway: str, text: SentMessage, reason: Reason, drawn: DrawnCode, now: datetime
+    ) -> NewMessage | None:
         """The text of a code that takes the place of one that did not arrive; None where nothing more is to be done."""
         by = self._by(gateway, reason)
         if by is None or text.kind != MessageKind.CODE or text.resend_of is not None:
             return None
         if text.code_id is None or text.account_id is None:
             return None
-        digest = codes.digest(self.keyring, self.keyring.newest, text.code_id, text.account_id, fresh.digits)
+        keyring = self.parts.keyring
+        # Codes of accounts are bound alike, whatever they are for.
+        digest = one_time_codes.digest(
+            keyring, keyring.newest, CodePurpose.RECOVERY, text.code_id, text.account_id, drawn.digits
+        )
         assert digest is not None
         # The provider holds a STOP: then only what the phone itself has asked for may go another way.
         own = reason is Reason.OPTED_OUT
-        expires_at = kept.renew(connection, text.code_id, self.keyring.newest, digest, now, own=own)
+        expires_at = codes.renew(connection, text.code_id, keyring.newest, digest, now, own=own)
         if expires_at is None:
             return None
         minutes = str(-(-int((expires_at - now).total_seconds()) // 60))
@@ -119,11 +110,13 @@ class Receipts:
             now=text.request_received_at,
             inbound_gateway=text.inbound_gateway,
             parameters=text.parameters | {"minutes": minutes},
-            secret=fresh.sealed,
+            secret=drawn.sealed,
             code_id=text.code_id,
             account_id=text.account_id,
             expires_at=expires_at,
-        ) | {"gateway": by, "resend_of": text.id}
+            gateway=by,
+            resend_of=text.id,
+        )
 
     def _by(self, gateway: str, reason: Reason) -> str | None:
         others = [name for name in self.courier.failover.names if name != gateway]

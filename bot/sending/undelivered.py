@@ -1,13 +1,13 @@
 """Watches the texts that were sent at a staff member's order: who ordered one is told where it did not arrive."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
 from bot.sending.messages import message
 from bot.settings import Settings
 from store import conversations, staff_orders
+from store.outbound_messages import NewMessage
 from store.tables import MessageKind
 
 # A text that still waits then is spoken of too, so that staff hear of it within a minute.
@@ -19,7 +19,7 @@ def finds_any(connection: Connection, now: datetime) -> bool:
     return bool(staff_orders.undelivered(connection, now, OVERDUE))
 
 
-def notices(connection: Connection, settings: Settings, now: datetime) -> list[dict[str, Any]]:
+def notices(connection: Connection, settings: Settings, now: datetime) -> list[NewMessage]:
     """What is to be told, each once, whichever process comes first."""
     return [
         message(
@@ -32,5 +32,5 @@ def notices(connection: Connection, settings: Settings, now: datetime) -> list[d
             parameters={"ref": reset.ref, "mob4": reset.phone[-4:]},
         )
         for reset in staff_orders.undelivered(connection, now, OVERDUE)
-        if staff_orders.tell(connection, reset.id, now) and not conversations.has_opted_out(connection, reset.mobile)
+        if staff_orders.notify(connection, reset.id, now) and not conversations.has_opted_out(connection, reset.mobile)
     ]

@@ -94,7 +94,7 @@ def seed(store: Store) -> None:
     with store.writing() as connection:
         accounts.put(connection, rows, now)
         for clerk in STAFF:
-            staff.put(connection, _row(clerk), now)
+            staff.put(connection, _row(clerk))
 
 
 def lives_in(connection: Connection) -> bool:

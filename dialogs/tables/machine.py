@@ -1,6 +1,7 @@
 """The machine that runs a dialog's table: one pure step, and the drawing of it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
@@ -87,4 +88,6 @@ def _label(event: StrEnum, arrow: Arrow[Any]) -> str:
 
 
 def _caption(effect: Effect) -> str:
-    return " ".join((type(effect).__name__, *vars(effect).values()))
+    """An effect as one reads it: its name and what it is given, but for what it would be given anyway."""
+    given = (value for each in fields(effect) if (value := getattr(effect, each.name)) != each.default)
+    return " ".join((type(effect).__name__, *map(str, given)))

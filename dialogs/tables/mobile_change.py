@@ -25,11 +25,13 @@ _TABLE: dict[ChangeState, dict[ChangeEvent, Arrow[ChangeState]]] = {
         ChangeEvent.PROPOSED: Arrow(ChangeState.PROPOSED),  # another number: it takes the place of the first
         ChangeEvent.APPROVED: Arrow(ChangeState.HELD, (HoldMobile(), TellOldMobile("mobile_changing"))),
         ChangeEvent.OVERTAKEN: Arrow(ChangeState.NONE),
+        ChangeEvent.WITHDRAWN: Arrow(ChangeState.NONE),
         ChangeEvent.TIMED_OUT: Arrow(ChangeState.NONE),
     },
     ChangeState.HELD: {
         ChangeEvent.OBJECTED: Arrow(ChangeState.NONE, (TellStaff("staff_mobile_stopped"),)),
         ChangeEvent.OVERTAKEN: Arrow(ChangeState.NONE),
+        ChangeEvent.WITHDRAWN: Arrow(ChangeState.NONE),
         ChangeEvent.TIMED_OUT: Arrow(
             ChangeState.NONE,
             (SetMobile(), TellOldMobile("mobile_changed"), TellNewMobile("mobile_registered")),

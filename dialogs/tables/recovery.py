@@ -2,123 +2,168 @@
 
 from datetime import timedelta
 
+from dialogs.audit_vocabulary import Action, Outcome, Record
+from dialogs.limits import HINTS_PER_HOUR, UNPARSED_PER_HOUR
 from dialogs.staff_vocabulary import ChangeEvent, MoveChange
 from dialogs.tables.dialog import STAY, Arrow, Dialog
 from dialogs.vocabulary import (
     BurnCode,
+    CodePurpose,
     DropCode,
     Event,
     FakherEvent,
-    GrantTicket,
-    Hint,
     LockAccount,
     Notify,
+    NotifyFormer,
     OptIn,
     OptOut,
-    Say,
+    Reply,
     SendCode,
     SetNewPassword,
     SetOwnPassword,
-    Shrug,
     State,
     TellFakher,
 )
 
-TABLE: dict[State, dict[Event, Arrow[State]]] = {
+
+def _hint(phrase: str) -> Reply:
+    return Reply(phrase, HINTS_PER_HOUR)
+
+
+def _unparsed(phrase: str) -> Reply:
+    return Reply(phrase, UNPARSED_PER_HOUR)
+
+
+def _requested(reason: str = "") -> Record:
+    return Record(Action.CODE_REQUESTED, Outcome.OK, reason)
+
+
+def _not_sent(reason: str) -> Record:
+    return Record(Action.CODE_REQUESTED, Outcome.REFUSED, reason)
+
+
+def _tried(reason: str = "") -> Record:
+    return Record(Action.CODE_TRIED, Outcome.OK, reason)
+
+
+def _wrong(reason: str) -> Record:
+    return Record(Action.CODE_TRIED, Outcome.FAILED, reason)
+
+
+_WITHOUT_ID = (OptIn(), _unparsed("ask_national_id"), _not_sent("no_id"))
+_TO_CHANGE_WITHOUT_ID = (OptIn(), _unparsed("ask_national_id_to_change"), _not_sent("no_id"))
+_WITH_INVALID_ID = (OptIn(), _hint("invalid_national_id"), _not_sent("invalid_id"))
+# The reply leaves before the code, so that its time does not tell whether there is an account.
+_FROM_OTHER_PHONE = (OptIn(), _hint("neutral"), SendCode(), _requested("other_phone"))
+_IN_VAIN = (OptIn(), _hint("neutral"), _not_sent("in_vain"))
+
+_TABLE: dict[State, dict[Event, Arrow[State]]] = {
     State.IDLE: {
-        Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Shrug("ask_national_id_to_change"))),
-        Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, (OptIn(), Shrug("ask_national_id"))),
-        Event.ASKED_WITH_INVALID_ID: Arrow(State.AWAITING_ID, (OptIn(), Hint("invalid_national_id"))),
-        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("help"),)),
+        Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, _TO_CHANGE_WITHOUT_ID),
+        Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, _WITHOUT_ID),
+        Event.ASKED_WITH_INVALID_ID: Arrow(State.AWAITING_ID, _WITH_INVALID_ID),
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("help"),)),
     },
     State.AWAITING_ID: {
-        Event.ASKED_FROM_OTHER_PHONE: Arrow(State.IDLE, (OptIn(), SendCode(), Hint("neutral"))),
-        Event.ASKED_IN_VAIN: Arrow(State.IDLE, (OptIn(), Hint("neutral"))),
-        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_national_id"),)),
+        Event.ASKED_FROM_OTHER_PHONE: Arrow(State.IDLE, _FROM_OTHER_PHONE),
+        Event.ASKED_IN_VAIN: Arrow(State.IDLE, _IN_VAIN),
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("ask_national_id"),)),
     },
     State.AWAITING_CODE: {
-        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_code"),)),
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("ask_code"),)),
     },
     State.AWAITING_CODE_TO_CHANGE: {
-        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_code"),)),
-    },
-    State.AWAITING_NEW_PASSWORD: {
-        Event.NOT_UNDERSTOOD: Arrow(STAY, (Shrug("ask_new_password"),)),
+        Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("ask_code"),)),
     },
 }
 
-_CHANGED = (SetOwnPassword(), Notify("password_changed"), TellFakher(FakherEvent.PASSWORD_CHANGED))
+# What a wrong code leads to, by text and at Fakher alike.
+LAST_WRONG: tuple[BurnCode | LockAccount, ...] = (BurnCode(),)
+LOCKING_WRONG: tuple[BurnCode | LockAccount, ...] = (BurnCode(), LockAccount())
 
-ANYWHERE: dict[Event, Arrow[State]] = {
-    Event.ASKED: Arrow(State.AWAITING_CODE, (OptIn(), SendCode())),
-    Event.ASKED_TOO_SOON: Arrow(State.AWAITING_CODE, (OptIn(), Hint("code_already_sent"))),
-    Event.ASKED_TOO_OFTEN: Arrow(STAY, (OptIn(), Hint("too_many_codes"))),
-    Event.ASKED_FROM_OTHER_PHONE: Arrow(STAY, (OptIn(), SendCode(), Hint("neutral"))),
-    Event.ASKED_FROM_OTHER_PHONE_UNHEARD: Arrow(STAY, (OptIn(), SendCode())),
-    Event.ASKED_UNHEARD: Arrow(STAY, (OptIn(),)),
-    Event.ASKED_IN_VAIN: Arrow(STAY, (OptIn(), Hint("neutral"))),
-    Event.ASKED_WITHOUT_ID: Arrow(STAY, (OptIn(), Shrug("ask_national_id"))),
-    Event.ASKED_WITH_INVALID_ID: Arrow(STAY, (OptIn(), Hint("invalid_national_id"))),
-    Event.ASKED_WITH_SEVERAL_IDS: Arrow(STAY, (OptIn(), Hint("one_id_only"))),
-    Event.ASKED_WITH_FOREIGN_ID: Arrow(STAY, (OptIn(), Hint("refer_office"))),
-    Event.ASKED_BEFORE_SEASON: Arrow(STAY, (OptIn(), Hint("season_opens"))),
-    Event.ASKED_OUT_OF_SEASON: Arrow(STAY, (OptIn(), Hint("season_closed"))),
-    Event.ASKED_TO_CHANGE: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), SendCode())),
-    Event.ASKED_TO_CHANGE_AT_FAKHER: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), SendCode("code_for_fakher"))),
-    Event.ASKED_TO_CHANGE_TOO_SOON: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), Hint("code_already_sent"))),
-    Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(STAY, (OptIn(), Shrug("ask_national_id_to_change"))),
+_ANYWHERE: dict[Event, Arrow[State]] = {
+    Event.ASKED: Arrow(State.AWAITING_CODE, (OptIn(), SendCode(), _requested())),
+    Event.ASKED_TOO_SOON: Arrow(State.AWAITING_CODE, (OptIn(), _hint("code_already_sent"), _not_sent("too_soon"))),
+    Event.ASKED_TOO_OFTEN: Arrow(STAY, (OptIn(), _hint("too_many_codes"), _not_sent("too_often"))),
+    Event.ASKED_FROM_OTHER_PHONE: Arrow(STAY, _FROM_OTHER_PHONE),
+    Event.ASKED_IN_VAIN: Arrow(STAY, _IN_VAIN),
+    Event.ASKED_WITHOUT_ID: Arrow(STAY, _WITHOUT_ID),
+    Event.ASKED_WITH_INVALID_ID: Arrow(STAY, _WITH_INVALID_ID),
+    Event.ASKED_WITH_SEVERAL_IDS: Arrow(STAY, (OptIn(), _hint("one_id_only"), _not_sent("several_ids"))),
+    Event.ASKED_WITH_FOREIGN_ID: Arrow(STAY, (OptIn(), _hint("refer_office"), _not_sent("foreign_id"))),
+    Event.ASKED_BEFORE_SEASON: Arrow(STAY, (OptIn(), _hint("season_opens"), _not_sent("out_of_season"))),
+    Event.ASKED_OUT_OF_SEASON: Arrow(STAY, (OptIn(), _hint("season_closed"), _not_sent("out_of_season"))),
+    Event.ASKED_TO_CHANGE: Arrow(
+        State.AWAITING_CODE_TO_CHANGE,
+        (OptIn(), SendCode("code_with_password", CodePurpose.CHANGE), _requested("to_change")),
+    ),
+    Event.ASKED_TO_CHANGE_AT_FAKHER: Arrow(
+        State.AWAITING_CODE_TO_CHANGE,
+        (OptIn(), SendCode("code_for_fakher", CodePurpose.CHANGE), _requested("to_change")),
+    ),
+    Event.ASKED_TO_CHANGE_TOO_SOON: Arrow(
+        State.AWAITING_CODE_TO_CHANGE, (OptIn(), _hint("code_already_sent"), _not_sent("too_soon"))
+    ),
+    Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(STAY, _TO_CHANGE_WITHOUT_ID),
     Event.RIGHT_CODE: Arrow(
-        State.IDLE, (SetNewPassword(), Notify("password_changed"), TellFakher(FakherEvent.PASSWORD_RECOVERED))
-    ),
-    Event.RIGHT_CODE_TO_CHANGE: Arrow(State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("ask_new_password"))),
-    Event.RIGHT_CODE_AND_PASSWORD: Arrow(State.IDLE, _CHANGED),
-    Event.RIGHT_CODE_AND_SHORT_PASSWORD: Arrow(State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("password_too_short"))),
-    Event.RIGHT_CODE_AND_COMMON_PASSWORD: Arrow(
-        State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("password_too_common"))
-    ),
-    Event.RIGHT_CODE_AND_PERSONAL_PASSWORD: Arrow(
-        State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("password_too_personal"))
-    ),
-    Event.NEW_PASSWORD: Arrow(State.IDLE, _CHANGED),
-    Event.SHORT_PASSWORD: Arrow(STAY, (Hint("password_too_short"),)),
-    Event.COMMON_PASSWORD: Arrow(STAY, (Hint("password_too_common"),)),
-    Event.PERSONAL_PASSWORD: Arrow(STAY, (Hint("password_too_personal"),)),
-    Event.PASSWORD_TOO_LATE: Arrow(State.IDLE, (Hint("no_live_code"),)),
-    Event.OFFERED_OWN_PASSWORD: Arrow(STAY, (Hint("own_password_at_fakher"),)),
-    Event.WRONG_CODE: Arrow(STAY, (Say("wrong_code"),)),
-    Event.LAST_WRONG_CODE: Arrow(State.IDLE, (BurnCode(), Say("code_burned"))),
-    Event.LOCKING_WRONG_CODE: Arrow(
         State.IDLE,
-        (BurnCode(), LockAccount(), Say("recovery_locked"), TellFakher(FakherEvent.RECOVERY_LOCKED)),
+        (
+            SetNewPassword(),
+            NotifyFormer("password_changed"),
+            TellFakher(FakherEvent.PASSWORD_RECOVERED),
+            _tried(),
+        ),
     ),
-    Event.NO_LIVE_CODE: Arrow(State.IDLE, (Hint("no_live_code"),)),
-    Event.HELP: Arrow(STAY, (Shrug("help"),)),
-    Event.CANCEL: Arrow(State.IDLE, (DropCode(), Shrug("cancelled"))),
-    Event.CANCEL_UNHEARD: Arrow(State.IDLE, (DropCode(),)),
-    Event.NOTHING_TO_CANCEL: Arrow(STAY, (Shrug("nothing_to_cancel"),)),
-    Event.OBJECTED: Arrow(State.IDLE, (MoveChange(ChangeEvent.OBJECTED), Say("mobile_kept"))),
-    Event.STOP: Arrow(State.IDLE, (DropCode(), OptOut(), Shrug("opted_out"))),
-    Event.STOP_UNHEARD: Arrow(State.IDLE, (DropCode(), OptOut())),
+    Event.RIGHT_CODE_FOR_FAKHER: Arrow(STAY, (Reply("own_password_at_fakher"), _tried("for_fakher"))),
+    Event.RIGHT_CODE_WITHOUT_PASSWORD: Arrow(STAY, (Reply("ask_code_with_password"), _tried("without_password"))),
+    Event.RIGHT_CODE_AND_PASSWORD: Arrow(
+        State.IDLE,
+        (
+            SetOwnPassword(),
+            Notify("password_changed"),
+            TellFakher(FakherEvent.PASSWORD_CHANGED),
+            _tried("with_password"),
+        ),
+    ),
+    Event.RIGHT_CODE_AND_SHORT_PASSWORD: Arrow(STAY, (Reply("password_too_short"), _tried("with_short_password"))),
+    Event.RIGHT_CODE_AND_COMMON_PASSWORD: Arrow(STAY, (Reply("password_too_common"), _tried("with_common_password"))),
+    Event.RIGHT_CODE_AND_PERSONAL_PASSWORD: Arrow(
+        STAY, (Reply("password_too_personal"), _tried("with_personal_password"))
+    ),
+    Event.OFFERED_OWN_PASSWORD: Arrow(
+        STAY,
+        (_hint("own_password_at_fakher"), Record(Action.PASSWORD_OFFERED, Outcome.REFUSED, "not_by_text")),
+    ),
+    Event.WRONG_CODE: Arrow(STAY, (Reply("wrong_code"), _wrong("wrong"))),
+    Event.LAST_WRONG_CODE: Arrow(State.IDLE, (*LAST_WRONG, Reply("code_burned"), _wrong("last_wrong"))),
+    Event.LOCKING_WRONG_CODE: Arrow(State.IDLE, (*LOCKING_WRONG, Reply("recovery_locked"), _wrong("locking_wrong"))),
+    Event.NO_LIVE_CODE: Arrow(State.IDLE, (_hint("no_live_code"), _wrong("no_live_code"))),
+    Event.CODE_UNDER_UNKNOWN_KEY: Arrow(
+        STAY, (_hint("send_again_soon"), Record(Action.CODE_TRIED, Outcome.REFUSED, "unknown_key"))
+    ),
+    Event.CODE_WHILE_OPTED_OUT: Arrow(STAY, (Record(Action.CODE_TRIED, Outcome.REFUSED, "opted_out"),)),
+    Event.HELP: Arrow(STAY, (_unparsed("help"),)),
+    Event.CANCEL: Arrow(State.IDLE, (DropCode(), Reply("cancelled"))),
+    Event.NOTHING_TO_CANCEL: Arrow(STAY, (_unparsed("nothing_to_cancel"),)),
+    Event.OBJECTED: Arrow(State.IDLE, (MoveChange(ChangeEvent.OBJECTED), Reply("mobile_kept"))),
+    Event.STOP: Arrow(State.IDLE, (DropCode(), OptOut(), Reply("opted_out"))),
     Event.OBJECTED_BY_STOP: Arrow(
-        State.IDLE, (MoveChange(ChangeEvent.OBJECTED), DropCode(), OptOut(), Say("opted_out"))
+        State.IDLE, (MoveChange(ChangeEvent.OBJECTED), DropCode(), OptOut(), Reply("opted_out"))
     ),
-    Event.START: Arrow(STAY, (OptIn(), Shrug("opted_in"))),
-    Event.START_UNHEARD: Arrow(STAY, (OptIn(),)),
+    Event.START: Arrow(STAY, (OptIn(), Reply("opted_in"))),
+    Event.NOTHING_TO_START: Arrow(STAY, (_unparsed("opted_in"),)),
     Event.UNANSWERED: Arrow(STAY),
     Event.TIMED_OUT: Arrow(State.IDLE),
 }
 
-# How long a state holds. One that awaits a code lasts as long as a code can, one that awaits a password as long as
-# the right to choose it.
-LASTS: dict[State, timedelta] = {
+# How long a state holds. One that awaits a code lasts as long as a code can.
+_LASTS: dict[State, timedelta] = {
     State.AWAITING_ID: timedelta(minutes=10),
     State.AWAITING_CODE: timedelta(minutes=10),
     State.AWAITING_CODE_TO_CHANGE: timedelta(minutes=10),
-    State.AWAITING_NEW_PASSWORD: timedelta(minutes=10),
 }
 
-RECOVERY = Dialog(State.IDLE, TABLE, ANYWHERE, LASTS)
+RECOVERY = Dialog(State.IDLE, _TABLE, _ANYWHERE, _LASTS)
 
-# Raised when a state is renamed or dropped; RENAMED then says what an older row's state is called now.
-VERSION = 2
+# What a state that an older row holds is called now, where it was renamed.
 RENAMED: dict[str, State] = {}

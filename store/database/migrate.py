@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 
 from store.database.engine import Store
 
-FOLDER = Path(__file__).parent / "migrations"
+FOLDER = Path(__file__).parent.parent / "migrations"
 # Any number will do, so long as it is this one: two hosts that start at once migrate one after the other.
 ADVISORY_LOCK = 7041326
 

@@ -1,20 +1,20 @@
 """The tables, as SQLModel classes. Whoever reads one imports it from here.
 
 base.py      what they have in common
-people.py    Account, Staff, MobileChange
-codes.py     Code, Ticket, Confirmation, ConsoleCode, ConsoleSession; Fate
-talk.py      Conversation, Inbox
-outgoing.py  Outbox, Breaker, Handset; Kind, Rank
-fakher.py    Token, Announcement
-audit.py     Audit, AuditHead, AuditKey
-measures.py  Span, Measure, Late, Occurrence
-running.py   Season, Rate, Heartbeat
+accounts.py  AccountRow, StaffRow, MobileChangeRow
+codes.py     CodeRow, StaffOrderRow, ResetGrantRow, ConsoleSessionRow; CloseReason, RequestedBy
+inbound.py   ConversationRow, InboundMessageRow
+outbound.py  OutboundMessageRow, CircuitBreakerRow, SimulatedMessageRow; MessageKind, DeliveryStatus
+fakher.py    TokenRow, WebhookEventRow
+audit.py     AuditRow, AuditHeadRow, AuditKeyRow
+stats.py     StatsPeriodRow, DeliveryStatRow, LateReceiptRow, CounterRow
+service.py   SeasonRow, RateLimitRow, HeartbeatRow
 """
 
 from store.tables.accounts import AccountRow, MobileChangeRow, StaffRow
 from store.tables.audit import AuditHeadRow, AuditKeyRow, AuditRow
 from store.tables.base import METADATA, table
-from store.tables.codes import CloseReason, CodeRow, ConsoleCodeRow, ConsoleSessionRow, ResetGrantRow, StaffOrderRow
+from store.tables.codes import CloseReason, CodeRow, ConsoleSessionRow, RequestedBy, ResetGrantRow, StaffOrderRow
 from store.tables.fakher import TokenRow, WebhookEventRow
 from store.tables.inbound import ConversationRow, InboundMessageRow
 from store.tables.outbound import (
@@ -38,7 +38,6 @@ __all__ = [
     "CircuitBreakerRow",
     "CloseReason",
     "CodeRow",
-    "ConsoleCodeRow",
     "ConsoleSessionRow",
     "ConversationRow",
     "CounterRow",
@@ -51,6 +50,7 @@ __all__ = [
     "MobileChangeRow",
     "OutboundMessageRow",
     "RateLimitRow",
+    "RequestedBy",
     "ResetGrantRow",
     "SeasonRow",
     "SimulatedMessageRow",

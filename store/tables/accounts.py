@@ -35,7 +35,6 @@ class AccountRow(SQLModel, table=True):
     mobile_changed_at: datetime | None = moment(default=None)
     password_hash: str | None = Field(default=None, max_length=200)
     password_key: str | None = Field(default=None, max_length=32)  # which pepper
-    password_set_at: datetime | None = moment(default=None)
     password_expires_at: datetime | None = moment(default=None)  # set: temporary, must be changed
     failures: int = Field(default=0)  # wrong codes in a row, over all codes
     locked_at: datetime | None = moment(default=None)
@@ -52,8 +51,9 @@ class StaffRow(SQLModel, table=True):
     role: str = Field(max_length=12)
     province: str | None = Field(default=None, max_length=60)
     broker: str | None = Field(default=None, max_length=60)
-    added_at: datetime = moment()
     removed_at: datetime | None = moment(default=None)
+    failures: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # wrong confirmations in a row
+    locked_at: datetime | None = moment(default=None)
 
 
 class MobileChangeRow(SQLModel, table=True):

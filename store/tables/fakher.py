@@ -38,6 +38,5 @@ class WebhookEventRow(SQLModel, table=True):
     happened_at: datetime = moment()
     next_attempt_at: datetime = moment()  # while it is being posted: when another process may take it over
     attempts: int = Field(default=0)
-    taken_at: datetime | None = moment(default=None)
     ended_at: datetime | None = moment(default=None)  # taken, or given up
     error: str | None = Field(default=None, max_length=80)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Index
+from sqlalchemy import Index, true
 from sqlmodel import Field, SQLModel
 
 from store.tables.base import CLUSTERED, moment, only
@@ -18,17 +18,15 @@ class ConversationRow(SQLModel, table=True):
     phone: str = Field(max_length=16, primary_key=True)
     version: int = Field(default=1)
     state: str = Field(max_length=40)
-    table_version: int
     language: str | None = Field(default=None, max_length=8)
-    ends_at: datetime | None = moment(default=None)
-    heard_at: datetime = moment()
+    ends_at: datetime | None = moment(default=None)  # when the state ends by itself
+    last_text_at: datetime = moment()
     opted_out_at: datetime | None = moment(default=None)
     window_started_at: datetime = moment()  # the hour that the next two counts are of
-    asked: int = Field(default=0)
-    hinted: int = Field(default=0)
-    shrugged: int = Field(default=0)  # with no hour between them
-    shrugged_at: datetime | None = moment(default=None)
-    stop_confirmed_at: datetime | None = moment(default=None)  # the last STOP that was answered
+    requests_this_hour: int = Field(default=0)
+    hints_this_hour: int = Field(default=0)
+    unparsed_replies: int = Field(default=0)  # with no hour between them
+    unparsed_replied_at: datetime | None = moment(default=None)
 
 
 class InboundMessageRow(SQLModel, table=True):
@@ -36,12 +34,13 @@ class InboundMessageRow(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "inbound_message"
     __table_args__: ClassVar[tuple[Any, ...]] = (
-        # Few texts are: it costs the others nothing.
-        Index("inbound_message_unanswered", "heard_at", **only("event = 'unanswered'")),
+        # Few texts are not answered: it costs the others nothing.
+        Index("inbound_message_unanswered", "received_at", **only("answered = FALSE")),
         CLUSTERED,
     )
 
     gateway: str = Field(max_length=20, primary_key=True)
     provider_id: str = Field(max_length=64, primary_key=True)
-    heard_at: datetime = moment()
+    received_at: datetime = moment()
     event: str = Field(max_length=40)
+    answered: bool = Field(default=True, sa_column_kwargs={"server_default": true()})  # whether anything was said

@@ -29,6 +29,7 @@ FINAL = DeliveryStatus.DROPPED
 class MessageKind(IntEnum):
     """What a text is for; the lower go first."""
 
+    NEUTRAL = -1  # before the code that the same request sends, so that its time tells nothing
     CODE = 0
     PASSWORD = 1
     REPLY = 2

@@ -26,7 +26,7 @@ class DeliveryStatRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "delivery_stat"
     __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
 
-    span: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    period: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
     subject: str = Field(max_length=10, primary_key=True)
     province: str = Field(max_length=60, primary_key=True)  # empty where it isn't known
     gateway: str = Field(max_length=20, primary_key=True)

@@ -35,7 +35,7 @@ def _ends(column: ColumnElement[str], digits: str) -> ColumnElement[bool]:
 
 def codes(connection: Connection, account_id: int) -> list[Row[Any]]:
     """An account's last codes, newest first."""
-    names = ("created_at", "expires_at", "closed_at", "tries_left", "close_reason", "by_owner", "staff_id")
+    names = ("created_at", "expires_at", "closed_at", "tries_left", "close_reason", "requested_by")
     found = select(*(CODE.c[name] for name in names)).where(CODE.c.account_id == account_id)
     return list(connection.execute(found.order_by(CODE.c.created_at.desc()).limit(SHOWN)))
 
@@ -60,7 +60,11 @@ def texts(connection: Connection, account_id: int) -> list[Row[Any]]:
 
 def orders(connection: Connection, account_id: int) -> list[Row[Any]]:
     """The last orders of staff about an account, newest first."""
-    names = ("command", "ref", "created_at", "closed_at", "close_reason")
-    found = select(*(ORDER.c[name] for name in names), STAFF.c.mobile)
-    mine = found.join(STAFF, STAFF.c.id == ORDER.c.staff_id).where(ORDER.c.account_id == account_id)
+    names = ("command", "ref", "created_at", "done_at")
+    found = select(*(ORDER.c[name] for name in names), CODE.c.close_reason, STAFF.c.mobile)
+    mine = (
+        found.join(STAFF, STAFF.c.id == ORDER.c.staff_id)
+        .outerjoin(CODE, CODE.c.id == ORDER.c.id)
+        .where(ORDER.c.account_id == account_id)
+    )
     return list(connection.execute(mine.order_by(ORDER.c.created_at.desc()).limit(SHOWN)))

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, case, exists, func, select
 from store.tables import (
     FINAL,
     AccountRow,
-    CloseReason,
     DeliveryStatus,
     MessageKind,
     OutboundMessageRow,
@@ -54,6 +53,6 @@ def since(
         select(func.count())
         .select_from(ORDER)
         .join(ACCOUNT, ACCOUNT.c.id == ORDER.c.account_id)
-        .where(ORDER.c.command == command, ORDER.c.close_reason == CloseReason.USED, ORDER.c.closed_at >= at)
+        .where(ORDER.c.command == command, ORDER.c.done_at >= at)
     )
     return Tally(codes, passwords, connection.execute(carried_out.where(*scope)).scalar_one(), undelivered)

@@ -1,7 +1,7 @@
 """How fast texts were delivered and what became of codes: what is counted, and the sums that a season adds up to.
 
-Here stands what counts as what; bot/reports/kpi.py makes shares and percentiles of it. Counts are kept a span at a time:
-an hour, and later a day. What has not been counted yet, and what changed since, is counted when it is asked for.
+Here stands what counts as what; bot/reports/kpi.py makes shares and percentiles of it. Counts are kept a period
+at a time: an hour, and later a day. What has not been counted yet, and what changed since, is counted when asked for.
 """
 
 from collections import Counter
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     Connection,
     Integer,
@@ -132,7 +133,8 @@ _DAY_MS = 24 * 60 * 60 * 1000
 _GATEWAY: ColumnElement[str] = func.coalesce(MESSAGE.c.gateway, MESSAGE.c.inbound_gateway)
 _PROVINCE: ColumnElement[str] = func.coalesce(ACCOUNT.c.province, "")
 # A literal, so that the partial index is used.
-_UNANSWERED = INBOUND.c.event == literal_column("'unanswered'")
+# As the partial index has it.
+_UNANSWERED: ColumnElement[bool] = literal_column("inbound_message.answered = FALSE", Boolean())
 
 
 def _whole(number: int) -> ColumnElement[int]:
@@ -252,9 +254,7 @@ def _errors(*of: ColumnElement[bool]) -> Select[Any]:
 
 def _unanswered() -> Select[Any]:
     nobody = literal("")
-    return _plain(Subject.UNANSWERED, INBOUND.c.request_received_at, nobody, INBOUND.c.gateway, nobody).where(
-        _UNANSWERED
-    )
+    return _plain(Subject.UNANSWERED, INBOUND.c.received_at, nobody, INBOUND.c.gateway, nobody).where(_UNANSWERED)
 
 
 def _summed(each: Select[Any]) -> Select[Any]:
@@ -319,8 +319,8 @@ _LATE = (
     .exists()
 )
 _KEPT = select(PERIOD.c.id, PERIOD.c.begins_at, PERIOD.c.ends_at, _LATE).order_by(PERIOD.c.begins_at)
-_COUNTS = select(STAT.c.span, STAT.c.subject, STAT.c.province, STAT.c.gateway, STAT.c.counts).where(
-    STAT.c.span.in_(bindparam("spans", expanding=True))
+_COUNTS = select(STAT.c.period, STAT.c.subject, STAT.c.province, STAT.c.gateway, STAT.c.counts).where(
+    STAT.c.period.in_(bindparam("spans", expanding=True))
 )
 _COUNTS_OF_PROVINCE = _COUNTS.where(
     STAT.c.subject.in_(list(Subject)), STAT.c.province == bindparam("province", type_=STAT.c.province.type)
@@ -393,7 +393,7 @@ def keep(
     span: int | None = connection.execute(new).scalar()
     if span is None:
         return False
-    rows = [{**cell._asdict(), "span": span, "counts": dict(found)} for cell, found in counted.items()]
+    rows = [{**cell._asdict(), "period": span, "counts": dict(found)} for cell, found in counted.items()]
     if rows:
         connection.execute(insert(STAT), [{name: row[name] for name in STAT.c.keys()} for row in rows])
     connection.execute(delete(LATE_RECEIPT).where(LATE_RECEIPT.c.id.in_(list(late))))
@@ -404,5 +404,5 @@ def give_way(connection: Connection, spans: Iterable[int]) -> bool:
     """Drop spans, to keep another in their place; False where another process has dropped any of them."""
     which = list(spans)
     dropped = connection.execute(delete(PERIOD).where(PERIOD.c.id.in_(which))).rowcount
-    connection.execute(delete(STAT).where(STAT.c.span.in_(which)))
+    connection.execute(delete(STAT).where(STAT.c.period.in_(which)))
     return dropped == len(which)

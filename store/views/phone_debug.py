@@ -34,7 +34,7 @@ def conversation(connection: Connection, phone: str) -> Row[Any] | None:
 def codes(connection: Connection, phone: str) -> list[Row[Any]]:
     """The last codes that went to a phone, newest first; neither what they are nor their hashes."""
     columns = (
-        CODE.c[name] for name in ("tries_left", "by_owner", "created_at", "expires_at", "closed_at", "close_reason")
+        CODE.c[name] for name in ("tries_left", "requested_by", "created_at", "expires_at", "closed_at", "close_reason")
     )
     accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == phone)
     found = select(*columns).where(CODE.c.account_id.in_(accounts), CODE.c.phone == phone)
@@ -43,15 +43,16 @@ def codes(connection: Connection, phone: str) -> list[Row[Any]]:
 
 def confirmations(connection: Connection, phone: str) -> list[Row[Any]]:
     """The last orders of the staff member whose phone it is, newest first; not their codes."""
-    names = ("command", "tries_left", "created_at", "expires_at", "closed_at", "close_reason")
-    found = select(*(ORDER.c[name] for name in names)).where(_ordered_by(phone))
-    return list(connection.execute(found.order_by(ORDER.c.created_at.desc()).limit(CODES)))
+    names = ("tries_left", "created_at", "expires_at", "closed_at", "close_reason")
+    found = select(ORDER.c.command, *(CODE.c[name] for name in names)).join(CODE, CODE.c.id == ORDER.c.id)
+    return list(connection.execute(found.where(_ordered_by(phone)).order_by(ORDER.c.created_at.desc()).limit(CODES)))
 
 
 def pending(connection: Connection, phone: str, now: datetime) -> str | None:
     """Which order of that staff member waits for its code."""
-    live = (ORDER.c.closed_at.is_(None), ORDER.c.expires_at > now, ORDER.c.tries_left > 0)
-    return connection.execute(select(ORDER.c.command).where(_ordered_by(phone), *live)).scalar_one_or_none()
+    live = (CODE.c.closed_at.is_(None), CODE.c.expires_at > now, CODE.c.tries_left > 0)
+    found = select(ORDER.c.command).join(CODE, CODE.c.id == ORDER.c.id)
+    return connection.execute(found.where(_ordered_by(phone), *live)).scalar_one_or_none()
 
 
 def changes(connection: Connection, phone: str) -> list[Row[Any]]:

@@ -47,7 +47,7 @@ def _inside(bot: Bot, view: View) -> Answer:
 
 def _door(bot: Bot, step: str = "mobile", status: int = 200, **context: str) -> Response:
     """The login's pages. Their forms are proven by a cookie of their own."""
-    secret = request.cookies.get(_name(bot, FORM), "") or bot.random_source.token()
+    secret = request.cookies.get(_name(bot, FORM), "") or bot.parts.random_source.token()
     answer = html.page("console_login.html", html.language_asked(), step=step, proof=proof(secret), **context)
     answer.status_code = status
     _set(bot, answer, FORM, secret)

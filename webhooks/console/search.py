@@ -14,11 +14,13 @@ from bot.inbound.staff_context import is_in_scope
 from dialogs.parsing.normalise import fold
 from store import accounts, audit
 from store.accounts import Account
-from store.tables import DeliveryStatus, MessageKind
+from store.tables import DeliveryStatus, MessageKind, RequestedBy
 from store.views import account_history
 from webhooks import html
 from webhooks.console import audit_trail
 from webhooks.console.formatting import Table, Teller
+
+BY = {RequestedBy.OWNER: "by_owner", RequestedBy.OTHER_PHONE: "by_other", RequestedBy.STAFF: "by_staff"}
 
 FEWEST, WHOLE_ID, MOST = account_history.INDEXED, 10, 20
 AUDITED = 50
@@ -104,7 +106,7 @@ def _rows(teller: Teller, rows: Sequence[Row[Any]], of: Any) -> list[Sequence[st
 
 
 def _code(teller: Teller, row: Row[Any]) -> Sequence[str]:
-    by = "by_staff" if row.staff_id else "by_owner" if row.by_owner else "by_other"
+    by = BY[RequestedBy(row.requested_by)]
     ended = teller.word("fates", row.close_reason or "live")
     return (
         teller.moment(row.created_at),
@@ -116,7 +118,7 @@ def _code(teller: Teller, row: Row[Any]) -> Sequence[str]:
 
 
 def _text(teller: Teller, row: Row[Any]) -> Sequence[str]:
-    times = (teller.clock(at) for at in (row.heard_at, row.accepted_at, row.sent_at, row.ended_at))
+    times = (teller.clock(at) for at in (row.request_received_at, row.accepted_at, row.sent_at, row.ended_at))
     state = teller.word("ranks", DeliveryStatus(row.status).name.lower())
     why = teller.word("errors_of", row.error) if row.error else ""
     kind = teller.word("kinds", MessageKind(row.kind).name.lower())

@@ -22,7 +22,7 @@ def told(bot: Bot, teller: Teller, now: datetime) -> dict[str, Any]:
     return {
         "oldest": teller.words["none_waits"] if oldest is None else teller.age(oldest, now),
         "alarms": [
-            *(teller.word("guards", guard) for guard in sorted(bot.conversation.flood.alarms)),
+            *(teller.word("guards", guard) for guard in sorted(bot.flood_guard.flood.alarms)),
             *_waits(teller, {"waits_long": oldest, "event_waits_long": standing.oldest_untold}, now),
             *(f"{teller.words['passed_by']}: {name}" for name in down),
             *(f"{teller.words['job_late']}: {teller.word('jobs_of', job)}" for job in late),

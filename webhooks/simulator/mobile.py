@@ -23,7 +23,7 @@ class Phone:
 
     def text(self, words: str) -> tuple[int, str]:
         """Text the bot; the webhook's status, and the carrier's name of the text."""
-        name = f"R{self.bot.random_source.token()}"
+        name = f"R{self.bot.parts.random_source.token()}"
         return self._call("sms", {"from": self.number, "id": name, "text": words}), name
 
     def screen(self) -> list[Message]:

@@ -16,7 +16,7 @@ from sqlalchemy import Row
 from bot.build import Bot
 from bot.clock import TEHRAN
 from bot.gateways.simulated import Message, Simulated
-from bot.inbound.facts import standing
+from bot.inbound.facts import state_of
 from bot.simulation.demo import Mobile, mobiles
 from bot.simulation.state import Fault
 from dialogs.replies.segments import size
@@ -99,7 +99,7 @@ def _chips(person: Mobile) -> dict[str, str]:
 
 def _now(bot: Bot) -> Response:
     asked = _asked().get("numbers")
-    numbers = [bot.phones.mobile(str(number)) for number in asked] if isinstance(asked, list) else abort(400)
+    numbers = [bot.phone_numbers.mobile(str(number)) for number in asked] if isinstance(asked, list) else abort(400)
     answer = jsonify(
         now=bot.clock().isoformat(),
         ahead=bot.simulation.ahead().total_seconds() if bot.simulation else 0,
@@ -121,7 +121,7 @@ def _phone(bot: Bot, number: str) -> dict[str, Any]:
         order = phone_debug.pending(connection, number, now)
         changes = phone_debug.changes(connection, number)
         changing = phone_debug.changing(connection, number, now)
-    states: list[StrEnum] = [standing(found.state if found else "", found.ends_at if found else None, now)]
+    states: list[StrEnum] = [state_of(found.state if found else "", found.ends_at if found else None, now)]
     if number in {it.number for it in mobiles() if it.is_staff}:
         states.append(CONFIRMING[Command(order)] if order else StaffState.AT_REST)
     states += [ChangeState(state) for state in changing]
@@ -150,8 +150,8 @@ def _bubble(bot: Bot, row: Row[Any], message: Message | None) -> dict[str, Any]:
 
 SHOWN = (
     "id", "phone", "command", "phrase", "state", "status", "attempts", "error", "language", "version", "tries_left",
-    "by_owner", "close_reason", "created_at", "proposed_at", "approved_at", "next_attempt_at", "accepted_at", "ends_at", "ended_at",
-    "expires_at", "closed_at", "opted_out_at", "hinted", "shrugged", "gateway",
+    "requested_by", "close_reason", "created_at", "proposed_at", "approved_at", "due_at", "accepted_at", "ends_at",
+    "ended_at", "expires_at", "closed_at", "opted_out_at", "hints_this_hour", "unparsed_replies", "gateway",
 )  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _asked() -> dict[str, Any]:
 
 def _text(bot: Bot, turn: Lock) -> Response:
     asked = _asked()
-    number, words = bot.phones.mobile(str(asked.get("from", ""))), asked.get("text")
+    number, words = bot.phone_numbers.mobile(str(asked.get("from", ""))), asked.get("text")
     if number is None or not isinstance(words, str) or len(words) > LONGEST:
         abort(400)
     with turn:  # so that the texts which it causes can be told from others'

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from bot.inbound.audited import EVENTS
 from sqlalchemy import select, update
 
 from bot.audit.trail import Entry, Trail, masked
 from bot.build import Bot
 from bot.fakher.service import Caller, TicketGone, WeakPassword
 from bot.inbound import audited_staff
-from bot.inbound.audited import EVENTS
 from bot.ports import Inbound
+from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.staff_vocabulary import StaffEvent
 from dialogs.vocabulary import Event
-from store.audit import AUDIT, Action, Actor, Outcome
+from store.audit import AUDIT
 from store.database.engine import Store
 from store.tables import AccountRow, MessageKind, table
 from tests.conftest import MakeBot

@@ -14,8 +14,9 @@ from bot.audit.trail import Entry, digest
 from bot.credentials.keyring import Keyring
 from bot.random_source import SystemRandomSource
 from bot.settings import read_keys
+from dialogs.audit_vocabulary import Action, Actor, Outcome
 from store import audit
-from store.audit import AUDIT, HEAD, KEY, Action, Actor, Outcome
+from store.audit import AUDIT, HEAD, KEY
 from store.database.engine import Store
 from store.database.times import as_text
 from tests.support.parts import KEYS, NOON, StoppedClock

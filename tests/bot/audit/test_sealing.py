@@ -11,7 +11,7 @@ import pytest
 
 from bot.audit.hash_chain import Chain
 from bot.audit.trail import Entry
-from store.audit import Action, Actor
+from dialogs.audit_vocabulary import Action, Actor
 from store.database.engine import Store
 from tests.bot.audit.test_audit import rows
 from tests.bot.audit.test_hash_chain import make_chain

@@ -18,10 +18,11 @@ from sqlalchemy import Row, select
 from bot.build import Bot, build
 from bot.inbound import staff_context as desks
 from bot.ports import Inbound
+from dialogs.audit_vocabulary import Action
 from dialogs.staff_vocabulary import Command
 from store import accounts
 from store import staff as members
-from store.audit import AUDIT, Action
+from store.audit import AUDIT
 from store.database.engine import Store
 from store.tables import AccountRow, CodeRow, MobileChangeRow, OutboundMessageRow, StaffOrderRow, table
 from tests.support import parts

@@ -17,10 +17,10 @@ from bot.inbound import audited, audited_staff
 from bot.ports import Inbound
 from bot.reports.kpi import POINTS
 from bot.sending.flood_guard import GUARDS, Flood
+from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.parsing.normalise import national_id
 from dialogs.staff_vocabulary import Command
 from store import circuit_breakers, heartbeats, staff, webhook_events
-from store.audit import Action, Actor, Outcome
 from store.tables import (
     AuditRow,
     CloseReason,
@@ -350,7 +350,7 @@ def shut_gateway(bot: Bot) -> None:
 
 
 def flood(bot: Bot) -> None:
-    bot.conversation.flood = Flood(frozenset({"rate"}))
+    bot.flood_guard.flood = Flood(frozenset({"rate"}))
 
 
 @pytest.mark.parametrize(

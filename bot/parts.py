@@ -1,0 +1,23 @@
+"""What every service of the bot works with, handed to each as one."""
+
+from dataclasses import dataclass
+
+from bot.audit.trail import Trail
+from bot.credentials.keyring import Keyring
+from bot.phone_numbers import PhoneNumbers
+from bot.ports import Clock, RandomSource
+from bot.settings import Settings
+from store.database.engine import Store
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The store, the settings, the keys, the ports, and the audit's writer."""
+
+    store: Store
+    settings: Settings
+    keyring: Keyring
+    clock: Clock
+    random_source: RandomSource
+    phone_numbers: PhoneNumbers
+    trail: Trail

@@ -1,0 +1,27 @@
+"""Every limit that no setting changes, each with its reason. What an operator may set is in bot/settings.py."""
+
+# Replies an hour to one phone. Whoever names nobody may be another bot, whatever it says, and two bots must not talk
+# for ever: they have no right national ID. A clerk who helps several pilgrims from one phone needs more.
+UNPARSED_PER_HOUR = 3
+HINTS_PER_HOUR = 10
+REPLIES_TO_WHO_NAMES_NOBODY = 3
+# A busy clerk's. Who forges the number can't have the clerk texted without end.
+STAFF_REPLIES_PER_HOUR = 120
+
+# Codes an hour to one account at the wish of phones that are not its own, so that nobody is pestered.
+OTHER_PHONES_PER_HOUR = 2
+
+# Wrong codes in a row, over all codes, that end recovery until staff unlock it. NIST SP 800-63B-4, 3.2.2.
+LOCKING_FAILURES = 100
+
+# Resets that one staff member may have carried out: more than an office's busiest hour and day.
+RESETS_PER_HOUR, RESETS_PER_DAY = 30, 100
+# Orders that were mistyped or not carried out have room besides.
+CONFIRMATIONS_PER_HOUR = 60
+
+# Tries an hour at the console's login from one address, of numbers and codes together.
+LOGIN_TRIES_PER_HOUR = 40
+
+# Fakher's calls a minute. A login page on the day when caravans are chosen makes many, a person few.
+CALLS_PER_TOKEN_AND_MINUTE = 3_000
+CALLS_PER_ACCOUNT_AND_MINUTE = 60

@@ -1,0 +1,40 @@
+"""How many replies an hour go to one phone: those beyond it are left out, and the last one says that it is the last."""
+
+from collections.abc import Iterable
+
+from dialogs.limits import (
+    HINTS_PER_HOUR,
+    REPLIES_TO_WHO_NAMES_NOBODY,
+    STAFF_REPLIES_PER_HOUR,
+    UNPARSED_PER_HOUR,
+)
+from dialogs.vocabulary import Effect, Facts, Reply
+
+LAST_REPLY = "last_reply"
+
+
+def within_reply_caps(effects: Iterable[Effect], facts: Facts) -> tuple[Effect, ...]:
+    """The effects without the replies that are beyond the phone's cap. Whatever is no reply is done all the same."""
+    return tuple(allowed for effect in effects if (allowed := _allowed(effect, facts)) is not None)
+
+
+def _allowed(effect: Effect, facts: Facts) -> Effect | None:
+    if not isinstance(effect, Reply) or effect.per_hour is None:
+        return effect
+    left = _left(effect.per_hour, facts)
+    if left <= 0:
+        return None
+    return Reply(LAST_REPLY, effect.per_hour) if left == 1 else effect
+
+
+def _left(per_hour: int, facts: Facts) -> int:
+    """How many replies the phone may still have, this one with them."""
+    hints, unparsed = facts.hints_this_hour, facts.unparsed_replies_this_hour
+    left = per_hour - unparsed if per_hour == UNPARSED_PER_HOUR else _most_hints(facts) - hints
+    if facts.named_this_hour or facts.staff is not None:
+        return left
+    return min(left, REPLIES_TO_WHO_NAMES_NOBODY - hints - unparsed)
+
+
+def _most_hints(facts: Facts) -> int:
+    return HINTS_PER_HOUR if facts.staff is None else STAFF_REPLIES_PER_HOUR
