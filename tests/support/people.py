@@ -72,7 +72,7 @@ def employ(store: Store, *people: dict[str, Any]) -> None:
     """Let people order by text; all the staff, where none are named."""
     with store.writing() as connection:
         for person in people or STAFF:
-            staff.put(connection, {"province": None, "broker": None, **person}, NOON)
+            staff.put(connection, {"province": None, "broker": None, **person})
 
 
 def settled(bot: Bot) -> Bot:

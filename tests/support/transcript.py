@@ -21,10 +21,11 @@ from itertools import count
 
 from sqlalchemy import select, update
 
+from bot.accounts import staff_removal
 from bot.build import Bot
 from bot.ports import Inbound, Reason, Receipt
 from dialogs.replies.segments import size
-from store import conversations, seasons, staff
+from store import conversations, seasons
 from store.tables import AccountRow, DeliveryStatus, OutboundMessageRow, table
 from tests.support.parts import Carrier, StoppedClock
 from tests.support.people import LEADER, PHONES, employ
@@ -133,7 +134,7 @@ def _employ_leader(player: Player) -> None:
 
 def _dismiss(player: Player, who: str) -> None:
     with player.bot.store.writing() as connection:
-        staff.remove(connection, PHONES[who], player.clock())
+        staff_removal.remove(connection, PHONES[who], player.clock())
 
 
 def _undelivered(player: Player, who: str) -> None:
@@ -152,7 +153,7 @@ def _import(player: Player, who: str, mobile: str) -> None:
 
 def _opt_out(player: Player, who: str) -> None:
     with player.bot.store.writing() as connection:
-        conversations.opt_out(connection, PHONES[who], player.clock(), "idle", 1)
+        conversations.opt_out(connection, PHONES[who], player.clock(), "idle")
 
 
 HAPPENINGS: dict[str, Callable[..., None]] = {
