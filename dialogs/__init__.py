@@ -1,21 +1,14 @@
 """What is said and when. Pure: no I/O, no clock, no database; only the standard library.
 
-vocabulary.py     states, events, effects and facts, as frozen dataclasses
-orders.py         the same, of what staff order
-table.py          what a dialog is made of
-recovery.py       the recovery table: state, event, next state, effects
-staff.py          the staff table
-mobile_change.py  the table of a change of registered mobile
-machine.py        one step of a table, and its drawing
-understanding.py  what a text asks for, by itself
-reading.py        a text taken apart: words, numbers, language
-words.py          the vocabulary, from the language files
-slips.py          slips of the finger, and words run together
-offers.py         a password of one's own, and the code before it
-numbers.py        which run of digits is an ID, which a code
-listen.py         a text's meaning and the facts make exactly one event
-ordering.py       the same, of a staff member's text
-text.py           folding of what people type, and the national ID
-phrases.py        what the bot says, in the words of languages/*.toml
-segments.py       how many texts a text makes on the air
+vocabulary.py        states, events, effects and facts, as frozen dataclasses
+staff_vocabulary.py  the same, of what staff order
+audit_vocabulary.py  the same, of the audit
+limits.py            every limit that no setting changes, with its reason
+parsing/             text → what it says by itself
+classify.py          what it says and the facts → exactly one event
+classify_staff.py    the same, of a staff member's text
+tables/              state × event → state, effects
+reply_caps.py        how many replies an hour go to one phone
+replies/             phrases, and how long they are on the air
+languages/*.toml     keywords and phrases, a file a language
 """

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,9 +81,15 @@ def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
+@cache
+def parsed(file: Path) -> list[ast.AST]:
+    """Every node of a file, parsed once for all tests."""
+    return list(ast.walk(ast.parse(file.read_text("utf-8"))))
+
+
 def imports(file: Path) -> Iterator[tuple[str, str | None]]:
     """Every module that a file imports, wherever in it, and the name that it takes of it."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in parsed(file):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -98,7 +105,7 @@ def dotted(node: ast.AST) -> str:
 
 
 def uses(file: Path) -> set[str]:
-    return {dotted(node) for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Attribute)}
+    return {dotted(node) for node in parsed(file) if isinstance(node, ast.Attribute)}
 
 
 @pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
@@ -128,11 +135,7 @@ def test_the_dialog_is_pure(file: Path) -> None:
 
 @pytest.mark.parametrize("file", sources("dialogs"), ids=name_of)
 def test_the_dialog_opens_and_prints_nothing(file: Path) -> None:
-    called = {
-        node.func.id
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
+    called = {node.func.id for node in parsed(file) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"open", "print", "input", "exec", "eval", "__import__"}
 
 
@@ -179,11 +182,7 @@ def test_the_time_comes_from_one_clock(file: Path) -> None:
 
 @pytest.mark.parametrize("file", [f for f in EVERYTHING if not name_of(f).startswith("webhooks/")], ids=name_of)
 def test_nothing_prints_past_the_log(file: Path) -> None:
-    called = {
-        node.func.id
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
+    called = {node.func.id for node in parsed(file) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"print", "pprint", "breakpoint"}
 
 
@@ -192,24 +191,61 @@ def test_only_the_known_folders_are_there() -> None:
     assert found - LITTER == FOLDERS
 
 
-MAP_LINE = re.compile(r"^(?P<names>[\w/.]+(?:, [\w/.]+)*)  +\S", re.MULTILINE)
+MAP_LINE = re.compile(r"^(?P<names>[\w/.*]+(?:, [\w/.*]+)*)  +\S", re.MULTILINE)
+PACKAGES = sorted(name_of(file.parent) for file in EVERYTHING if file.name == "__init__.py")
+LARGEST_FOLDER = 20
 
 
-def mapped(room: str) -> set[str]:
+def mapped(room: str) -> list[str]:
     docstring = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text("utf-8"))) or ""
-    return {name for line in MAP_LINE.finditer(docstring) for name in line["names"].split(", ")}
+    return [name for line in MAP_LINE.finditer(docstring) for name in line["names"].split(", ")]
 
 
-@pytest.mark.parametrize("room", [*ROOMS, "store/tables", "bot/cli"])
+@pytest.mark.parametrize("room", PACKAGES)
 def test_a_rooms_map_names_all_that_is_in_it(room: str) -> None:
     modules = {file.name for file in (ROOT / room).glob("*.py")} - {"__init__.py"}
     packages = {f"{file.parent.name}/" for file in (ROOT / room).glob("*/__init__.py")}
-    assert (modules | packages) - mapped(room) == set(), "not on the map"
+    assert (modules | packages) - set(mapped(room)) == set(), "not on the map"
 
 
-@pytest.mark.parametrize("room", [*ROOMS, "store/tables", "bot/cli"])
+@pytest.mark.parametrize("room", PACKAGES)
 def test_a_rooms_map_names_nothing_that_is_not_in_it(room: str) -> None:
     assert {name for name in mapped(room) if "*" not in name and not (ROOT / room / name).exists()} == set()
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for file in [*EVERYTHING, *sources("tests")]}), ids=name_of)
+def test_no_folder_is_too_large_to_be_read_at_a_glance(folder: Path) -> None:
+    assert len([file for file in folder.glob("*.py") if file.name != "__init__.py"]) <= LARGEST_FOLDER
+
+
+def box_of(module: str) -> str:
+    """The box of bot/ that a module is in, as bot/'s map has it."""
+    name = module.split(".")[1]
+    return f"{name}/" if (ROOT / "bot" / name).is_dir() else f"{name}.py"
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Which box of bot/ imports which."""
+    found = set()
+    for file in sources("bot"):
+        here = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        if here == "bot.__init__":
+            continue
+        for module, name in imports(file):
+            whole = f"{module}.{name}" if module == "bot" else module
+            if whole.startswith("bot."):
+                found.add((box_of(here), box_of(whole)))
+    return {(a, b) for a, b in found if a != b}
+
+
+def test_inside_the_bot_each_box_knows_only_those_above_it_on_the_map() -> None:
+    order = {name: place for place, name in enumerate(mapped("bot"))}
+    assert {f"{a} knows {b}" for a, b in arrows() if order[b] > order[a]} == set()
+
+
+def test_the_bot_has_few_boxes_and_few_arrows_between_them() -> None:
+    assert len(mapped("bot")) <= 21
+    assert len(arrows()) <= 100
 
 
 def test_the_map_of_the_tables_names_every_table_where_it_is() -> None:

@@ -1,25 +1,14 @@
-"""Where the world knocks: HTTP in, HTTP out, no rules of the dialog.
+"""HTTP in, HTTP out, no rules of the dialog.
 
-inbound.py  texts and receipts, from every gateway by one pair of routes
-api.py      Fakher's API
-models.py   what goes in and out of it
-openapi.py  its description
-charts.py   bars, waterfalls and funnels, drawn as SVG
-health.py   alive, able to serve, figures
-pages.py    what every page for people has: words, fonts, styles, a strict policy
-phone.py    two phones in the browser, under the simulated carrier only
-console.py  both control points for staff: the door to it
-console_figures.py  its figures, as a page and as a file
-console_standing.py  what stands now: what waits, what runs, what is out of order
-console_search.py  the story of one recovery
-console_audit.py  the audit trail
-teller.py   how they tell numbers, days and words, in the page's language
-diagram.py  the dialog's diagram beside them
-rehearsal.py  what was tried on them, as a test
-handset.py  one mobile on the simulated carrier
-chat.py     a phone in the terminal
-server.py   gunicorn around it all
-cli.py      the commands that need the web application
+providers.py  texts and receipts, from every gateway by one pair of routes
+api/          Fakher's API
+console/      both control points for staff
+simulator/    two phones in the browser, under the simulated carrier only
+html.py       what every page for people has: words, fonts, styles, a strict policy
+health.py     alive, able to serve, figures
+terminal.py   a phone in the terminal
+server.py     gunicorn around it all
+cli.py        the commands that need the web application
 """
 
 from flask import Flask, Response, request

@@ -1,1 +1,5 @@
-"""Map."""
+"""Who did or tried what. Nobody changes a row, and a test of the chain shows it.
+
+trail.py       writes rows, each with a keyed hash of what it says
+hash_chain.py  seals the rows into a chain, and proves it
+"""

@@ -1,1 +1,6 @@
-"""One module per provider. To add one: a module with a class that keeps ports.Gateway, and its line in build.py."""
+"""One module per provider. To add one: a module with a class that keeps ports.Gateway, and its line in build.py.
+
+simulated.py  a carrier that reaches no further than this machine
+twilio.py     Twilio
+kannel.py     Kannel, an SMS gateway of one's own
+"""

@@ -1,1 +1,6 @@
-"""Map."""
+"""Fakher's API: JSON in, JSON or a problem (RFC 9457) out.
+
+endpoints.py  the calls
+models.py     what goes in and out of them
+openapi.py    their description
+"""
