@@ -151,6 +151,6 @@ def build(
         fakher=Fakher(parts, courier),
         console=Console(parts, courier),
         event_poster=event_poster,
-        jobs=Jobs(parts, event_poster, Chain(store, keyring, clock, random_source), flood_guard),
+        jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard),
         simulation=simulation,
     )

@@ -243,8 +243,8 @@ def drop_expired(connection: Connection, now: datetime) -> int:
 
 
 def drop_to(connection: Connection, phone: str, now: datetime) -> None:
-    """Drop what still waits to be sent to a phone that has opted out."""
-    waiting = update(MESSAGE).where(_QUEUED, MESSAGE.c.phone == phone)
+    """Drop what still waits to be sent to a phone that has opted out, but for notices: they protect its account."""
+    waiting = update(MESSAGE).where(_QUEUED, MESSAGE.c.phone == phone, MESSAGE.c.kind != int(MessageKind.NOTICE))
     connection.execute(waiting.values(status=int(DeliveryStatus.DROPPED), secret=None, ended_at=now, error="opted_out"))
 
 

@@ -124,7 +124,7 @@ def _to_staff(connection: Connection, parts: Parts, change: Change, phrase: str,
         if member.removed_at is None and not conversations.has_opted_out(connection, member.mobile):
             yield message(
                 phrase,
-                MessageKind.NOTICE,
+                MessageKind.REPLY,
                 to=member.mobile,
                 language=conversations.language_of(connection, member.mobile) or parts.settings.default_language,
                 now=now,

@@ -20,12 +20,15 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot.audit.trail import Entry, Trail, digest
 from bot.credentials.keyring import Keyring, Unreadable
-from bot.ports import Clock, RandomSource
+from bot.log import logger
+from bot.ports import Clock
 from dialogs.audit_vocabulary import Action, Actor
 from store import audit
 from store.audit import Head
 from store.database.engine import Store, was_cut_off
 from store.database.times import as_text
+
+LOG = logger("audit")
 
 BATCH = 500
 START = Head(0, "", b"")
@@ -57,10 +60,9 @@ class Retired:
 class Chain:
     """The audit's chain."""
 
-    def __init__(self, store: Store, keyring: Keyring, clock: Clock, random_source: RandomSource) -> None:
-        """Take the keys that rows are made and proven by."""
-        self.store, self.keyring, self.clock = store, keyring, clock
-        self.trail = Trail(keyring, random_source)
+    def __init__(self, store: Store, clock: Clock, trail: Trail) -> None:
+        """Take the audit's writer, with the keys that rows are made and proven by."""
+        self.store, self.keyring, self.clock, self.trail = store, trail.keyring, clock, trail
 
     def seal_due(self) -> int:
         """Seal what is not sealed yet; how many rows that were. Broken where the chain's end is not as it was left."""
@@ -71,7 +73,22 @@ class Chain:
             sealed += done
             if done < BATCH:
                 break
+        with self.store.reading() as connection:
+            self.trail.chain_length = self._length(connection)
         return sealed
+
+    def log_end(self) -> Head:
+        """Write the chain's end to the log, where the database's owner can't change it; what was written."""
+        with self.store.reading() as connection:
+            end = audit.head(connection) or START
+        LOG.info("audit_sealed", seq=end.seq, seal=end.seal.hex())
+        return end
+
+    def holds(self, seq: int, kept: bytes) -> bool:
+        """Whether the row at a place has the seal that was kept elsewhere, from the log say."""
+        with self.store.reading() as connection:
+            row = audit.seal_at(connection, seq)
+        return row is not None and hmac.compare_digest(_bytes(row.seal), kept)
 
     def prove(self) -> Proof:
         """Seal what is not sealed yet, and walk over every row."""
@@ -95,6 +112,10 @@ class Chain:
             with self.store.writing() as connection:
                 self._keep_keys(connection)
         return proof
+
+    def _length(self, connection: Connection) -> int:
+        end = audit.head(connection)
+        return end.seq if end is not None and isinstance(end.seq, int) else 0
 
     def _is_waiting(self) -> bool:
         with self.store.reading() as connection:
@@ -172,6 +193,8 @@ class _Walk:
             is_right = gap or row.seal in follows
             if not is_right or digest(key, _said(row)) != row.digest:
                 yield f"{_named(row)} was changed, or put there"
+            elif row.chain_length is not None and row.chain_length >= row.seq:
+                yield _too_early(row)
             self.former = [row.seal] if is_right else [row.seal, follows[0]]
         self.end = Head(row.seq, row.key_id, row.seal)
         self.proof.rows, self.proof.end = self.proof.rows + 1, self.end
@@ -182,6 +205,8 @@ class _Walk:
             yield f"{_named(row)} {why}"
         elif row.seal is not None or digest(key, _said(row)) != row.digest:
             yield f"{_named(row)} was changed, or put there"
+        elif row.chain_length is not None and row.chain_length > self.end.seq:
+            yield _too_early(row)
 
     def _ending(self, head: Head | None) -> Iterator[str]:
         if head is None:
@@ -228,6 +253,10 @@ def _bytes(value: Any) -> bytes:
 
 def _named(row: Any) -> str:
     return f"row {row.id} (seq {row.seq})" if row.seq is not None else f"row {row.id} (not sealed)"
+
+
+def _too_early(row: Any) -> str:
+    return f"{_named(row)} was written when the chain had {row.chain_length} rows: some before it were removed"
 
 
 def _missing(first: int, last: int) -> str:

@@ -36,7 +36,7 @@ class Entry:
     ref: str | None = None
 
 
-# What a row's digest is over, in this order.
+# What a row's digest is over, in this order; and, since rows have it, how long the chain was.
 SAID = ("at", *Entry.__dataclass_fields__, "nonce", "key_id")
 
 
@@ -44,8 +44,13 @@ class Trail:
     """Writes the audit."""
 
     def __init__(self, keyring: Keyring, random_source: RandomSource) -> None:
-        """Take the keys that prove rows, and the dice that make each one of its kind."""
+        """Take the keys that prove rows, and the random source that makes each one of its kind.
+
+        `chain_length` is how many rows were sealed when this process last looked: each row vouches for it, so that
+        an old row can't be removed and the rest sealed anew.
+        """
         self.keyring, self.random_source = keyring, random_source
+        self.chain_length = 0
 
     def note(self, connection: Connection, now: datetime, *entries: Entry) -> None:
         """Write rows, within the caller's transaction: they are there just when what they tell of is."""
@@ -57,6 +62,7 @@ class Trail:
 
     def _row(self, entry: Entry, at: str, key_id: str) -> dict[str, Any]:
         row = {**vars(entry), "at": at, "nonce": self.random_source.token(), "key_id": key_id}
+        row["chain_length"] = self.chain_length
         for name, longest in LONGEST.items():
             if row[name]:
                 row[name] = _plain(str(row[name]), longest)
@@ -68,7 +74,7 @@ class Trail:
 def digest(key: bytes, row: Mapping[str, Any]) -> bytes:
     """The keyed hash of what a row says; `at` is as text."""
     # Apart in every case: a text, a number, nothing at all. JSON would take twice as long.
-    said = ascii([row[name] for name in SAID])
+    said = ascii([row[name] for name in SAID] + ([] if row["chain_length"] is None else [row["chain_length"]]))
     return hmac.digest(key, b"row " + said.encode(), hashlib.sha256)
 
 

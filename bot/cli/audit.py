@@ -1,10 +1,13 @@
 """`flask audit verify|rekey|show`: who did or tried what."""
 
+import re
+
 import click
 from flask.cli import AppGroup
 
 from bot import clock, settings
 from bot.audit.hash_chain import Chain, Proof
+from bot.audit.trail import Trail
 from bot.cli.common import chosen, fail, keys_of, opened
 from bot.random_source import SystemRandomSource
 from dialogs.parsing.normalise import fold, national_id
@@ -15,9 +18,15 @@ audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so
 
 
 @audit.command("verify")
-def verify_audit() -> None:
+@click.option("--seal", "kept", metavar="SEQ:HEX", help="A seal that was kept, from the log: it must be in the chain.")
+def verify_audit(kept: str | None) -> None:
     """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
-    _tell(_chain().prove())
+    seal = _seal(kept) if kept is not None else None
+    chain = _chain()
+    proof = chain.prove()
+    if seal is not None and not chain.holds(*seal):
+        proof.faults.append(f"seq {seal[0]} has not the seal that was kept: rows were removed or changed")
+    _tell(proof)
 
 
 @audit.command("rekey")
@@ -46,6 +55,13 @@ def show_audit(person: str, last: int | None) -> None:
         click.echo("Nothing was done or tried about this account.")
 
 
+def _seal(written: str) -> tuple[int, bytes]:
+    found = re.fullmatch("([0-9]{1,18}):([0-9a-f]{64})", written.strip().lower())
+    if found is None:
+        fail("--seal: must be a place in the chain, a colon, and 64 hexadecimal digits, as the log has them")
+    return int(found[1]), bytes.fromhex(found[2])
+
+
 def _chain() -> Chain:
     found = chosen(settings.read)
     store = opened(found)
@@ -53,7 +69,7 @@ def _chain() -> Chain:
         keyring = keys_of(found, connection)
     if keyring is None:
         fail("SECRET_KEYS: is needed, to prove the audit by")
-    return Chain(store, keyring, clock.system_clock, SystemRandomSource())
+    return Chain(store, clock.system_clock, Trail(keyring, SystemRandomSource()))
 
 
 def _tell(proof: Proof) -> None:

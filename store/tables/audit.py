@@ -33,6 +33,7 @@ class AuditRow(SQLModel, table=True):
     nonce: str = Field(max_length=22)  # so that no row can be a copy of another
     key_id: str = Field(max_length=32)
     digest: bytes = hashed()
+    chain_length: int | None = Field(default=None)  # as far as its writer knew; none in rows older than the column
     seq: int | None = Field(default=None)  # its place in the chain, from 1; none before it is sealed
     seal: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
 

@@ -33,7 +33,7 @@ class MessageKind(IntEnum):
     CODE = 0
     PASSWORD = 1
     REPLY = 2
-    NOTICE = 3
+    NOTICE = 3  # it protects the account, so it goes out in spite of STOP
 
 
 class OutboundMessageRow(SQLModel, table=True):

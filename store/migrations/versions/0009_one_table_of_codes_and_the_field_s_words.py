@@ -102,6 +102,7 @@ def _extend() -> None:
     op.add_column('staff', sa.Column('failures', sa.Integer(), server_default=sa.text('0'), nullable=False))
     op.add_column('staff', sa.Column('locked_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('inbound_message', sa.Column('answered', sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.add_column('audit', sa.Column('chain_length', sa.Integer(), nullable=True))
     op.execute("UPDATE inbound_message SET answered = FALSE WHERE event = 'unanswered' OR event LIKE '%_unheard'")
     op.execute("UPDATE conversation SET state = 'idle', ends_at = NULL WHERE state = 'awaiting_new_password'")
 

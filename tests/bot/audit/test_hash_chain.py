@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, text, update
 
 from bot.audit import hash_chain as module
 from bot.audit.hash_chain import BATCH, Broken, Chain, Proof
-from bot.audit.trail import Entry, digest
+from bot.audit.trail import Entry, Trail, digest
 from bot.credentials.keyring import Keyring
 from bot.random_source import SystemRandomSource
 from bot.settings import read_keys
@@ -40,13 +40,14 @@ CHANGES: dict[str, list[object]] = {
     "nonce": ["n"],
     "key_id": ["k2", "k9", ""],
     "digest": [b"", bytes(32)],
+    "chain_length": [None, 0, -1, 9_999],
     "seq": [None, 0, -1, 9_999],
     "seal": [None, b"", bytes(32)],
 }
 
 
 def make_chain(store: Store, keyring: str = KEYS) -> Chain:
-    return Chain(store, Keyring.of(read_keys(keyring)), StoppedClock(), SystemRandomSource())
+    return Chain(store, StoppedClock(), Trail(Keyring.of(read_keys(keyring)), SystemRandomSource()))
 
 
 @pytest.fixture(params=["whole", "bare"])
@@ -235,7 +236,30 @@ def test_what_was_removed_at_the_end_does_not_come_back_by_another_row(chain: Ch
     note(chain, WHOLE)
     with pytest.raises(Broken):
         chain.seal_due()
-    assert faults(chain) == ["seq 7 was removed"]
+    assert faults(chain) == [
+        "seq 7 was removed",
+        "row 8 (not sealed) was written when the chain had 7 rows: some before it were removed",
+    ]
+
+
+def test_an_old_row_that_was_removed_shows_though_all_after_it_were_sealed_anew(chain: Chain) -> None:
+    """Whoever owns the database deletes a row, puts the head back, and empties what follows: the bot seals it anew."""
+    filled(chain)
+    note(chain, WHOLE, BARE)
+    assert chain.seal_due() == 2
+    third = next(row for row in rows(chain.store) if row.seq == 3)
+    run(chain.store, delete(AUDIT).where(at(4)), update(AUDIT).where(AUDIT.c.seq > 4).values(seq=None, seal=None))
+    run(chain.store, update(HEAD).values(seq=3, key_id=third.key_id, seal=third.seal))
+    assert chain.seal_due() == 5
+    assert faults(chain) == ["row 8 (seq 7) was written when the chain had 7 rows: some before it were removed"]
+
+
+def test_a_seal_that_was_kept_is_found_in_the_chain_and_no_other(chain: Chain) -> None:
+    end = filled(chain).log_end()
+    note(chain, WHOLE)
+    chain.seal_due()
+    assert chain.holds(end.seq, end.seal)
+    assert not chain.holds(end.seq - 1, end.seal) and not chain.holds(99, end.seal)
 
 
 def copied(store: Store, which: int, **changes: object) -> None:
