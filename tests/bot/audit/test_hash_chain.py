@@ -236,10 +236,9 @@ def test_what_was_removed_at_the_end_does_not_come_back_by_another_row(chain: Ch
     note(chain, WHOLE)
     with pytest.raises(Broken):
         chain.seal_due()
-    assert faults(chain) == [
-        "seq 7 was removed",
-        "row 8 (not sealed) was written when the chain had 7 rows: some before it were removed",
-    ]
+    gone, too_early = faults(chain)
+    assert gone == "seq 7 was removed"
+    assert too_early.endswith("(not sealed) was written when the chain had 7 rows: some before it were removed")
 
 
 def test_an_old_row_that_was_removed_shows_though_all_after_it_were_sealed_anew(chain: Chain) -> None:
