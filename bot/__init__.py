@@ -42,6 +42,7 @@ keys.py           what is derived from SECRET_KEYS, and the sealing of unsent te
 phones.py         telephone numbers (phonenumbers)
 calendars.py      Tehran's day, and its dates in three calendars
 accounts.py       the import of accounts
+csv_records.py    the rows of a CSV file, whose cells may hold line breaks
 gateways/         one module per provider, each owning it both ways
 log.py            JSON lines without anyone's particulars
 cli/              the operator's commands, one module per noun

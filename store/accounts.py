@@ -114,10 +114,17 @@ def holders_of(connection: Connection, usernames: Iterable[str]) -> dict[str, st
     return {row.username: row.national_id for row in connection.execute(found)}
 
 
-def put(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> None:
+def mobiles_of(connection: Connection, national_ids: Iterable[str]) -> dict[str, str]:
+    """The registered mobiles of those of these national IDs that have an account."""
+    found = select(ACCOUNT.c.national_id, ACCOUNT.c.mobile).where(ACCOUNT.c.national_id.in_(list(national_ids)))
+    return {row.national_id: row.mobile for row in connection.execute(found)}
+
+
+def put(connection: Connection, rows: list[dict[str, Any]], now: datetime, *, keep_mobiles: bool = False) -> None:
     """Add accounts, or update those whose national ID is known. All rows have the same keys.
 
-    What a row doesn't name stays as it is. A mobile that changes is kept as the former one.
+    What a row doesn't name stays as it is. A mobile that changes is kept as the former one; with `keep_mobiles`
+    that of an account that is there stays, whatever the row says.
     """
     statement = upsert(connection, ACCOUNT)
     new = statement.excluded
@@ -125,6 +132,9 @@ def put(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> No
     changes: dict[str, Any] = {name: getattr(new, name) for name in rows[0] if name != "national_id"}
     changes["former_mobile"] = case((moved, ACCOUNT.c.mobile), else_=ACCOUNT.c.former_mobile)
     changes["mobile_changed_at"] = case((moved, now), else_=ACCOUNT.c.mobile_changed_at)
+    if keep_mobiles:
+        for name in ("mobile", "former_mobile", "mobile_changed_at"):
+            del changes[name]
     defaults = {"active": True, "failures": 0}
     connection.execute(
         statement.on_conflict_do_update(index_elements=["national_id"], set_=changes).inline(),

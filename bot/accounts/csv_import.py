@@ -1,14 +1,17 @@
 """The import of accounts from CSV: streamed, in short transactions, a bad row put aside with its reason."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import islice
+from os import SEEK_END
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
+from bot.csv_records import Lines, Record, records
 from bot.phone_numbers import PhoneNumbers
 from bot.ports import Clock
 from dialogs.parsing.normalise import fold, national_id
@@ -22,17 +25,16 @@ LONGEST = {"username": 80, "full_name": 120, "province": 60, "broker": 60, "pass
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 # Rows a transaction: few enough that a text never waits long for its turn.
 BATCH = 500
-# A row is a line: a quote that is never closed, or a file without line ends, costs no more than its own line.
-LONGEST_LINE = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the file: its number, and its cells by column, or why it can't be read."""
+    """A row of the file: the line where it begins, and its cells by column, or why it can't be read."""
 
     number: int
     cells: dict[str, str]
     fault: str | None = None
+    ends: bool = False  # the file can't be read on
 
 
 class BadFile(Exception):
@@ -45,10 +47,11 @@ class BadRow(Exception):
 
 @dataclass
 class Tally:
-    """What became of a file's rows."""
+    """What became of a file's rows. `ended` is the line from which on nothing could be read."""
 
     taken: int = 0
     rejected: int = 0
+    ended: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,16 @@ class Import:
         `progress` is told how many bytes have been read. BadFile where the file as a whole can't be taken.
         """
         tally = Tally()
-        with source.open("rb") as raw:
-            columns = _columns(_text(raw.readline(LONGEST_LINE), "utf-8-sig"))
-            lines = _lines(raw, columns, progress)
+        # A byte that is not UTF-8 costs its row, not the file.
+        with source.open("rb") as raw, TextIOWrapper(raw, "utf-8-sig", "surrogateescape", newline="") as text:
+            found = records(Lines(text))
+            columns = _columns(next(found, None))
+            lines = (_line(record, columns) for record in found if any(record.cells) or record.fault)
             with _Rejects(rejects, columns) as aside:
                 while batch := list(islice(lines, BATCH)):
                     self._take(batch, aside, tally)
-            progress(raw.tell())
+                    progress(raw.tell())
+            progress(raw.seek(0, SEEK_END))
         return tally
 
     def _take(self, lines: list[Line], aside: "_Rejects", tally: Tally) -> None:
@@ -88,11 +94,15 @@ class Import:
                 good.append(self._read(line))
             except BadRow as reason:
                 aside.put(line, str(reason))
-        holders = self._holders(good)
+            if line.ends:
+                tally.ended = line.number
+        holders, mobiles = self._known(good)
         chosen: dict[str, Row] = {}
         for row in good:
             person = row.account["national_id"]
-            if holders.setdefault(row.account["username"], person) == person:
+            if mobiles.setdefault(person, row.account["mobile"]) != row.account["mobile"]:
+                aside.put(row.line, "mobile is not the registered one, which an import doesn't change")
+            elif holders.setdefault(row.account["username"], person) == person:
                 chosen[person] = row  # of two rows for one person the later holds
                 tally.taken += 1
             else:
@@ -124,9 +134,10 @@ class Import:
             "password_expires_at": None,
         }
 
-    def _holders(self, rows: list[Row]) -> dict[str, str]:
+    def _known(self, rows: list[Row]) -> tuple[dict[str, str], dict[str, str]]:
         with self.store.reading() as connection:
-            return accounts.holders_of(connection, [row.account["username"] for row in rows])
+            holders = accounts.holders_of(connection, [row.account["username"] for row in rows])
+            return holders, accounts.mobiles_of(connection, [row.account["national_id"] for row in rows])
 
     def _store(self, rows: list[Row]) -> None:
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -134,7 +145,7 @@ class Import:
             alike.setdefault(tuple(sorted(row.account)), []).append(row.account)
         for group in alike.values():
             with self.store.writing() as connection:
-                accounts.put(connection, group, self.clock())
+                accounts.put(connection, group, self.clock(), keep_mobiles=True)
 
 
 def _account(given: dict[str, str], phone_numbers: PhoneNumbers, password: dict[str, Any]) -> dict[str, Any]:
@@ -169,18 +180,12 @@ def _truth(written: str) -> bool:
     return TRUTH[written.lower()]
 
 
-def _text(line: bytes, encoding: str = "utf-8") -> str:
-    # A byte that is not UTF-8 costs its row, not the file.
-    return line.decode(encoding, "surrogateescape")
-
-
-def _columns(header: str) -> list[str]:
-    if len(header) >= LONGEST_LINE:
-        raise BadFile("the header is no line of columns")
-    try:
-        found = [name.strip().lower() for name in next(csv.reader([header]), [])]
-    except csv.Error:
-        raise BadFile("the header is no line of columns; lines end in LF or CRLF") from None
+def _columns(header: Record | None) -> list[str]:
+    if header is None:
+        raise BadFile("columns: " + ", ".join(f"missing {name}" for name in NEEDED))
+    if header.fault:
+        raise BadFile(f"the header is no line of columns: {header.fault}")
+    found = [name.strip().lower() for name in header.cells]
     missing = [name for name in NEEDED if name not in found]
     unknown = [name for name in found if name not in NEEDED + OPTIONAL]
     if missing or unknown or len(set(found)) < len(found):
@@ -189,37 +194,19 @@ def _columns(header: str) -> list[str]:
     return found
 
 
-def _lines(raw: BinaryIO, columns: list[str], progress: Callable[[int], None]) -> Iterator[Line]:
-    number = 1
-    while line := raw.readline(LONGEST_LINE):
-        number += 1
-        if number % BATCH == 0:
-            progress(raw.tell())
-        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-            _skip_line(raw)
-            yield Line(number, {}, f"longer than {LONGEST_LINE} bytes")
-        elif line.strip():
-            yield _line(number, _text(line), columns)
-
-
-def _skip_line(raw: BinaryIO) -> None:
-    while (rest := raw.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-        pass
-
-
-def _line(number: int, text: str, columns: list[str]) -> Line:
-    try:
-        cells = next(csv.reader([text], strict=True))
-    except csv.Error:
-        return Line(number, {}, "a quote is not closed, or stands in the wrong place")
-    if len(cells) != len(columns):
-        return Line(number, {}, "not as many cells as the header has columns")
-    named = dict(zip(columns, cells, strict=True))
+def _line(record: Record, columns: list[str]) -> Line:
+    if record.fault:
+        return Line(record.line, {}, record.fault, record.ends)
+    if len(record.cells) != len(columns):
+        return Line(record.line, {}, "not as many cells as the header has columns")
+    # A line break in a cell is white space.
+    named = {name: " ".join(cell.splitlines()) for name, cell in zip(columns, record.cells, strict=True)}
+    text = "".join(record.cells)
     if "\0" in text:
-        return Line(number, named, "has a NUL character")
+        return Line(record.line, named, "has a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        return Line(number, named, "not UTF-8")
-    return Line(number, named)
+        return Line(record.line, named, "not UTF-8")
+    return Line(record.line, named)
 
 
 class _Rejects:

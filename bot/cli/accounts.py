@@ -50,5 +50,7 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
     with store.writing() as connection:
         note(found, connection, Action.ACCOUNTS_IMPORTED, f"{tally.taken} taken, {tally.rejected} rejected")
     click.echo(f"{tally.taken} accounts added or updated.")
+    if tally.ended:
+        click.echo(f"Nothing from line {tally.ended} on was taken: a quote there is not closed.", err=True)
     if tally.rejected:
         fail(f"{tally.rejected} rows rejected: {aside}", SOME_REJECTED)
