@@ -43,6 +43,10 @@ phones.py         telephone numbers (phonenumbers)
 calendars.py      Tehran's day, and its dates in three calendars
 accounts.py       the import of accounts
 csv_records.py    the rows of a CSV file, whose cells may hold line breaks
+csv_header.py     its header: which column is which
+csv_cells.py      what its cells mean, whichever spreadsheet wrote them
+csv_mobiles.py    changes of registered mobiles that an import makes
+csv_rejects.py    the rows that were not taken, to be mended
 gateways/         one module per provider, each owning it both ways
 log.py            JSON lines without anyone's particulars
 cli/              the operator's commands, one module per noun

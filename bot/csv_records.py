@@ -13,6 +13,7 @@ from typing import TextIO
 
 # Characters of one row. A quote that never closes, or a file without line ends, is not read into memory as a whole.
 LONGEST_ROW = 64 * 1024
+MARK = "\ufeff"
 _LINE_END = re.compile("\r\n|\r|\n")
 
 
@@ -29,7 +30,7 @@ class Record:
     ends: bool = False
 
 
-class _TooLong(Exception):
+class TooLong(Exception):
     """The row has more than LONGEST_ROW characters."""
 
 
@@ -38,7 +39,7 @@ class Lines:
 
     def __init__(self, text: TextIO) -> None:
         """Take a text that was opened with `newline=""`."""
-        self._text, self._size = text, 0
+        self._text, self._size, self._again = text, 0, list[str]()
         self.number, self.row, self.has_ended = 0, list[str](), False
 
     @property
@@ -50,20 +51,28 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(LONGEST_ROW + 1)
+        line = self._again.pop() if self._again else self._text.readline(LONGEST_ROW + 1)
         if not line:
             self.has_ended = True
             raise StopIteration
+        if not self.row:
+            line = line.lstrip(MARK)  # before a quote it would make the quote a part of the cell
         self.number += 1
         self.row.append(line)
         self._size += len(line)
         if self._size > LONGEST_ROW:
-            raise _TooLong
+            raise TooLong
         return line
 
     def forget(self) -> None:
         """Begin a new row."""
         self.row, self._size = [], 0
+
+    def give_back(self) -> None:
+        """Let the row's only line be read again."""
+        self.number -= 1
+        self._again = self.row
+        self.forget()
 
     def skip_line(self) -> bool:
         """Pass over the rest of a line; whether it had a quote."""
@@ -79,17 +88,18 @@ def records(lines: Lines, delimiter: str = ",") -> Iterator[Record]:
     while True:
         try:
             for cells in csv.reader(lines, delimiter=delimiter, strict=True):
-                yield Record(lines.first, cells)
+                record = Record(lines.first, cells)
                 lines.forget()
+                yield record
             return
         except csv.Error:
             wrong = _unclosed(lines, delimiter) if lines.has_ended else _misplaced(lines, delimiter)
-        except _TooLong:
+        except TooLong:
             wrong = _too_long(lines)
+        lines.forget()
         yield wrong
         if wrong.ends:
             return
-        lines.forget()
 
 
 def _unclosed(lines: Lines, delimiter: str) -> Record:
@@ -105,7 +115,7 @@ def _misplaced(lines: Lines, delimiter: str) -> Record:
     first = lines.first
     try:
         next(csv.reader(chain(list(lines.row), lines), delimiter=delimiter))
-    except _TooLong:
+    except TooLong:
         return _too_long(lines)
     # Quotes that are right come in pairs; where they do, the row ends here for whoever counts them too.
     if lines.has_ended or "".join(lines.row).count('"') % 2:

@@ -2,10 +2,12 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -14,18 +16,22 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from bot.accounts import password_change
 from bot.accounts.csv_import import BATCH, BadFile, Import, Tally
+from bot.audit.trail import Trail
 from bot.build import Bot
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
 from bot.credentials.passwords import Hashed
+from bot.csv_mobiles import MobileChanges
 from bot.phone_numbers import PhoneNumbers
 from bot.ports import Inbound
 from bot.settings import read_keys
+from store import accounts
 from store.database.engine import Store
-from store.tables import AccountRow, table
+from store.tables import AccountRow, AuditRow, OutboundMessageRow, table
 from tests.bot.cli.test_commands import flask
-from tests.support.parts import KEYS, NOON, StoppedClock
+from tests.support.parts import KEYS, NOON, Carrier, LoadedRandomSource, StoppedClock
 from tests.support.people import ZAHRA, settled
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +49,7 @@ class Desk:
     folder: Path
     clock: StoppedClock
     keyring: Keyring | None = field(default_factory=lambda: Keyring.of(read_keys(KEYS)))
+    changes: MobileChanges | None = None
 
     @property
     def rejects(self) -> Path:
@@ -52,9 +59,20 @@ class Desk:
         file = self.folder / "accounts.csv"
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         self.rejects.unlink(missing_ok=True)
-        return Import(self.store, PhoneNumbers("IR", ("IR",)), self.keyring, self.clock).run(
+        phone_numbers = PhoneNumbers("IR", ("IR",))
+        return Import(self.store, phone_numbers, self.keyring, self.clock, self.changes).run(
             file, self.rejects, lambda _: None
         )
+
+    def change_mobiles(self) -> None:
+        """As --change-mobiles does."""
+        assert self.keyring is not None
+        self.changes = MobileChanges(Trail(self.keyring, LoadedRandomSource()), "fa")
+
+    def rows(self, model: Any) -> list[Any]:
+        """All rows of a table, in their order."""
+        with self.store.reading() as connection:
+            return list(connection.execute(select(table(model)).order_by(table(model).c.id)))
 
     def put_aside(self) -> list[tuple[int, str]]:
         """Line and reason of every rejected row."""
@@ -163,6 +181,59 @@ def test_it_lets_two_people_share_a_mobile(desk: Desk) -> None:
     assert desk.take(HEADER + ROW + "8052916372,omid,09121234567\n") == Tally(2, 0)
 
 
+CLERKS: dict[str, str | bytes] = {
+    "semicolons": "national_id;username;mobile\n0012345679;zahra;09121234567\n",
+    "tabs": "national_id\tusername\tmobile\n0012345679\tzahra\t09121234567\n",
+    "sep": "sep=;\r\nnational_id;username;mobile\r\n0012345679;zahra;09121234567\r\n",
+    "sep in quotes": '"sep=\t"\nnational_id\tusername\tmobile\n0012345679\tzahra\t09121234567\n',
+    "all in quotes": '\ufeff"national_id","username","mobile"\n"0012345679","zahra","09121234567"\n',
+    "empty columns": ",national_id,,username,mobile,,\n,0012345679,,zahra,09121234567,,\n",
+    "more commas than columns": "national_id,username,mobile\n0012345679,zahra,09121234567,,,\n",
+    "more, and a name": "national_id,username,mobile,full_name\n0012345679,zahra,09121234567,,,\n",
+    "fewer where columns are empty": "national_id,username,mobile,,\n0012345679,zahra,09121234567\n",
+    "empty rows": "\n,,\nnational_id,username,mobile\n,,\n  , ,\t\n0012345679,zahra,09121234567\n\n,,,\n",
+    "two marks": b"\xef\xbb\xbf" * 2 + (HEADER + ROW).encode(),
+    "a mark and quotes": b'\xef\xbb\xbf"national_id",username,mobile\n' + ROW.encode(),
+    "two files in one": HEADER + "\ufeff" + '"0012345679",zahra,09121234567\n',
+    "sep and a mark": b"\xef\xbb\xbfsep=,\r\n" + (HEADER + ROW).encode(),
+    "ctrl-z": HEADER + ROW + "\x1a",
+    "ctrl-z in the last cell": HEADER + ROW.strip() + "\x1a",
+    "marks in the header": "\u200fnational_id\u200e,user\u200bname,\u2067mobile\u2069\n" + ROW,
+    "marks in the user name": HEADER + "0012345679,\u200ez\u00adah\u200cra\u200f\ufeff,09121234567\n",
+    "marks in numbers": HEADER + "\u202a0012345679\u202c,zahra,\u200e09121234567\u200e\n",
+    "no-break spaces": HEADER + "0012345679\u00a0,\u00a0zahra\u00a0,0912\u00a0123\u00a04567\n",
+    "apostrophes": HEADER + "'0012345679,'zahra,'09121234567\n",
+    "formulas": HEADER + '="0012345679",="zahra","=""09121234567"""\n',
+    "numbers": HEADER + "12345679.0,zahra,9121234567.00\n",
+    "as on the card": HEADER + "001-234567-9,zahra,09121234567\n",
+    "as on the card, no zeros": HEADER + "1-234567-9,zahra,9121234567\n",
+    "en dashes": HEADER + "001–234567–9,zahra,0912–123–4567\n",
+    "other dashes": HEADER + "001‑234567−9,zahra,0912—123‐4567\n",
+    "brackets": HEADER + "0012345679,zahra,(0912) 123-4567\n",
+    "brackets round a country": HEADER + "0012345679,zahra,(+98) 912 123 4567\n",
+    "persian digits": "national_id,username,mobile,active\n۰۰۱۲۳۴۵۶۷۹,zahra,۰۹۱۲۱۲۳۴۵۶۷,۱\n",
+    "persian digits, apart": HEADER + "۰۰۱-۲۳۴۵۶۷-۹,zahra,(۰۹۱۲) ۱۲۳–۴۵۶۷\n",
+    "words in the header": "National ID,Username, MOBILE \n" + ROW,
+    "rejects": "line,reason,national_id,username,mobile\n2,mobile is wrong,0012345679,zahra,'+989121234567\n",
+    "line ends of an old Macintosh": (HEADER + ROW).replace("\n", "\r"),
+    "line breaks in cells": 'national_id,username,mobile\n"0012345679\n"," zahra\r\n","\n09121234567"\n',
+}
+
+
+@pytest.mark.parametrize("kind", CLERKS)
+def test_it_reads_what_clerks_spreadsheets_write(reader: Desk, kind: str) -> None:
+    assert reader.take(CLERKS[kind]) == Tally(1, 0)
+    (account,) = reader.accounts().values()
+    assert (account.national_id, account.username, account.mobile) == ("0012345679", "zahra", "+989121234567")
+
+
+def test_it_keeps_what_is_part_of_a_name(reader: Desk) -> None:
+    """A joiner within a Persian word is its spelling; digits of a user name are as Fakher has them."""
+    reader.take(f"{HEADER.strip()},full_name\n0012345679,زهرا۱,09121234567,علی\u200cرضا  نام\u200cخانوادگی\u200c\n")
+    (account,) = reader.accounts().values()
+    assert (account.username, account.full_name) == ("زهرا۱", "علی\u200cرضا  نام\u200cخانوادگی")
+
+
 # Updates
 
 
@@ -173,7 +244,7 @@ def test_it_updates_an_account_and_leaves_absent_columns_alone(desk: Desk) -> No
     after = desk.accounts()["0012345679"]
     assert after.username == "zahra2"
     changed = {name for name in before._fields if getattr(before, name) != getattr(after, name)}
-    assert changed == {"username"}
+    assert changed == {"username", "username_key"}
 
 
 def test_it_leaves_what_an_empty_cell_would_erase(desk: Desk) -> None:
@@ -193,6 +264,65 @@ def test_it_changes_no_registered_mobile(desk: Desk, clock: StoppedClock) -> Non
     assert "8052916372" in desk.accounts()
 
 
+def test_it_changes_mobiles_where_it_is_told_to_and_tells_both(desk: Desk, clock: StoppedClock) -> None:
+    desk.take(f"{HEADER.strip()},language\n{ROW.strip()},en\n8052916372,omid,09351112233,\n")
+    clock.forward(days=1)
+    desk.change_mobiles()
+    tally = desk.take(HEADER + ROW.replace("1234567\n", "1230000\n") + "8052916372,omid2,09351112233\n")
+    assert tally == Tally(2, 0, moved=1)
+    account = desk.accounts()["0012345679"]
+    assert (account.mobile, account.former_mobile) == ("+989121230000", "+989121234567")
+    assert account.mobile_changed_at == NOON + timedelta(days=1)
+    assert [(it.phrase, it.phone, it.language) for it in desk.rows(OutboundMessageRow)] == [
+        ("mobile_changed", "+989121234567", "en"),
+        ("mobile_registered", "+989121230000", "en"),
+    ]
+    (row,) = desk.rows(AuditRow)
+    assert (row.actor, row.action, row.account_id, row.reason) == ("operator", "mobile_changed", account.id, "import")
+
+
+def test_the_former_mobile_hears_of_changes_for_72_hours(bot: Bot, tmp_path: Path, clock: StoppedClock) -> None:
+    desk = Desk(bot.store, tmp_path, clock)
+    desk.take(HEADER + ROW)
+    desk.change_mobiles()
+    desk.take(HEADER + "0012345679,zahra,09351112233\n")
+    told = []
+    for _ in range(2):
+        clock.forward(hours=71.9 if not told else 0.2)
+        with bot.store.reading() as connection:
+            holder = accounts.find(connection, national_id="0012345679")
+            assert holder is not None
+            notices = password_change.notices(connection, bot.settings, holder, "password_changed", clock())
+            told.append([row["phone"] for row in notices])
+    assert told == [["+989351112233", "+989121234567"], ["+989351112233"]]
+
+
+def test_a_code_that_is_out_to_the_former_mobile_dies_with_the_change(
+    bot: Bot, carrier: Carrier, tmp_path: Path, clock: StoppedClock
+) -> None:
+    settled(bot)
+    bot.hear(Inbound("simulated", "M1", ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}"))
+    bot.courier.deliver_due()
+    code = next(iter(re.findall(r"\b\d{6}\b", " ".join(text.text for text in carrier.sent))))
+    desk = Desk(bot.store, tmp_path, clock)
+    desk.change_mobiles()
+    assert desk.take(HEADER + "0012345679,zahra,09171112233\n").moved == 1
+    carrier.sent.clear()
+    bot.hear(Inbound("simulated", "M2", ZAHRA["mobile"], code))
+    bot.courier.deliver_due()
+    assert {text.to for text in carrier.sent} == {ZAHRA["mobile"], "+989171112233"}
+    assert desk.accounts()["0012345679"].password_hash is None
+
+
+def test_it_tells_both_mobiles_though_they_said_stop(bot: Bot, tmp_path: Path, clock: StoppedClock) -> None:
+    settled(bot)
+    bot.hear(Inbound("simulated", "M1", ZAHRA["mobile"], "STOP"))
+    desk = Desk(bot.store, tmp_path, clock)
+    desk.change_mobiles()
+    desk.take(HEADER + "0012345679,zahra,09171112233\n")
+    assert [it.phone for it in desk.rows(OutboundMessageRow) if it.phrase == "mobile_changed"] == [ZAHRA["mobile"]]
+
+
 def test_it_unlocks_nobody_and_forgets_no_failure(desk: Desk) -> None:
     desk.take(HEADER + ROW)
     with desk.store.writing() as connection:
@@ -203,8 +333,71 @@ def test_it_unlocks_nobody_and_forgets_no_failure(desk: Desk) -> None:
 
 
 def test_the_later_of_two_rows_for_one_person_holds(desk: Desk) -> None:
-    desk.take(HEADER + ROW + "0012345679,zahra3,09121234567\n")
+    assert desk.take(HEADER + ROW + "0012345679,zahra3,09121234567\n") == Tally(1, 0, repeated=1)
     assert desk.accounts()["0012345679"].username == "zahra3"
+
+
+def test_one_id_counts_once_however_far_apart_it_stands(desk: Desk) -> None:
+    between = "".join(f"{person},u{person},09351112233\n" for person in national_ids(BATCH + 10))
+    assert desk.take(HEADER + ROW + between + ROW) == Tally(BATCH + 11, 0, repeated=1)
+
+
+def test_of_two_mobiles_for_one_new_person_the_second_is_refused(desk: Desk) -> None:
+    """Whichever is right: it is not for the file's order to say."""
+    assert desk.refused(HEADER + ROW + "0012345679,zahra,09351112233\n")[0] == 3
+    assert desk.accounts()["0012345679"].mobile == "+989121234567"
+
+
+@pytest.mark.parametrize("apart", [0, BATCH])
+def test_a_user_name_that_was_given_up_earlier_in_the_file_is_free(desk: Desk, apart: int) -> None:
+    desk.take(HEADER + ROW + "8052916372,omid,09351112233\n")
+    between = "".join(f"{person},u{person},09351112233\n" for person in national_ids(apart))
+    tally = desk.take(HEADER + "0012345679,z,09121234567\n" + between + "8052916372,ZAHRA,09351112233\n")
+    assert tally.rejected == 0
+    assert [desk.accounts()[it].username for it in ("0012345679", "8052916372")] == ["z", "ZAHRA"]
+
+
+def test_two_people_can_change_their_user_names_by_way_of_a_third(desk: Desk) -> None:
+    desk.take(HEADER + ROW + "8052916372,omid,09351112233\n")
+    rows = "0012345679,x,09121234567\n8052916372,zahra,09351112233\n0012345679,omid,09121234567\n"
+    assert desk.take(HEADER + rows) == Tally(2, 0, repeated=1)
+    assert [desk.accounts()[it].username for it in ("0012345679", "8052916372")] == ["omid", "zahra"]
+
+
+ALIKE = [
+    ("zahra", "ZaHRA"),
+    ("علی", "علي"),
+    ("کریم", "كريم"),
+    ("José", "Jose\u0301"),
+    ("zahra1", "zahra۱"),
+    ("zahra", "ｚａｈｒａ"),
+    ("علی\u200cرضا", "علیرضا"),
+    ("a b", "a\u00a0 b"),
+]
+
+
+@pytest.mark.parametrize(("name", "other"), ALIKE)
+def test_a_user_name_that_differs_in_its_spelling_only_is_taken(desk: Desk, name: str, other: str) -> None:
+    for first, second in ((name, other), (other, name)):
+        line, reason = desk.refused(f"{HEADER}0012345679,{first},09121234567\n8052916372,{second},09351112233\n")
+        assert (line, "username" in reason) == (3, True)
+        assert list(desk.accounts()) == ["0012345679"]
+
+
+@pytest.mark.parametrize(("name", "other"), [("jose", "josé"), ("زهرا", "زهراء"), ("ali.r", "alir")])
+def test_user_names_that_differ_in_more_are_two(desk: Desk, name: str, other: str) -> None:
+    tally = desk.take(f"{HEADER}0012345679,{name},09121234567\n8052916372,{other},09351112233\n")
+    assert tally == Tally(2, 0)
+
+
+def test_names_that_were_alike_before_stay_whose_they_are(desk: Desk) -> None:
+    with desk.store.writing() as connection:
+        for person, name in (("0012345679", "zahra"), ("8052916372", "ZAHRA")):
+            row = {"national_id": person, "username": name, "mobile": "+989121234567"}
+            accounts.put(connection, [row], NOON)
+    rows = "0012345679,zahra,09121234567\n8052916372,ZAHRA,09121234567\n"
+    assert desk.take(HEADER + rows) == Tally(2, 0)
+    assert desk.refused(HEADER + "8052916372,Zahra,09121234567\n")[0] == 2
 
 
 def test_a_refused_later_row_for_one_person_undoes_no_earlier_one(desk: Desk) -> None:
@@ -348,10 +541,52 @@ def test_no_line_of_a_cell_becomes_a_row_after_a_quote_in_the_wrong_place(reader
 
 
 def test_it_writes_the_rejects_so_that_they_can_be_mended_and_imported(reader: Desk) -> None:
-    reader.take(f"{HEADER.strip()},full_name\n0012345678,zahra,09121234567,زهرا\n")
+    reader.take(f"{HEADER.strip()},full_name\n0012345678,zahra,+989121234567,زهرا\n")
     raw = reader.rejects.read_bytes()
     assert raw.startswith(b"\xef\xbb\xbfline,reason,national_id,username,mobile,full_name\r\n")
-    assert "0012345678,zahra,09121234567,زهرا".encode() in raw
+    assert "0012345678,zahra,'+989121234567,زهرا".encode() in raw
+    assert reader.take(raw.replace(b"0012345678", b"0012345679")) == Tally(1, 0)
+    (account,) = reader.accounts().values()
+    assert (account.username, account.mobile, account.full_name) == ("zahra", "+989121234567", "زهرا")
+
+
+def test_the_rejects_have_the_files_own_delimiter(reader: Desk) -> None:
+    reader.take(HEADER.replace(",", ";") + "1;zahra;09121234567\n")
+    assert reader.rejects.read_text("utf-8-sig").startswith("line;reason;national_id;username;mobile\n")
+
+
+@pytest.mark.parametrize("umask", [0, 0o077, 0o777])
+def test_the_rejects_are_their_owners_alone(reader: Desk, umask: int) -> None:
+    reader.rejects.write_text("an older one")
+    reader.rejects.chmod(0o644)
+    former = os.umask(umask)
+    try:
+        Import(reader.store, PhoneNumbers("IR", ("IR",)), None, reader.clock).run(
+            _written(reader, HEADER + "1,a,2\n"), reader.rejects, lambda _: None
+        )
+    finally:
+        os.umask(former)
+    assert reader.rejects.stat().st_mode & 0o177 == 0
+
+
+def _written(desk: Desk, content: str) -> Path:
+    file = desk.folder / "written.csv"
+    file.write_text(content, "utf-8")
+    return file
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(1)", "\t=1", " =1", "a;=1", "a\n=1", "a, @x", "\uff1d1", '=cmd|"/c calc"!A0')
+
+
+@pytest.mark.parametrize("cell", FORMULAS)
+@pytest.mark.parametrize("other", [",", ";", "\t"])
+def test_no_cell_of_the_rejects_is_a_formula_whatever_parts_them(reader: Desk, cell: str, other: str) -> None:
+    with (reader.folder / "in.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([[*HEADER.strip().split(","), "full_name"], ["1", "zahra", "0912", cell]])
+    reader.take((reader.folder / "in.csv").read_bytes())
+    for line in reader.rejects.read_text("utf-8-sig").splitlines():
+        for read in next(csv.reader([line], delimiter=other)):
+            assert not read.strip().lstrip('"').startswith(("=", "+", "-", "@", "\uff1d"))
 
 
 # The file as a whole
@@ -360,22 +595,29 @@ def test_it_writes_the_rejects_so_that_they_can_be_mended_and_imported(reader: D
 @pytest.mark.parametrize(
     ("content", "about"),
     [
-        (b"", "missing national_id"),
-        (b"\n", "missing national_id"),
+        (b"", "the file is empty; missing national_id"),
+        (b"\n,,\n", "the file is empty; missing national_id"),
         (b"username,mobile\nzahra,0912\n", "missing national_id"),
-        (b"national_id;username;mobile\n", "missing"),
         (HEADER.strip().encode() + b",pasword\n", "unknown 'pasword'"),
         (HEADER.strip().encode() + b",username\n", "twice"),
-        (b"\xff\xfen\0a\0t\0", "missing"),
-        (b"PK\x03\x04\x14\0\x06\0\x08\0", "missing"),
+        (HEADER.encode("utf-16"), "UTF-16"),
+        (HEADER.encode("utf-16-le"), "UTF-16"),
+        (HEADER.encode("utf-16-be"), "UTF-16"),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0", "workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "workbook"),
+        ("شناسه,نام\n".encode("cp1256"), "not UTF-8"),
+        (ROW.encode() * 2, "no header, line 1"),
+        (b"\n" + "۰۰۱۲۳۴۵۶۷۹;زهرا;۰۹۱۲\n".encode(), "no header, line 2"),
+        (b"Leaders of 1405,,\n\n" + HEADER.encode() + ROW.encode(), "title.*above line 3"),
         (b"x" * 300_000, "header"),
         (b'national_id,username,"mobile\n' * 3, "header"),
     ],
 )
 def test_it_refuses_a_file_that_is_no_list_of_accounts(reader: Desk, content: bytes, about: str) -> None:
-    with pytest.raises(BadFile, match=about):
+    with pytest.raises(BadFile, match=about) as refused:
         reader.take(content)
     assert reader.accounts() == {}
+    assert "0012345679" not in str(refused.value)
 
 
 def test_it_takes_a_header_alone_for_an_empty_list(reader: Desk) -> None:
