@@ -14,9 +14,9 @@ OPTIONAL = ("full_name", "province", "broker", "language", "password", "active")
 LONGEST = {"username": 80, "full_name": 120, "province": 60, "broker": 60, "password": 1024}
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
-_BREAK = re.compile("[^\\S\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\\s*")
 # A joiner is part of the spelling between two letters that could be joined, and nowhere else.
 _STRAY_JOINER = re.compile("(?<![\u0620-\u06ff])\u200c|\u200c(?![\u0620-\u06ff])")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # the latter stand for bytes that are not UTF-8
 _AS_TEXT = re.compile(r'=\s*"(.*)"', re.DOTALL)  # ="0012345679", which keeps the zeros
 _WITH_POINT = re.compile(r"([0-9]+)\.0+")
 _DASH = str.maketrans(dict.fromkeys("‐‒–—―−", "-"))
@@ -45,9 +45,12 @@ _VISIBLE = _Visible()
 
 def plain(cell: str) -> str:
     """A cell without what nobody sees at its ends or in it; a line break is white space."""
-    if not (cell.isascii() and cell.isprintable()):
-        cell = _STRAY_JOINER.sub("", _BREAK.sub(" ", cell).translate(_VISIBLE))
-    return cell.strip()
+    if cell.isascii() and cell.isprintable():
+        return cell.strip()
+    lines = cell.splitlines()
+    if len(lines) > 1:
+        cell = " ".join(filter(None, map(str.strip, lines)))
+    return _STRAY_JOINER.sub("", cell.translate(_VISIBLE)).strip()
 
 
 def value(cell: str) -> str:
@@ -62,11 +65,8 @@ def value(cell: str) -> str:
 
 def check_text(cells: list[str]) -> None:
     """Raise BadRow where a row holds what no text does."""
-    text = "".join(cells)
-    if "\0" in text:
-        raise BadRow("has a NUL character")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadRow("not UTF-8")
+    if wrong := _NO_TEXT.search("".join(cells)):
+        raise BadRow("has a NUL character" if wrong[0] == "\0" else "not UTF-8")
 
 
 def account(given: dict[str, str], phone_numbers: PhoneNumbers) -> dict[str, Any]:

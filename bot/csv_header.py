@@ -46,6 +46,11 @@ class Header:
         return max(place for place, name in enumerate(self.columns, 1) if name)
 
     @cached_property
+    def _all_named(self) -> tuple[str, ...]:
+        # None where a column is not read.
+        return self.columns if len(self.names) == len(self.columns) else ()
+
+    @cached_property
     def _is_plain(self) -> bool:
         # A comma too many, in a name without quotes, can't move cells to where they would be taken for others.
         return "password" not in self.columns and len({"full_name", "province", "broker"} & {*self.columns}) < 2
@@ -55,6 +60,8 @@ class Header:
 
         Empty ones at the end may lack or be too many where no harm can come of it.
         """
+        if len(cells) == len(self._all_named):
+            return dict(zip(self._all_named, cells, strict=True))
         if len(cells) != len(self.columns) and not self._is_plain:
             return {}
         beyond = [cell for place, cell in enumerate(cells) if place >= len(self.columns) or not self.columns[place]]
