@@ -1,16 +1,19 @@
 """The holders of accounts. What the dialog must know of them is in conversations.view."""
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, literal_column, select, update
+from sqlalchemy import Connection, bindparam, case, func, literal_column, null, select, true, update
 
 from store.database.dialect import PreparedStatement, upsert
 from store.tables import AccountRow, table
 
 ACCOUNT = table(AccountRow)
+KEY_LENGTH = 160
+_ALIKE = str.maketrans({**dict.fromkeys("يىېۍ", "ی"), **dict.fromkeys("كڪ", "ک")})
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,44 @@ def unlock(connection: Connection, account_id: int) -> bool:
     return connection.execute(locked.values(locked_at=None, failures=0)).rowcount == 1
 
 
-def holders_of(connection: Connection, usernames: Iterable[str]) -> dict[str, str]:
-    """Whose these user names are: user name to national ID."""
-    found = select(ACCOUNT.c.username, ACCOUNT.c.national_id).where(ACCOUNT.c.username.in_(list(usernames)))
-    return {row.username: row.national_id for row in connection.execute(found)}
+def username_key(username: str) -> str:
+    """A user name as it is compared: two that differ only in ye and kaf, case, digits' script or normal form are one.
+
+    Looser than equality, and stricter than `dialogs.text.fold`, which would make one name of many real ones.
+    Migration 0009 has a copy: whoever changes this fills the column anew.
+    """
+    if username.isascii() and username.isprintable():
+        return " ".join(username.lower().split())
+    name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold()).translate(_ALIKE)
+    kept = (each for each in name if unicodedata.category(each) not in ("Cc", "Cf"))
+    plain = "".join(str(unicodedata.decimal(each, each)) for each in kept)
+    return " ".join(plain.split())[:KEY_LENGTH]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an import must know of an account that is there."""
+
+    id: int
+    username: str = field(repr=False)
+    mobile: str = field(repr=False)
+    language: str | None
+
+
+def known(connection: Connection, national_ids: Iterable[str]) -> dict[str, Known]:
+    """Those of these national IDs that have an account, and what an import must know of it."""
+    found = select(ACCOUNT.c.national_id, *(ACCOUNT.c[name] for name in Known.__dataclass_fields__))
+    rows = connection.execute(found.where(ACCOUNT.c.national_id.in_(list(national_ids))))
+    return {person: Known(*rest) for person, *rest in rows}
+
+
+def holders_of(connection: Connection, keyring: Iterable[str]) -> dict[str, set[str]]:
+    """Whose user names have these keys (`username_key`): national IDs, by key."""
+    found = select(ACCOUNT.c.username_key, ACCOUNT.c.national_id).where(ACCOUNT.c.username_key.in_(list(keyring)))
+    holders: dict[str, set[str]] = {}
+    for row in connection.execute(found):
+        holders.setdefault(row.username_key, set()).add(row.national_id)
+    return holders
 
 
 def put(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> None:
@@ -122,10 +159,50 @@ def put(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> No
     new = statement.excluded
     moved = ACCOUNT.c.mobile != new.mobile
     changes: dict[str, Any] = {name: getattr(new, name) for name in rows[0] if name != "national_id"}
+    changes["username_key"] = new.username_key
     changes["former_mobile"] = case((moved, ACCOUNT.c.mobile), else_=ACCOUNT.c.former_mobile)
     changes["mobile_changed_at"] = case((moved, now), else_=ACCOUNT.c.mobile_changed_at)
     defaults = {"active": True, "failures": 0}
     connection.execute(
         statement.on_conflict_do_update(index_elements=["national_id"], set_=changes).inline(),
-        [defaults | row for row in rows],
+        [defaults | row | {"username_key": username_key(row["username"])} for row in rows],
     )
+
+
+_OPTIONAL = ("full_name", "province", "broker", "language", "password_hash", "password_key", "password_set_at")
+
+
+def take(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Add accounts, or update those whose national ID is known, one after the other.
+
+    Keys: national_id, username, mobile, and those given of full_name, province, broker, language, active, and
+    together password_hash, password_key, password_set_at. What a row doesn't name stays as it is; so does the mobile
+    of an account that is there, whatever the row says.
+    """
+    if not rows:
+        return
+    statement = upsert(connection, ACCOUNT)
+    new, active = statement.excluded, bindparam("is_active", type_=ACCOUNT.c.active.type)
+    changes: dict[str, Any] = {name: func.coalesce(new[name], ACCOUNT.c[name]) for name in _OPTIONAL}
+    changes.update(username=new.username, username_key=new.username_key, active=func.coalesce(active, ACCOUNT.c.active))
+    is_set = new.password_hash.is_not(None)
+    changes["password_expires_at"] = case((is_set, null()), else_=ACCOUNT.c.password_expires_at)
+    columns = ("national_id", "username", "username_key", "mobile", *_OPTIONAL)
+    values: dict[str, Any] = {name: bindparam(name, type_=ACCOUNT.c[name].type) for name in columns}
+    values |= {"active": func.coalesce(active, true()), "failures": literal_column("0")}
+    connection.execute(
+        statement.values(values).on_conflict_do_update(index_elements=["national_id"], set_=changes).inline(),
+        [_whole(row) for row in rows],
+    )
+
+
+def _whole(row: dict[str, Any]) -> dict[str, Any]:
+    absent = dict.fromkeys(_OPTIONAL)
+    return {**absent, **row, "is_active": row.get("active"), "username_key": username_key(row["username"])}
+
+
+def set_mobile(connection: Connection, account_id: int, former: str, new: str, now: datetime) -> bool:
+    """Register a new mobile, and keep the former one; False where that is no longer registered."""
+    same = update(ACCOUNT).where(ACCOUNT.c.id == account_id, ACCOUNT.c.mobile == former)
+    moved = {"mobile": new, "former_mobile": former, "mobile_changed_at": now}
+    return connection.execute(same.values(moved)).rowcount == 1

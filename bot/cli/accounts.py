@@ -8,9 +8,14 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import clock, settings
-from bot.accounts.csv_import import BadFile, Import
+from bot.accounts.csv_import import BadFile, Import, Tally
+from bot.accounts.csv_mobiles import MobileChanges
+from bot.audit.trail import Trail
 from bot.cli.common import chosen, fail, keys_of, note, opened
+from bot.credentials.keyring import Keyring
 from bot.phone_numbers import PhoneNumbers
+from bot.random_source import SystemRandomSource
+from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
 
 SOME_REJECTED = 3
@@ -24,20 +29,31 @@ accounts = AppGroup("accounts", help="The holders of accounts.")
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Where bad rows go, with line and reason.  [default: FILE with .rejects.csv]",
 )
-def import_accounts(file: Path, rejects: Path | None) -> None:
+@click.option(
+    "--change-mobiles",
+    is_flag=True,
+    help="Change the registered mobiles of accounts that are there, too; both are told.",
+)
+def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> None:
     """Add or update accounts from FILE, a CSV in UTF-8.
 
     Columns: national_id, username, mobile; and if you like full_name, province, broker, language (fa, en, ar),
-    password, active (true or false). Exits with 0 if every row went in, with 3 if some were rejected.
+    password, active (true or false). Commas, semicolons or tabs part them; a cell in quotes may hold line breaks.
+    The mobile of an account that is there changes with --change-mobiles only. Exits with 0 if every row went in, with
+    3 if some were rejected.
     """
     found = chosen(settings.read)
     aside = rejects or file.with_suffix(".rejects.csv")
     if aside.resolve() == file.resolve():
         fail("--rejects: would overwrite the file that is being read")
+    if aside.exists() and not aside.is_file():
+        fail("--rejects: is no file")
     store = opened(found)
     with store.reading() as connection:
         keyring = keys_of(found, connection)
-    job = Import(store, PhoneNumbers(found.default_region, found.allowed_countries), keyring, clock.system_clock)
+    changes = _changes(keyring, found) if change_mobiles else None
+    phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries)
+    job = Import(store, phone_numbers, keyring, clock.system_clock, changes)
     try:
         with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
             tally = job.run(file, aside, lambda read: bar.update(read - bar.pos))
@@ -48,7 +64,28 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", 1)
     with store.writing() as connection:
-        note(found, connection, Action.ACCOUNTS_IMPORTED, f"{tally.taken} taken, {tally.rejected} rejected")
-    click.echo(f"{tally.taken} accounts added or updated.")
+        note(found, connection, Action.ACCOUNTS_IMPORTED, _summary(tally))
+    _say(tally)
     if tally.rejected:
         fail(f"{tally.rejected} rows rejected: {aside}", SOME_REJECTED)
+
+
+def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:
+    if keyring is None:
+        fail("SECRET_KEYS: is missing; --change-mobiles needs it, since each change is in the audit")
+    return MobileChanges(Trail(keyring, SystemRandomSource()), found.default_language)
+
+
+def _summary(tally: Tally) -> str:
+    moved = f", {tally.moved} moved" if tally.moved else ""  # the audit has room for forty characters
+    return f"{tally.taken} taken, {tally.rejected} rejected{moved}"
+
+
+def _say(tally: Tally) -> None:
+    click.echo(f"{tally.taken} accounts added or updated.")
+    if tally.moved:
+        click.echo(f"{tally.moved} registered mobiles changed: each is in the audit, and both numbers are told.")
+    if tally.repeated:
+        click.echo(f"{tally.repeated} rows were about an account that an earlier row was about: the last one holds.")
+    if tally.ended:
+        click.echo(f"The import ended at line {tally.ended}: nothing from there on was taken.", err=True)

@@ -25,6 +25,8 @@ class AccountRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     national_id: str = Field(max_length=10, unique=True)
     username: str = Field(max_length=80, unique=True)
+    # As it is compared (store/accounts.py). Not unique: names that are alike may have been there before it was.
+    username_key: str = Field(default="", max_length=160, index=True, sa_column_kwargs={"server_default": text("''")})
     mobile: str = Field(max_length=16, index=True)  # E.164
     full_name: str | None = Field(default=None, max_length=120)
     province: str | None = Field(default=None, max_length=60)

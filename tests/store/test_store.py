@@ -21,7 +21,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Stateme
 
 from bot.build import Bot, build
 from bot.ports import Inbound
-from store import codes, conversations, heartbeats, inbound_messages, outbound_messages, seasons
+from store import (
+    accounts,
+    codes,
+    conversations,
+    heartbeats,
+    inbound_messages,
+    outbound_messages,
+    seasons,
+)
 from store.conversations import StaleRead
 from store.database import migrate
 from store.database.engine import Store
@@ -133,6 +141,23 @@ def test_every_migration_can_be_undone_and_done_again(store: Store) -> None:
     assert migrate.is_current(store)
     with store.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_user_names_that_were_there_are_compared_as_new_ones_are(store: Store) -> None:
+    names = ("Zahra", "علي\u200cرضا", "ＯＭＩＤ ۱۲", "Jose\u0301", "ﷺ" * 80)
+    settle(store, *({**ZAHRA, "national_id": f"{n:010d}", "username": name} for n, name in enumerate(names)))
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    config.set_main_option("path_separator", "os")
+    with store.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0008")
+    migrate.upgrade(store)
+    account = table(AccountRow)
+    with store.reading() as connection:
+        found = {row.username: row.username_key for row in connection.execute(select(account))}
+    assert found == {name: accounts.username_key(name) for name in names}
+    assert "" not in found.values()
 
 
 def test_a_host_waits_while_another_migrates(store: Store) -> None:

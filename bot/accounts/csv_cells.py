@@ -1,0 +1,135 @@
+"""What a clerk's cell means, whichever spreadsheet wrote it."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from bot.phone_numbers import PhoneNumbers
+from dialogs.parsing.normalise import fold, national_id
+from dialogs.replies.phrases import languages
+
+NEEDED = ("national_id", "username", "mobile")
+OPTIONAL = ("full_name", "province", "broker", "language", "password", "active")
+LONGEST = {"username": 80, "full_name": 120, "province": 60, "broker": 60, "password": 1024}
+TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+# A joiner is part of the spelling between two letters that could be joined, and nowhere else.
+_STRAY_JOINER = re.compile("(?<![\u0620-\u06ff])\u200c|\u200c(?![\u0620-\u06ff])")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # the latter stand for bytes that are not UTF-8
+_AS_TEXT = re.compile(r'=\s*"(.*)"', re.DOTALL)  # ="0012345679", which keeps the zeros
+_WITH_POINT = re.compile(r"([0-9]+)\.0+")
+_DASH = str.maketrans(dict.fromkeys("‐‒–—―−", "-"))
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[ -]+(?=[0-9])")
+_BRACKETS = str.maketrans(dict.fromkeys("()"))
+
+
+class BadRow(Exception):
+    """A row can't be taken; the message is the reason."""
+
+
+class _Visible(dict[int, str]):
+    """Characters without those that nobody sees, each worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        invisible = unicodedata.category(char) in ("Cc", "Cf") and char != "\u200c"
+        shown = " " if char.isspace() else "" if invisible else char
+        if code <= 0xFFFF:  # so that a hostile file cannot fill the memory
+            self[code] = shown
+        return shown
+
+
+_VISIBLE = _Visible()
+
+
+def plain(cell: str) -> str:
+    """A cell without what nobody sees at its ends or in it; a line break is white space."""
+    if cell.isascii() and cell.isprintable():
+        return cell.strip()
+    lines = cell.splitlines()
+    if len(lines) > 1:
+        cell = " ".join(filter(None, map(str.strip, lines)))
+    return _STRAY_JOINER.sub("", cell.translate(_VISIBLE)).strip()
+
+
+def value(cell: str) -> str:
+    """What a cell says, without the marks by which spreadsheets keep it as text: an apostrophe, `="…"`."""
+    text = plain(cell)
+    if text[:1] in "'=":
+        text = text.lstrip("'").lstrip()
+        if written := _AS_TEXT.fullmatch(text):
+            text = written[1].replace('""', '"').strip()
+    return text
+
+
+def check_text(cells: list[str]) -> None:
+    """Raise BadRow where a row holds what no text does."""
+    if wrong := _NO_TEXT.search("".join(cells)):
+        raise BadRow("has a NUL character" if wrong[0] == "\0" else "not UTF-8")
+
+
+def account(given: dict[str, str], phone_numbers: PhoneNumbers) -> dict[str, Any]:
+    """What a row's values, by column and none of them empty, say of an account; BadRow where they can't be taken.
+
+    Keys: national_id, username, mobile, and of the other columns but `password` those that are given.
+    """
+    for name in NEEDED:
+        if name not in given:
+            raise BadRow(f"{name} is empty")
+    for name, longest in LONGEST.items():
+        if len(given.get(name, "")) > longest:
+            raise BadRow(f"{name} is longer than {longest} characters")
+    found: dict[str, Any] = {
+        "national_id": _person(given["national_id"]),
+        "username": given["username"],
+        "mobile": _mobile(given["mobile"], phone_numbers),
+    }
+    return found | {name: read(given[name]) for name, read in _READERS.items() if name in given}
+
+
+def _number(written: str) -> str:
+    # Digits of any script, dashes of any length, and the .0 of a column that was taken for numbers.
+    text = fold(written).translate(_DASH).strip()
+    with_point = _WITH_POINT.fullmatch(text)
+    return with_point[1] if with_point else text
+
+
+def _person(written: str) -> str:
+    person = national_id(_BETWEEN_DIGITS.sub("", _number(written)))
+    if person is None:
+        raise BadRow("national_id is not 10 digits with a right check digit")
+    return person
+
+
+def _mobile(written: str, phone_numbers: PhoneNumbers) -> str:
+    mobile = phone_numbers.mobile(_number(written).translate(_BRACKETS))
+    if mobile is None:
+        raise BadRow("mobile is not a mobile number of an allowed country")
+    return mobile
+
+
+def _place(written: str) -> str:
+    """A province or a broker, as it is stored: the one place where an import could bring spellings together."""
+    return written
+
+
+def _language(written: str) -> str:
+    if fold(written) not in languages():
+        raise BadRow(f"language is not one of {', '.join(languages())}")
+    return fold(written)
+
+
+def _truth(written: str) -> bool:
+    if _number(written) not in TRUTH:
+        raise BadRow("active is not true, false, 1, 0, yes or no")
+    return TRUTH[_number(written)]
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "full_name": str,
+    "province": _place,
+    "broker": _place,
+    "language": _language,
+    "active": _truth,
+}
