@@ -18,7 +18,8 @@ diagram.py  the dialog's diagram beside them
 rehearsal.py  what was tried on them, as a test
 handset.py  one mobile on the simulated carrier
 chat.py     a phone in the terminal
-server.py   gunicorn around it all
+server.py   gunicorn around it all: a master, and a bot in each of its workers
+request_reader.py  waitress in each worker: requests are read whole before they are answered
 cli.py      the commands that need the web application
 """
 
