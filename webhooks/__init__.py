@@ -3,7 +3,8 @@
 inbound.py  texts and receipts, from every gateway by one pair of routes
 api.py      Fakher's API
 models.py   what goes in and out of it
-openapi.py  its description
+operations.py  its operations
+openapi.py  its description, out of both
 charts.py   bars, waterfalls and funnels, drawn as SVG
 health.py   alive, able to serve, figures
 pages.py    what every page for people has: words, fonts, styles, a strict policy
