@@ -44,6 +44,7 @@ DOORS = {
     "alembic": ("store/database/migrate.py", "store/migrations/"),
     "prometheus_client": ("webhooks/health.py",),
     "gunicorn": ("webhooks/server.py",),
+    "waitress": ("webhooks/request_reader.py",),
     "flask": ("webhooks/", "wsgi.py", "bot/cli/"),
     "werkzeug": ("webhooks/",),
     "click": ("webhooks/", "bot/cli/"),

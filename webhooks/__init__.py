@@ -7,7 +7,8 @@ simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
 health.py     alive, able to serve, figures
 terminal.py   a phone in the terminal
-server.py     gunicorn around it all
+server.py     gunicorn around it all: a master, and a bot in each of its workers
+request_reader.py  waitress in each worker: requests are read whole before they are answered
 cli.py        the commands that need the web application
 """
 

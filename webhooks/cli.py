@@ -18,7 +18,7 @@ from bot.settings import Settings
 from bot.simulation.demo import PEOPLE, STAFF, lives_in, seed
 from bot.simulation.state import Simulation
 from webhooks import create_app
-from webhooks.server import Server
+from webhooks.server import Server, fault_of_address
 from webhooks.terminal import chat
 
 
@@ -26,6 +26,8 @@ from webhooks.terminal import chat
 def serve() -> None:
     """Serve real people, with settings from the environment. Exits with 2 if any is missing or bad."""
     found = chosen(settings.read_for_service)
+    if fault := fault_of_address(found.host, found.port):
+        fail(fault)
     store = upgraded(found)
     with store.reading() as connection:
         if set(found.gateways) != {"simulated"} and lives_in(connection):

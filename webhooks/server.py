@@ -1,42 +1,60 @@
-"""The bot for real people: gunicorn around the application, a bot in every worker."""
+"""The bot for real people: a master that keeps some workers alive, a bot in each, and readers that no caller can stop.
 
-from collections.abc import Iterable
+Gunicorn starts, replaces and stops the workers; within each, request_reader.py reads.
+"""
+
+import errno
+import os
+import socket
+from types import FrameType
 from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.http.errors import ParseException
+from gunicorn.workers.base import Worker
 
 from bot import log
 from bot.build import build
 from bot.settings import Settings
-from webhooks import create_app
+from webhooks import LARGEST_BODY, create_app
+from webhooks.request_reader import RequestReader
 
 # Longer than a text's send can take, so that a stop waits for what is in hand.
 GRACEFUL_SECONDS = 20
-# A worker that answers nothing for so long is replaced; the store gives up waiting well before. Workers of a
-# master that was killed notice in half this time, while a new one tries for five seconds to have their port.
+# A worker that answers nothing for so long, though something is in hand, is replaced; the store gives up waiting well
+# before.
 STUCK_SECONDS = 9
+# At a stop: how long requests in hand are waited for, and those that are still on their way in.
+ANSWER_SECONDS, UNREAD_SECONDS = 8.0, 2.0
+# How soon a worker notices that its master is gone. A new one tries for five seconds to have their port.
+LOOK_SECONDS = 1.0
+# More of them fight for one interpreter, fewer wait for one slow page or one locked row.
+THREADS = 4
 
 
-class Body:
-    """A request's body. Where its chunks are none it fails as any stream does: gunicorn's own error knows no answer."""
+class ReadingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
+    """One process with a bot in it: one thread reads what comes in, some answer."""
 
-    def __init__(self, body: Any) -> None:
-        """Take gunicorn's."""
-        self._body = body
+    reader: RequestReader | None = None
 
-    def read(self, size: int | None = None) -> bytes:
-        """Read so many bytes, or all; OSError where they can't be."""
-        try:
-            read: bytes = self._body.read(size)
-        except ParseException as error:
-            raise OSError(type(error).__name__) from None
-        return read
+    def run(self) -> None:
+        """Serve until told to stop, or until the master is gone; then finish what is in hand."""
+        reader = RequestReader(self.wsgi, [each.sock for each in self.sockets], THREADS, LARGEST_BODY)
+        self.reader = reader
+        while self.alive and os.getppid() == self.ppid:
+            reader.read(LOOK_SECONDS)
+            if reader.is_moving():
+                self.notify()
+        reader.finish(ANSWER_SECONDS, UNREAD_SECONDS)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop soon."""
+        super().handle_exit(sig, frame)
+        if self.reader is not None:
+            self.reader.wake()
 
 
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+class Server(BaseApplication):  # type: ignore[misc]
     """Workers that each hear, send and sweep; none is the leader."""
 
     def __init__(self, settings: Settings) -> None:
@@ -46,9 +64,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load_config(self) -> None:
         """Gunicorn's own settings, from ours."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         chosen: dict[str, Any] = {
-            "bind": f"{self.settings.host}:{self.settings.port}",
+            "bind": f"{host}:{self.settings.port}",
             "workers": self.settings.workers,
+            "worker_class": ReadingWorker,
             "graceful_timeout": GRACEFUL_SECONDS,
             "timeout": STUCK_SECONDS,
             "worker_exit": _stop,
@@ -63,20 +83,27 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         log.set_up()
         bot = build(self.settings, processes=self.settings.workers)
         app = create_app(bot)
-        app.wsgi_app = _with_body(app.wsgi_app)  # type: ignore[assignment, method-assign]
         app.extensions["bot"] = bot
         bot.start()
         return app
-
-
-def _with_body(app: WSGIApplication) -> WSGIApplication:
-    def call(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        return app({**environ, "wsgi.input": Body(environ["wsgi.input"])}, start)
-
-    return call
 
 
 def _stop(_server: object, worker: Any) -> None:
     app = getattr(worker.app, "callable", None)
     if app is not None:
         app.extensions["bot"].stop()
+
+
+def fault_of_address(host: str, port: int) -> str | None:
+    """Why nothing can ever listen there, as a line that names the setting. A port in use may soon be free: no fault."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except PermissionError:
+        return f"PORT: {port} may not be listened on by this user"
+    except (OSError, UnicodeError) as error:
+        in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        return None if in_use else f"HOST: {host} is not an address of this machine"
+    return None

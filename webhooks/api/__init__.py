@@ -2,5 +2,6 @@
 
 endpoints.py  the calls
 models.py     what goes in and out of them
-openapi.py    their description
+operations.py  the operations that describe them
+openapi.py    their description, out of both
 """

@@ -1,6 +1,7 @@
 """Fakher's API: JSON in, JSON or a problem (RFC 9457) out. Nothing secret is in an address."""
 
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -13,7 +14,6 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from bot.build import Bot
 from bot.fakher.service import Caller, Fakher, NotAuthorised, TicketGone, TooManyCalls, WeakPassword
 from bot.log import logger
-from webhooks.api import openapi
 from webhooks.api.models import (
     ByNationalId,
     CodeTry,
@@ -27,6 +27,7 @@ from webhooks.api.models import (
     WrongCode,
     faults,
 )
+from webhooks.api.operations import OPERATIONS, PROBLEM
 
 LOG = logger("api")
 
@@ -49,16 +50,23 @@ class Refused(Exception):
 def routes(bot: Bot) -> Blueprint:
     """/api/v1."""
     blueprint = Blueprint("api", __name__)
-    description = openapi.document(bot.settings.public_url)
+    description = cache(_description)
 
     @blueprint.get("/api/v1/openapi.json", provide_automatic_options=False)
     def describe() -> Response:
-        return Response(description, content_type=JSON)
+        return Response(description(bot.settings.public_url), content_type=JSON)
 
-    for operation in openapi.OPERATIONS:
+    for operation in OPERATIONS:
         view = _view(bot.fakher, operation.body, WORK[operation.name], operation.done)
         blueprint.add_url_rule(operation.path, operation.name, view, methods=["POST"], provide_automatic_options=False)
     return blueprint
+
+
+def _description(public_url: str) -> str:
+    # Imported when somebody asks: its library takes as long to come in as all of the API.
+    from webhooks.api import openapi  # noqa: PLC0415
+
+    return openapi.document(public_url)
 
 
 def problem_of(error: HTTPException) -> Response:
@@ -185,7 +193,7 @@ def _answer(said: BaseModel | None, status: HTTPStatus) -> Response:
 
 def _refusal(refused: Refused) -> Response:
     problem = refused.problem
-    answer = Response(problem.model_dump_json(exclude_none=True), problem.status, content_type=openapi.PROBLEM)
+    answer = Response(problem.model_dump_json(exclude_none=True), problem.status, content_type=PROBLEM)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers.update(refused.headers)
     return answer

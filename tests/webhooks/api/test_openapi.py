@@ -33,7 +33,8 @@ from tests.webhooks.api.test_api import OWN, Desk
 from tests.webhooks.test_webhooks import gone
 from webhooks import create_app
 from webhooks.api import models
-from webhooks.api.openapi import TICKET, document
+from webhooks.api.openapi import document
+from webhooks.api.operations import TICKET
 
 ACCOUNT, CODE, RATE, TICKETS = table(AccountRow), table(CodeRow), table(RateLimitRow), table(ResetGrantRow)
 PERSON, USERNAME, RIGHT = "0012345679", "leader5679", "482913"  # as in the description's examples

@@ -1,0 +1,223 @@
+"""Reads requests whole, many at once, before one of them costs the bot anything: a slow caller keeps nobody waiting.
+
+Waitress reads, in one thread. A request goes to the application when its last byte is there, so the threads that
+answer never wait for a caller. A connection carries one request, as providers send them: one that is kept open could
+be closed by our deadline at the very moment when the next text is sent over it.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from io import RawIOBase
+from socket import socket
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import RequestEntityTooLarge
+
+# Seconds from the connection on: until the headers are whole, until the body is, and until the answer is taken.
+HEADERS_WITHIN, BODY_WITHIN, ANSWER_WITHIN = 5.0, 10.0, 60.0
+# Connections of one process. Beyond, the oldest that has not sent its request makes room for a new one.
+MOST_CONNECTIONS = 500
+LARGEST_HEADERS = 32 * 1024
+# Of a body that is too long so much is read all the same: who still sends when the connection closes loses the answer.
+LARGEST_UNREAD = 1024 * 1024
+BACKLOG = 1024
+BLINK = 0.05
+
+
+class BrokenBody(RawIOBase):
+    """A body that can't be read to its end."""
+
+    def readable(self) -> bool:
+        """It may be tried."""
+        return True
+
+    def readinto(self, _buffer: object) -> int:
+        """Fail as a stream does that breaks off."""
+        raise OSError("the body is not whole")
+
+
+class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    """A request as it comes in. What is wrong with its body the application tells, in its own words."""
+
+    is_broken = False
+    _unread = 0
+
+    def received(self, data: bytes) -> int:
+        """Take some more bytes; how many of them belong to this request."""
+        if self._unread:
+            return self._drop(data)
+        taken: int = super().received(data)
+        if self.headers_finished:
+            self.headers["CONNECTION"] = "close"  # as if it had asked for no more than one answer
+        fault: object = self.error
+        if fault is not None and self.body_rcv is not None:
+            self._leave_to_application(is_too_long=isinstance(fault, RequestEntityTooLarge))
+        return taken
+
+    def _leave_to_application(self, *, is_too_long: bool) -> None:
+        if is_too_long:
+            # It goes by the length, which nobody has told where the body comes in chunks.
+            self.headers.setdefault("CONTENT_LENGTH", str(self.body_bytes_received))
+            if not self.expect_continue and self.content_length <= LARGEST_UNREAD:
+                self._unread = self.content_length
+                self.completed = not self._unread
+        self.error: object = None
+        self.expect_continue: bool = False
+        self.is_broken = True
+
+    def _drop(self, data: bytes) -> int:
+        taken = min(len(data), self._unread)
+        self._unread -= taken
+        self.completed = not self._unread
+        return taken
+
+    def get_body_stream(self) -> object:
+        """What the application reads the body from."""
+        return BrokenBody() if self.is_broken else super().get_body_stream()
+
+
+class Connection(HTTPChannel):  # type: ignore[misc]
+    """A caller, and since when it has been there."""
+
+    parser_class = Request
+
+    def __init__(self, *parts: object, **options: object) -> None:
+        """Note the time, by a clock that never goes back."""
+        self.began = time.monotonic()
+        super().__init__(*parts, **options)
+
+    def service(self) -> None:
+        """Have the application answer, in one of its threads."""
+        super().service()
+        self.server.answered += 1
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its request is not whole yet."""
+        return not self.requests and not self.total_outbufs_len
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of its request is here, or all of it, or an answer that is not taken yet."""
+        return self.request is not None or not self.is_awaited
+
+    def is_late(self, now: float) -> bool:
+        """Whether it has had its time. One whose request the application has is not late, whatever that takes."""
+        if self.requests:
+            return False
+        if not self.is_awaited:
+            return now > self.began + ANSWER_WITHIN
+        has_headers = self.request is not None and self.request.headers_finished
+        return now > self.began + (BODY_WITHIN if has_headers else HEADERS_WITHIN)
+
+
+class Listener(TcpWSGIServer):  # type: ignore[misc]
+    """A listening socket and the connections that came in by it."""
+
+    channel_class = Connection
+    answered = 0
+
+    def readable(self) -> bool:
+        """Whether to take connections in: not while a request waits for a thread; other processes may have one free."""
+        return bool(super().readable()) and not self.task_dispatcher.queue
+
+    def handle_accept(self) -> None:
+        """Take a connection in; make room for it first, if need be."""
+        if len(self.active_channels) >= MOST_CONNECTIONS:
+            self._make_room()
+        super().handle_accept()
+
+    def take_in_all(self) -> None:
+        """Take in whoever has connected already."""
+        before = -1
+        while before < len(self.active_channels) < MOST_CONNECTIONS:
+            before = len(self.active_channels)
+            self.handle_accept()
+
+    def _make_room(self) -> None:
+        awaited = [it for it in self.active_channels.values() if it.is_awaited]
+        if awaited:
+            min(awaited, key=lambda it: it.began).handle_close()
+
+
+class RequestReader:
+    """Reads requests from listening sockets, and has some threads answer them."""
+
+    def __init__(self, application: WSGIApplication, sockets: Sequence[socket], threads: int, largest: int) -> None:
+        """Take what answers, how many threads it gets, and how many bytes a body may have."""
+        logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it quotes addresses, and those may hold an ID
+        self._threads = ThreadedTaskDispatcher()
+        self._threads.set_thread_count(threads)
+        self._map: dict[int, Any] = {}
+        self._listeners = [self._listener(application, each, largest) for each in sockets]
+        self._swept_at, self._answered = 0.0, 0
+
+    def _listener(self, application: WSGIApplication, listening: socket, largest: int) -> Listener:
+        adjustments = Adjustments(
+            sockets=[listening],
+            backlog=BACKLOG,
+            recv_bytes=largest,
+            ident="",
+            max_request_header_size=LARGEST_HEADERS,
+            max_request_body_size=largest + 1,
+            connection_limit=2 * MOST_CONNECTIONS,  # not to be reached: it would take nobody in any more
+            channel_timeout=86_400,  # not to be reached: it goes by the wall clock
+            clear_untrusted_proxy_headers=False,  # none of them moves a route; the console has its own rule
+        )
+        about = (listening.family, listening.type, listening.proto, listening.getsockname())
+        return Listener(
+            application,
+            self._map,
+            _sock=listening,
+            dispatcher=self._threads,
+            adj=adjustments,
+            sockinfo=about,
+            bind_socket=False,
+        )
+
+    def read(self, seconds: float) -> None:
+        """Read and write whatever comes, for at most so many seconds while nothing does; close what is late."""
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+        now = time.monotonic()
+        if now >= self._swept_at + 1:
+            self._swept_at = now
+            self._close(it for it in self._connections() if it.is_late(now))
+
+    def wake(self) -> None:
+        """End the present `read` soon; from any thread, or a signal's handler."""
+        self._listeners[0].pull_trigger()
+
+    def is_moving(self) -> bool:
+        """Whether something was answered since this was last asked, or nothing is in hand."""
+        before, self._answered = self._answered, sum(it.answered for it in self._listeners)
+        return self._answered != before or not any(it.requests for it in self._connections())
+
+    def finish(self, seconds: float, unread_seconds: float) -> None:
+        """Take nobody else in and answer who is here: within so many seconds, and who still sends within fewer."""
+        began = time.monotonic()
+        for listener in self._listeners:
+            listener.take_in_all()
+            wasyncore.dispatcher.close(listener)
+        while (spent := time.monotonic() - began) < seconds and self._has_work(spent < unread_seconds):
+            self.read(BLINK)
+        self._threads.shutdown()
+        wasyncore.close_all(self._map)
+
+    def _has_work(self, waits_for_unread: bool) -> bool:
+        found = self._connections()
+        return any(not it.is_awaited or (waits_for_unread and it.has_begun) for it in found)
+
+    def _connections(self) -> list[Connection]:
+        return [it for listener in self._listeners for it in list(listener.active_channels.values())]
+
+    def _close(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
+            connection.handle_close()
