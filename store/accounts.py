@@ -169,14 +169,14 @@ def put(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> No
     )
 
 
-_OPTIONAL = ("full_name", "province", "broker", "language", "password_hash", "password_key", "password_set_at")
+_OPTIONAL = ("full_name", "province", "broker", "language", "password_hash", "password_key")
 
 
 def take(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add accounts, or update those whose national ID is known, one after the other.
 
     Keys: national_id, username, mobile, and those given of full_name, province, broker, language, active, and
-    together password_hash, password_key, password_set_at. What a row doesn't name stays as it is; so does the mobile
+    together password_hash, password_key. What a row doesn't name stays as it is; so does the mobile
     of an account that is there, whatever the row says.
     """
     if not rows:

@@ -7,8 +7,8 @@ import click
 
 from bot import clock, settings
 from bot.cli.common import chosen, fail, opened
+from bot.csv_export import sheet
 from bot.reports import date_range, kpi, kpi_report
-from bot.reports.csv_export import sheet
 from store.database.engine import Store
 
 

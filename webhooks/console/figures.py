@@ -10,8 +10,8 @@ from flask import Response, request
 from bot.build import Bot
 from bot.clock import jalali, read_day, today_in_tehran
 from bot.console_login import Login, proof
+from bot.csv_export import sheet
 from bot.reports import kpi, kpi_report
-from bot.reports.csv_export import sheet
 from bot.reports.date_range import BadPeriod, period
 from bot.reports.kpi import PERCENTILES, POINTS, TARGET_SHARE, Figures, Point, Views
 from store.tables import CloseReason
