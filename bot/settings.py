@@ -5,6 +5,7 @@ import binascii
 import re
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -45,7 +46,10 @@ Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_listed)]
 
 KEPT_KEYS = Path("instance/secret_keys")
+TRIAL_DATABASE = Path("instance/ramz.db")
 TRIAL_KEY = "trial"
+TRIAL_URL = f"sqlite:///{TRIAL_DATABASE}"
+BEYOND_LOOPBACK = "HOST: the simulated carrier listens on this machine only, 127.0.0.1 or ::1"
 HALF_EVENTS = "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other"
 
 
@@ -54,7 +58,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="ignore")
 
-    database_url: str = Field(default="sqlite:///instance/ramz.db", repr=False)
+    database_url: str = Field(default="", repr=False)
     secret_keys: str = Field(default="", repr=False)
     gateways: Gateways = ()
     public_url: str = Field(default="http://127.0.0.1:8000", pattern=r"^https?://[^\s?#]+$")
@@ -92,6 +96,8 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
+        if not url:
+            return url  # some commands need none; whoever does names it as missing
         if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
         try:
@@ -254,10 +260,33 @@ def read_for_trial(environment: Mapping[str, str]) -> Settings:
     kept = {} if keys else {"SECRET_KEYS": kept_keys()}
     port = environment.get("PORT", "")
     address = f"http://127.0.0.1:{port if port.isdecimal() else 8000}"
-    return read(environment, GATEWAYS="simulated", PUBLIC_URL=address, **kept)
+    found = read(environment, DATABASE_URL=TRIAL_URL, GATEWAYS="simulated", PUBLIC_URL=address, **kept)
+    if not is_loopback(found.host):
+        raise BadSettings([BEYOND_LOOPBACK])
+    return found
 
 
-REQUIRED = ("secret_keys", "gateways")
+def read_for_command(environment: Mapping[str, str]) -> Settings:
+    """The settings of one command: the service's, or without DATABASE_URL the trial's database, where there is one.
+
+    BadSettings where there is neither: a command must not work on a database that nobody named.
+    """
+    if environment.get("DATABASE_URL") or environment.get("DATABASE_URL_FILE"):
+        return read(environment)
+    if not TRIAL_DATABASE.exists():
+        raise BadSettings(["DATABASE_URL: missing, and there is no trial's database here"])
+    return read(environment, DATABASE_URL=TRIAL_URL)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or a name, is this machine's own and no other's."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+REQUIRED = ("database_url", "secret_keys", "gateways")
 REQUIRED_BY: dict[str, tuple[str, ...]] = {
     "twilio": ("twilio_account_sid", "twilio_auth_token", "twilio_sender"),
     "kannel": ("kannel_send_url", "kannel_user", "kannel_password", "kannel_sender", "kannel_inbound_secret"),
@@ -295,6 +324,10 @@ def _missing(settings: Settings) -> list[str]:
     missing = [f"{name.upper()}: missing" for name in names if not getattr(settings, name)]
     if TRIAL_KEY in _ids(settings.secret_keys):
         missing.append("SECRET_KEYS: are the trial's, made by make run")
+    if "simulated" in settings.gateways and not is_loopback(settings.host):
+        missing.append(BEYOND_LOOPBACK)
+    if set(settings.gateways) - {"simulated"} and _is_open(settings.public_url):
+        missing.append("PUBLIC_URL: must be https, for providers call it over the network")
     half = bool(settings.twilio_api_key_sid) != bool(settings.twilio_api_key_secret)
     half_events = bool(settings.fakher_events_url) != bool(settings.fakher_events_secret)
     return (
@@ -302,6 +335,11 @@ def _missing(settings: Settings) -> list[str]:
         + ["TWILIO_API_KEY_SID, TWILIO_API_KEY_SECRET: one without the other"] * half
         + [HALF_EVENTS] * half_events
     )
+
+
+def _is_open(url: str) -> bool:
+    found = urlsplit(url)
+    return found.scheme == "http" and not is_loopback(found.hostname or "")
 
 
 def kept_keys(path: Path = KEPT_KEYS) -> str:

@@ -13,10 +13,11 @@ from werkzeug.serving import make_server
 
 from bot import log, settings
 from bot.build import build
-from bot.cli.common import chosen, fail, opened, upgraded
+from bot.cli.common import chosen, database, fail, opened, upgraded
 from bot.settings import Settings
 from bot.simulation.demo import PEOPLE, STAFF, lives_in, seed
 from bot.simulation.state import Simulation
+from store.database.migrate import is_empty
 from webhooks import create_app
 from webhooks.server import Server, fault_of_address
 from webhooks.terminal import chat
@@ -37,9 +38,10 @@ def serve() -> None:
 
 
 @click.command("trial")
-def simulation() -> None:
+def trial() -> None:
     """Serve made-up people on the simulated carrier. No text leaves this machine."""
     found = _simulated_only()
+    _refuse_another_database(found)
     log.set_up()
     bot = build(found, store=upgraded(found), simulation=Simulation())
     seed(bot.store)
@@ -82,6 +84,17 @@ def _simulated_only() -> Settings:
     return found
 
 
+def _refuse_another_database(found: Settings) -> None:
+    """End where the database is one that no trial has made: nobody's real table gets made-up people."""
+    store = database(found)
+    if not is_empty(store):
+        with store.reading() as connection:
+            is_trials = lives_in(connection)
+        if not is_trials:
+            fail("DATABASE_URL: names a database that make run did not make; it is left as it is")
+    store.close()
+
+
 def _welcome(port: int) -> str:
     people = "\n".join(f"  {_local(it.mobile)}   {it.national_id}   {it.about}" for it in PEOPLE)
     clerks = "\n".join(f"  {_local(it.mobile)}   staff        {it.about}" for it in STAFF)
@@ -121,4 +134,4 @@ def chat_command(mobile: str) -> None:
     chat(bot, number)
 
 
-COMMANDS: tuple[click.Command, ...] = (serve, simulation, chat_command)
+COMMANDS: tuple[click.Command, ...] = (serve, trial, chat_command)

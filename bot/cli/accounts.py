@@ -42,7 +42,7 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     The mobile of an account that is there changes with --change-mobiles only. Exits with 0 if every row went in, with
     3 if some were rejected.
     """
-    found = chosen(settings.read)
+    found = chosen(settings.read_for_command)
     aside = rejects or file.with_suffix(".rejects.csv")
     if aside.resolve() == file.resolve():
         fail("--rejects: would overwrite the file that is being read")

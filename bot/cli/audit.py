@@ -42,7 +42,7 @@ def rekey_audit() -> None:
 @click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.")
 def show_audit(person: str, last: int | None) -> None:
     """Show what was done or tried about an account, the oldest first, by Tehran's clock."""
-    store = opened(chosen(settings.read))
+    store = opened(chosen(settings.read_for_command))
     with store.reading() as connection:
         holder = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
         rows = kept_audit.about(connection, holder.id, last) if holder else []
@@ -63,7 +63,7 @@ def _seal(written: str) -> tuple[int, bytes]:
 
 
 def _chain() -> Chain:
-    found = chosen(settings.read)
+    found = chosen(settings.read_for_command)
     store = opened(found)
     with store.reading() as connection:
         keyring = keys_of(found, connection)

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import clock, settings
@@ -69,6 +70,11 @@ def upgraded(found: Settings) -> Store:
     return store
 
 
+def say_database(found: Settings) -> None:
+    """Say on stderr which database is changed, without its password: a forgotten setting must show."""
+    click.echo(f"database: {make_url(found.database_url).render_as_string(hide_password=True)}", err=True)
+
+
 def guard(command: click.Command) -> None:
     """Have a command, or all of a group, end in one line where the database fails it, and never with 1, a finding's."""
     if isinstance(command, click.Group):
@@ -104,6 +110,7 @@ def note(
 
 def write(found: Settings, connection: Connection, *entries: Entry) -> None:
     """Write rows of the audit, within the transaction that does what they tell of."""
+    say_database(found)
     keyring = keys_of(found, connection)
     if keyring is None:
         click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)

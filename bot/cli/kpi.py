@@ -22,7 +22,7 @@ def kpi_command(first: str | None, last: str | None, file: Path | None) -> None:
     A DAY is Gregorian, such as 2026-11-24, or Jalali, such as 1405-09-03: the year tells.
     """
     given = {"--from": _day("--from", first), "--to": _day("--to", last)}
-    store, now = opened(chosen(settings.read)), clock.system_clock()
+    store, now = opened(chosen(settings.read_for_command)), clock.system_clock()
     begin, end = _period(store, given["--from"], given["--to"], clock.today_in_tehran(now))
     found = kpi.figures(store, begin, end, now)
     click.echo("\n".join(kpi_report.lines(found, kpi.now_of(store), now)))

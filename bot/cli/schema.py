@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from bot import settings
-from bot.cli.common import chosen, database, upgraded
+from bot.cli.common import chosen, database, say_database, upgraded
 from store.database import migrate
 
 db = AppGroup("db", help="The database's schema.")
@@ -13,7 +13,9 @@ db = AppGroup("db", help="The database's schema.")
 @db.command("upgrade")
 def upgrade() -> None:
     """Bring the schema to the newest migration."""
-    upgraded(chosen(settings.read))
+    found = chosen(settings.read_for_command)
+    upgraded(found)
+    say_database(found)
     click.echo(f"The schema is at {migrate.newest()}.")
 
 
@@ -21,4 +23,4 @@ def upgrade() -> None:
 @click.argument("message")
 def revise(message: str) -> None:
     """Write a migration from what store/tables/ says more than the database has. For developers."""
-    migrate.revise(database(chosen(settings.read)), message)
+    migrate.revise(database(chosen(settings.read_for_command)), message)

@@ -17,7 +17,7 @@ season = AppGroup("season", help="The Umrah operation: outside it the bot answer
 @season.command("show")
 def show_season() -> None:
     """Show the season, and when the next one usually opens."""
-    store = opened(chosen(settings.read))
+    store = opened(chosen(settings.read_for_command))
     with store.reading() as connection:
         days = seasons.find(connection)
     today = clock.today_in_tehran(clock.system_clock())
@@ -41,7 +41,7 @@ def set_season(opens: datetime, closes: datetime) -> None:
             fail(f"{option}: {day:%Y-%m-%d} is not a Gregorian day of our time, such as 2026-08-14")
     if closes < opens:
         fail("--closes: is before --opens")
-    found = chosen(settings.read)
+    found = chosen(settings.read_for_command)
     store = opened(found)
     with store.writing() as connection:
         seasons.put(connection, opens.date(), closes.date())
@@ -52,7 +52,7 @@ def set_season(opens: datetime, closes: datetime) -> None:
 @season.command("clear")
 def clear_season() -> None:
     """Set no season: the bot is always open."""
-    found = chosen(settings.read)
+    found = chosen(settings.read_for_command)
     store = opened(found)
     with store.writing() as connection:
         seasons.clear(connection)

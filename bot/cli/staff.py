@@ -26,7 +26,7 @@ staff = AppGroup("staff", help="Who may order by text: provincial users, brokers
 @click.option("--broker", help="For a broker: whose pilgrims, spelled as in the accounts.")
 def add(mobile: str, role: str, name: str, province: str | None, broker: str | None) -> None:
     """Add a staff member, or change the one with this number."""
-    found = chosen(settings.read)
+    found = chosen(settings.read_for_command)
     number = _number(found, mobile)
     row: dict[str, str | None] = {"mobile": number, "role": role, "name": _words("--name", name, LONGEST_NAME)}
     row |= {"province": None, "broker": None, **_place(role, province, broker)}
@@ -40,7 +40,7 @@ def add(mobile: str, role: str, name: str, province: str | None, broker: str | N
 @staff.command("list")
 def show() -> None:
     """List who may order: mobile, role, province or broker, name."""
-    for it in _every(opened(chosen(settings.read))):
+    for it in _every(opened(chosen(settings.read_for_command))):
         click.echo(f"{it.mobile}  {it.role}  {it.province or it.broker or '-'}  {it.name}")
 
 
@@ -48,7 +48,7 @@ def show() -> None:
 @click.option("--mobile", required=True)
 def remove(mobile: str) -> None:
     """End what a number may order; it holds at once. Its history stays."""
-    found = chosen(settings.read)
+    found = chosen(settings.read_for_command)
     number, store = _number(found, mobile), opened(found)
     with store.writing() as connection:
         entries = staff_removal.remove(connection, number, clock.system_clock())

@@ -23,7 +23,7 @@ def create_token(name: str, days: int) -> None:
     """Make a token and show it: this once, alone on the last line."""
     if not (name.isprintable() and 0 < len(name.strip()) <= LONGEST_NAME):
         fail(f"--name: must be 1 to {LONGEST_NAME} printable characters")
-    found, now = chosen(settings.read), clock.system_clock()
+    found, now = chosen(settings.read_for_command), clock.system_clock()
     store = opened(found)
     new, expires_at = bearer.make(SystemRandomSource()), now + timedelta(days=days)
     with store.writing() as connection:
@@ -36,7 +36,7 @@ def create_token(name: str, days: int) -> None:
 @tokens.command("list")
 def list_tokens() -> None:
     """List the tokens: id, name, state, when it ends, when it was last used."""
-    store, now = opened(chosen(settings.read)), clock.system_clock()
+    store, now = opened(chosen(settings.read_for_command)), clock.system_clock()
     with store.reading() as connection:
         found = kept_tokens.every(connection)
     for it in found:
@@ -55,7 +55,7 @@ def revoke_token(token: str | None, name: str | None) -> None:
     which = token or name
     if not which:
         fail("Say which token: its name or its id")
-    found = chosen(settings.read)
+    found = chosen(settings.read_for_command)
     store = opened(found)
     with store.writing() as connection:
         ended = kept_tokens.revoke(connection, which, clock.system_clock())

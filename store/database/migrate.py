@@ -47,6 +47,14 @@ def is_current(store: Store) -> bool:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest()
 
 
+def is_empty(store: Store) -> bool:
+    """Whether a database has no table at all, or is not there yet. SQLite's file is not made by looking."""
+    if store.is_sqlite and not Path(store.url.database or "").exists():
+        return True
+    with store.reading() as connection:
+        return not inspect(connection).get_table_names()
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))

@@ -296,8 +296,8 @@ def test_the_former_mobile_hears_of_changes_for_72_hours(bot: Bot, tmp_path: Pat
         with bot.store.reading() as connection:
             holder = accounts.find(connection, national_id="0012345679")
             assert holder is not None
-            notices = password_change.notices(connection, bot.settings, holder, "password_changed", clock())
-            told.append([row["phone"] for row in notices])
+            notices = password_change.notices(bot.parts, holder, "password_changed", clock())
+            told.append([each.phone for each in notices])
     assert told == [["+989351112233", "+989121234567"], ["+989351112233"]]
 
 
