@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, literal_column, null, select, true, update
+from sqlalchemy import Connection, bindparam, case, func, inspect, literal_column, null, select, true, update
 
 from store.database.dialect import PreparedStatement, upsert
-from store.tables import AccountRow, table
+from store.tables import AccountRow, StaffRow, table
 
-ACCOUNT = table(AccountRow)
+ACCOUNT, STAFF = table(AccountRow), table(StaffRow)
 KEY_LENGTH = 160
 _ALIKE = str.maketrans({**dict.fromkeys("يىېۍ", "ی"), **dict.fromkeys("كڪ", "ک")})
 
@@ -206,3 +206,11 @@ def set_mobile(connection: Connection, account_id: int, former: str, new: str, n
     same = update(ACCOUNT).where(ACCOUNT.c.id == account_id, ACCOUNT.c.mobile == former)
     moved = {"mobile": new, "former_mobile": former, "mobile_changed_at": now}
     return connection.execute(same.values(moved)).rowcount == 1
+
+
+def names_at(connection: Connection, mobiles: Iterable[str]) -> set[tuple[str, str]]:
+    """The user names, and staff's names, at these mobiles, each with its mobile; of a database with any schema."""
+    there, wanted = set(inspect(connection).get_table_names()), list(mobiles)
+    of = [(ACCOUNT, ACCOUNT.c.username), (STAFF, STAFF.c.name)]
+    found = [select(name, it.c.mobile).where(it.c.mobile.in_(wanted)) for it, name in of if it.name in there]
+    return {(row[0], row[1]) for each in found for row in connection.execute(each)}
