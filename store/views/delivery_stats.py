@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     ColumnElement,
     Connection,
     Integer,
@@ -134,7 +133,7 @@ _GATEWAY: ColumnElement[str] = func.coalesce(MESSAGE.c.gateway, MESSAGE.c.inboun
 _PROVINCE: ColumnElement[str] = func.coalesce(ACCOUNT.c.province, "")
 # A literal, so that the partial index is used.
 # As the partial index has it.
-_UNANSWERED: ColumnElement[bool] = literal_column("inbound_message.answered = FALSE", Boolean())
+_UNANSWERED: ColumnElement[bool] = INBOUND.c.answered == literal_column("FALSE")
 
 
 def _whole(number: int) -> ColumnElement[int]:

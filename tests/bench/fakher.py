@@ -8,12 +8,13 @@ from datetime import timedelta
 from itertools import cycle
 
 from bot.clock import system_clock
-from bot.credentials import bearer, codes, passwords
+from bot.credentials import bearer, one_time_codes, passwords
 from bot.credentials.keyring import Keyring
 from bot.random_source import SystemRandomSource
-from store import accounts, tokens
-from store import codes as kept
+from dialogs.vocabulary import CodePurpose
+from store import accounts, codes, tokens
 from store.database.engine import Store
+from tests.support.parts import settings
 
 PASSWORD = "saffron and copper pots"
 CALLS_PER_TOKEN = 1_000  # so that no token comes near its limit
@@ -28,34 +29,24 @@ def verifies(store: Store, keyring: Keyring, people: list[tuple[str, str]]) -> l
         holders = ((accounts.find(connection, national_id=person), phone) for person, phone in people)
         for holder, phone in list(holders):
             assert holder is not None
-            fresh = codes.make(random_source, keyring, 6)
-            kept.issue(
-                connection,
-                {
-                    "id": fresh.id,
-                    "account_id": holder.id,
-                    "phone": phone,
-                    "by_owner": True,
-                    "key_id": keyring.newest,
-                    "digest": codes.digest(keyring, keyring.newest, fresh.id, holder.id, fresh.digits),
-                    "tries_left": 5,
-                    "created_at": now,
-                    "expires_at": now + timedelta(seconds=600),
-                },
+            drawn = one_time_codes.draw(random_source, keyring, 6)
+            code = one_time_codes.new(
+                drawn, keyring, settings(), now, CodePurpose.RECOVERY, phone, account_id=holder.id
             )
-            asked.append({"national_id": holder.national_id, "code": fresh.digits})
+            codes.issue(connection, code)
+            asked.append({"national_id": holder.national_id, "code": drawn.digits})
     return _requests("/api/v1/codes/verify", asked, _tokens(store, len(asked)))
 
 
 def logins(store: Store, keyring: Keyring, people: list[tuple[str, str]], number: int) -> list[bytes]:
     """So many logins with the right password."""
     mine = people[: -(-number // LOGINS_PER_ACCOUNT)]
-    new, now = passwords.hashed(keyring, PASSWORD), system_clock()
+    new = passwords.hashed(keyring, PASSWORD)
     with store.writing() as connection:
         for person, _ in mine:
             holder = accounts.find(connection, national_id=person)
             assert holder is not None
-            accounts.set_password(connection, holder.id, new.hash, new.key_id, now, None)
+            accounts.set_password(connection, holder.id, new.hash, new.key_id, None)
     names = cycle(person for person, _ in mine)
     asked = [{"national_id": next(names), "password": PASSWORD} for _ in range(number)]
     return _requests("/api/v1/passwords/verify", asked, _tokens(store, number))

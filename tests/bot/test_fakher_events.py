@@ -35,7 +35,7 @@ from dialogs.vocabulary import AnyEvent, Event
 from store import accounts, tokens, webhook_events
 from store.database.engine import Store
 from store.tables import AccountRow, MessageKind, OutboundMessageRow, WebhookEventRow, table
-from store.webhook_events import Due
+from store.webhook_events import Due, NewEvent
 from tests.conftest import MakeBot
 from tests.support.databases import Fresh
 from tests.support.parts import (
@@ -210,8 +210,8 @@ class Line:
         """Events, each written by a transaction of its own."""
         for name in ids or ("e1",):
             with self.bot.store.writing() as connection:
-                row = {"id": name, "event": "password.changed", "account_id": self.account().id}
-                webhook_events.queue(connection, row | {"happened_at": at or self.clock()})
+                event = NewEvent(name, "password.changed", self.account().id, at or self.clock())
+                webhook_events.queue(connection, event)
 
     def another(self) -> EventPoster:
         """What another process would post with."""
@@ -237,7 +237,7 @@ class Line:
 
     def caller(self) -> Caller:
         """Fakher, calling with a token."""
-        made, now = bearer.make(self.bot.random_source), self.bot.clock()
+        made, now = bearer.make(self.bot.parts.random_source), self.bot.clock()
         with self.bot.store.writing() as connection:
             tokens.issue(connection, made.id, f"fakher {made.id}", made.digest, now, now + timedelta(days=1))
         return self.bot.fakher.authorise(made.text)
@@ -490,8 +490,7 @@ def test_what_is_not_committed_yet_is_not_told_yet(line_on_both: Line, database_
     other = Store(database_url)
     event_poster = EventPoster(other, line.bot.settings, line.clock)
     with line.bot.store.writing() as connection:
-        row = {"id": "e1", "event": "password.changed", "account_id": 1, "happened_at": line.clock()}
-        webhook_events.queue(connection, row)
+        webhook_events.queue(connection, NewEvent("e1", "password.changed", 1, line.clock()))
         assert event_poster.post_due() == 0
     assert event_poster.post_due() == 1
     other.close()

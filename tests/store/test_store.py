@@ -4,6 +4,7 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from threading import Barrier, Thread
 from typing import Any
@@ -21,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Stateme
 
 from bot.build import Bot, build
 from bot.ports import Inbound
+from dialogs.vocabulary import CodePurpose
 from store import (
     accounts,
     codes,
@@ -30,9 +32,11 @@ from store import (
     outbound_messages,
     seasons,
 )
-from store.conversations import StaleRead
+from store.codes import NewCode
+from store.conversations import StaleRead, Standing
 from store.database import migrate
 from store.database.engine import Store
+from store.outbound_messages import NewMessage
 from store.tables import (
     METADATA,
     AccountRow,
@@ -42,6 +46,7 @@ from store.tables import (
     DeliveryStatus,
     MessageKind,
     OutboundMessageRow,
+    RequestedBy,
     table,
 )
 from tests.support.parts import NOON, PATIENCE_SECONDS, Carrier, LoadedRandomSource, StoppedClock, settings
@@ -64,56 +69,45 @@ def id_of(store: Store, person: dict[str, Any]) -> int:
         return found
 
 
-def a_code(account_id: int, code_id: str = "c1", phone: str = ZAHRA["mobile"], **changes: Any) -> dict[str, Any]:
-    return {
-        "id": code_id,
-        "account_id": account_id,
-        "phone": phone,
-        "by_owner": True,
-        "key_id": "k1",
-        "digest": bytes(32),
-        "tries_left": 5,
-        "created_at": NOON,
-        "expires_at": NOON + timedelta(minutes=10),
-        **changes,
-    }
+def a_code(account_id: int, code_id: str = "c1", phone: str = ZAHRA["mobile"], **changes: Any) -> NewCode:
+    code = NewCode(
+        id=code_id,
+        purpose=CodePurpose.RECOVERY,
+        account_id=account_id,
+        staff_id=None,
+        phone=phone,
+        requested_by=RequestedBy.OWNER,
+        key_id="k1",
+        digest=bytes(32),
+        tries_left=5,
+        created_at=NOON,
+        expires_at=NOON + timedelta(minutes=10),
+    )
+    return replace(code, **changes)
 
 
-def a_text(kind: MessageKind = MessageKind.REPLY, **changes: Any) -> dict[str, Any]:
-    return {
-        "kind": int(kind),
-        "phone": ZAHRA["mobile"],
-        "language": "fa",
-        "phrase": "help",
-        "parameters": {},
-        "secret": None,
-        "code_id": None,
-        "account_id": None,
-        "inbound_gateway": "simulated",
-        "heard_at": NOON,
-        "expires_at": NOON + timedelta(minutes=10),
-        **changes,
-    }
+def a_text(kind: MessageKind = MessageKind.REPLY, **changes: Any) -> NewMessage:
+    text = NewMessage(
+        kind=int(kind),
+        phone=ZAHRA["mobile"],
+        language="fa",
+        phrase="help",
+        parameters={},
+        secret=None,
+        code_id=None,
+        account_id=None,
+        inbound_gateway="simulated",
+        request_received_at=NOON,
+        expires_at=NOON + timedelta(minutes=10),
+    )
+    return replace(text, **changes)
 
 
-def a_state(**changes: Any) -> dict[str, Any]:
-    return {
-        "state": "idle",
-        "table_version": 1,
-        "language": None,
-        "ends_at": None,
-        "heard_at": NOON,
-        "opted_out_at": None,
-        "window_started_at": NOON,
-        "asked": 0,
-        "hinted": 0,
-        "shrugged": 0,
-        **{name: None for name in CONVERSATION.c.keys() if name in ("shrugged_at", "stop_confirmed_at")},
-        **changes,
-    }
+def standing(state: str = "idle", **changes: Any) -> Standing:
+    return Standing(state, last_text_at=NOON, window_started_at=NOON, **changes)
 
 
-def queue(store: Store, *rows: dict[str, Any], lease: timedelta | None = None, now: datetime = NOON) -> list[int]:
+def queue(store: Store, *rows: NewMessage, lease: timedelta | None = None, now: datetime = NOON) -> list[int]:
     with store.writing() as connection:
         return [outbound_messages.queue(connection, row, now, lease).id for row in rows]
 
@@ -352,7 +346,7 @@ def test_a_try_is_spent_until_none_is_left(store: Store) -> None:
     left = []
     for _ in range(4):
         with store.writing() as connection:
-            left.append([code.tries_left for code in codes.spend(connection, ZAHRA["mobile"], NOON)])
+            left.append([code.tries_left for code in codes.spend_at(connection, ZAHRA["mobile"], NOON)])
     assert left == [[1], [0], [], []]
 
 
@@ -373,10 +367,10 @@ def test_no_try_is_spent_where_the_code_is_not_good(
     settle(store, ZAHRA)
     with store.writing() as connection:
         codes.issue(connection, a_code(id_of(store, ZAHRA)))
-        assert codes.spend(connection, ZAHRA["mobile"], NOON + timedelta(seconds=599))
+        assert codes.spend_at(connection, ZAHRA["mobile"], NOON + timedelta(seconds=599))
         if account:
             connection.execute(update(ACCOUNT).values(account))
-        assert codes.spend(connection, phone, NOON + timedelta(seconds=seconds)) == []
+        assert codes.spend_at(connection, phone, NOON + timedelta(seconds=seconds)) == []
 
 
 def test_a_closed_code_takes_its_unsent_text_with_it(store: Store) -> None:
@@ -478,13 +472,13 @@ def test_a_text_out_of_time_is_not_claimed_but_dropped(store: Store) -> None:
 def test_a_conversation_that_moved_meanwhile_is_not_overwritten(store: Store) -> None:
     phone = ZAHRA["mobile"]
     with store.writing() as connection:
-        conversations.move(connection, phone, None, a_state())
+        conversations.move(connection, phone, None, standing())
     with pytest.raises(StaleRead), store.writing() as connection:
-        conversations.move(connection, phone, None, a_state(state="awaiting_id"))
+        conversations.move(connection, phone, None, standing("awaiting_id"))
     with store.writing() as connection:
-        conversations.move(connection, phone, 1, a_state(state="awaiting_code"))
+        conversations.move(connection, phone, 1, standing("awaiting_code"))
     with pytest.raises(StaleRead), store.writing() as connection:
-        conversations.move(connection, phone, 1, a_state(state="awaiting_id"))
+        conversations.move(connection, phone, 1, standing("awaiting_id"))
     with store.reading() as connection:
         row = connection.execute(select(CONVERSATION)).one()
     assert (row.state, row.version) == ("awaiting_code", 2)
@@ -493,18 +487,18 @@ def test_a_conversation_that_moved_meanwhile_is_not_overwritten(store: Store) ->
 def test_a_sweep_counts_as_a_move(store: Store) -> None:
     phone = ZAHRA["mobile"]
     with store.writing() as connection:
-        conversations.move(connection, phone, None, a_state(state="awaiting_id", ends_at=NOON))
+        conversations.move(connection, phone, None, standing("awaiting_id", ends_at=NOON))
         assert conversations.end_overdue(connection, NOON, "idle") == 1
         assert conversations.end_overdue(connection, NOON, "idle") == 0
     with pytest.raises(StaleRead), store.writing() as connection:
-        conversations.move(connection, phone, 1, a_state())
+        conversations.move(connection, phone, 1, standing())
 
 
 def test_a_text_is_remembered_once(store: Store) -> None:
     with store.writing() as connection:
-        assert inbound_messages.remember(connection, "twilio", "SM1", "help", NOON)
-        assert not inbound_messages.remember(connection, "twilio", "SM1", "help", NOON)
-        assert inbound_messages.remember(connection, "simulated", "SM1", "help", NOON)
+        assert inbound_messages.remember(connection, "twilio", "SM1", "help", NOON, answered=True)
+        assert not inbound_messages.remember(connection, "twilio", "SM1", "help", NOON, answered=True)
+        assert inbound_messages.remember(connection, "simulated", "SM1", "help", NOON, answered=True)
 
 
 def test_there_is_one_season_at_most(store: Store) -> None:
@@ -553,7 +547,14 @@ def hot_path(bot: Bot, carrier: Carrier, clock: StoppedClock) -> None:
 
 
 # A partial index holds only what is open or waits; the season is one row, and so is what a SELECT stands on.
-SMALL = ("SCAN breaker", "outbox_due", "code_one_live", "SCAN season", "SCAN anon_1", "SCAN (subquery")
+SMALL = (
+    "SCAN circuit_breaker",
+    "outbound_message_due",
+    "code_one_live",
+    "SCAN season",
+    "SCAN anon_1",
+    "SCAN (subquery",
+)
 
 
 def plan(url: str, statement: str, parameters: Any = ()) -> list[str]:
@@ -573,7 +574,7 @@ def test_no_statement_of_a_texts_way_reads_a_whole_table(
             build(settings(), clock=clock, random_source=random_source, gateways=[carrier], store=store), carrier, clock
         )
     asked = queries(heard)
-    for name in ("account", "code", "outbox", "conversation", "inbox"):
+    for name in ("account", "code", "outbound_message", "conversation", "inbound_message"):
         assert any(name in sql for sql in asked)
     for sql in asked:
         scans = [step for step in plan(sqlite_url, sql) if "SCAN" in step and "CONSTANT ROW" not in step]
@@ -592,11 +593,11 @@ def test_what_is_due_is_found_by_the_partial_index(sqlite_url: str) -> None:
         outbound_messages.is_due(connection, NOON)
         outbound_messages.claim(connection, NOON, 8, LEASE)
     store.close()
-    asked = [(sql, parameters) for sql, parameters in asked if "outbox" in sql]
+    asked = [(sql, parameters) for sql, parameters in asked if "outbound_message" in sql]
     assert len(asked) == 2
     for sql, parameters in asked:
         steps = " ".join(plan(sqlite_url, sql, parameters))
-        assert "outbox_due" in steps
+        assert "outbound_message_due" in steps
         assert "USE TEMP B-TREE" not in steps
 
 
@@ -604,7 +605,7 @@ def test_a_missing_index_would_be_seen(sqlite_url: str) -> None:
     """Else the tests of plans would be blind."""
     with overheard(sqlite_url) as (store, heard), store.writing() as connection:
         connection.execute(text("DROP INDEX account_mobile"))
-        codes.spend(connection, ZAHRA["mobile"], NOON)
+        codes.spend_at(connection, ZAHRA["mobile"], NOON)
     assert any("SCAN account" in step for sql in queries(heard) for step in plan(sqlite_url, sql))
 
 

@@ -109,7 +109,13 @@ def _recovery(random_source: Random, number: int, account: int, at: datetime) ->
 
 
 def _heard(gateway: str, number: int, at: datetime, event: str) -> Row:
-    return {"gateway": gateway, "provider_id": f"SM{number:032x}", "request_received_at": at, "event": event}
+    return {
+        "gateway": gateway,
+        "provider_id": f"SM{number:032x}",
+        "received_at": at,
+        "event": event,
+        "answered": event != "unanswered",
+    }
 
 
 def _noted(number: int, account: int, at: datetime, action: str) -> Row:
@@ -134,7 +140,8 @@ def _code(code_id: str, account: int, at: datetime, back: datetime, close_reason
         "id": code_id,
         "account_id": account,
         "phone": f"+98912{account:07d}",
-        "by_owner": True,
+        "purpose": "recovery",
+        "requested_by": "owner",
         "key_id": "k1",
         "digest": bytes(32),
         "tries_left": 0 if close_reason is CloseReason.BURNED else 4,

@@ -17,7 +17,7 @@ from twilio.request_validator import RequestValidator
 
 from bot import log
 from bot.build import Bot, build
-from bot.credentials import codes, passwords
+from bot.credentials import one_time_codes, passwords
 from bot.credentials.keyring import Keyring
 from bot.gateways.simulated import HEADER, Message, Simulated
 from bot.inbound.context import IncomingMessage
@@ -121,7 +121,7 @@ class World:
     numbers: "count[int]" = field(default_factory=count)
 
     def call(self, form: dict[str, str], path: str = "/webhooks/simulated/sms", *, signed: bool = True) -> int:
-        keyring = Simulated(self.bot.store, self.bot.keyring, self.bot.clock, self.bot.random_source)
+        keyring = Simulated(self.bot.store, self.bot.keyring, self.bot.clock, self.bot.parts.random_source)
         url = self.bot.settings.public_url + path
         headers = {HEADER: keyring.sign(url, form), "X-Test": "yes"} if signed else {}
         answer = self.client.post(path, data=form, headers=headers)
@@ -370,15 +370,15 @@ def shown() -> list[object]:
     words = f"رمز {ZAHRA['national_id']} {PLEA}"
     heard = ParsedMessage(Intent.CODE, Naming.ONE, ZAHRA["national_id"], "739151", "fa")
     inbound = Inbound("simulated", "M1", ZAHRA["mobile"], words)
-    fresh = codes.make(random_source, keyring, 6)
+    drawn = one_time_codes.draw(random_source, keyring, 6)
     claimed = ClaimedMessage(
         1, 0, ZAHRA["mobile"], "fa", "code", {"code": "739151"}, b"739151", "simulated", None, 1, 0, NOON, NOON, NOON
     )
     return [
         heard,
         inbound,
-        fresh,
-        IncomingMessage(inbound, ZAHRA["mobile"], heard, fresh),
+        drawn,
+        IncomingMessage(inbound, ZAHRA["mobile"], heard, drawn),
         passwords.generate(random_source, keyring),
         Outbound(1, MessageKind.CODE, ZAHRA["mobile"], f"کد فاخر: 739151 {PLEA}", 600),
         Message(1, "P1", f"کد فاخر: 739151 {PLEA}", NOON),

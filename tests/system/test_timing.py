@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import replace
 from itertools import count, cycle
 from statistics import median
 
@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.build import Bot, build
-from bot.credentials import codes, passwords
+from bot.credentials import one_time_codes, passwords
+from bot.credentials.one_time_codes import DrawnCode
 from dialogs.parsing.normalise import national_id
-from store import accounts
-from store import codes as kept
+from dialogs.vocabulary import CodePurpose
+from store import accounts, codes
 from store.database.engine import Store
-from store.tables import ConsoleCodeRow, table
+from store.tables import CodeRow, table
 from tests.support.parts import NOON, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import CHIEF, STRANGER, employ
 from tests.webhooks.api.test_api import NO_LIVE_CODE, OTHER, OWN, REFUSED, THEIR_OWN, Desk
@@ -46,12 +47,11 @@ def live_code(bot: Bot, person: str) -> None:
     with bot.store.writing() as connection:
         holder = accounts.find(connection, national_id=person)
         assert holder
-        code_id = bot.random_source.token()
-        row = {"id": code_id, "account_id": holder.id, "phone": holder.mobile, "by_owner": True}
-        row |= {"key_id": bot.keyring.newest, "tries_left": CALLS * ROUNDS}
-        row |= {"created_at": bot.clock(), "expires_at": bot.clock() + timedelta(seconds=600)}
-        digest = codes.digest(bot.keyring, bot.keyring.newest, code_id, holder.id, RIGHT)
-        kept.issue(connection, row | {"digest": digest})
+        drawn = DrawnCode(bot.parts.random_source.token(), RIGHT, b"")
+        code = one_time_codes.new(
+            drawn, bot.keyring, bot.settings, bot.clock(), CodePurpose.RECOVERY, holder.mobile, account_id=holder.id
+        )
+        codes.issue(connection, replace(code, tries_left=CALLS * ROUNDS))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_wrong_password_is_refused_as_quickly_as_an_unknown_name(desk: Desk) -
         for person in KNOWN:
             holder = accounts.find(connection, national_id=person)
             assert holder
-            accounts.set_password(connection, holder.id, new.hash, new.key_id, NOON, None)
+            accounts.set_password(connection, holder.id, new.hash, new.key_id, None)
     assert desk.login(OWN, national_id=KNOWN[0]) == THEIR_OWN
 
     def ask(person: str) -> None:
@@ -169,8 +169,10 @@ def test_a_code_to_log_in_is_asked_for_as_quickly_by_anybody(desk: Desk, clerks:
         bot.jobs.close_codes()
 
     alike(lambda: ask(next(turns)), lambda: ask(STRANGER), another_day, LOGINS, NEAR)
+    code = table(CodeRow)
+    counted = select(func.count()).where(code.c.purpose == CodePurpose.CONSOLE)
     with bot.store.reading() as connection:
-        assert connection.execute(select(func.count()).select_from(table(ConsoleCodeRow))).scalar_one() > LOGINS
+        assert connection.execute(counted).scalar_one() > LOGINS
 
 
 def test_a_code_to_log_in_is_tried_as_quickly_by_anybody(desk: Desk, clerks: list[str]) -> None:

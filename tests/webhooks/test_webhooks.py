@@ -25,6 +25,7 @@ from dialogs.vocabulary import Event
 from store import webhook_events
 from store.database.engine import Store
 from store.tables import DeliveryStatus, InboundMessageRow, OutboundMessageRow, table
+from store.webhook_events import NewEvent
 from tests.support import twilio_standin
 from tests.support.databases import Fresh
 from tests.support.parts import LoadedRandomSource, StoppedClock, eventually, settings
@@ -430,8 +431,8 @@ class TestReceipts:
             ("sent", DeliveryStatus.SENT),
             ("delivered", DeliveryStatus.DELIVERED),
         ]
-        for status, status in steps:
-            answer = twilio.receipt(text.provider_id, status, text.id)
+        for told, status in steps:
+            answer = twilio.receipt(text.provider_id, told, text.id)
             assert (answer.status_code, answer.data) == (204, b"")
             assert self.status(twilio) is status
 
@@ -718,8 +719,7 @@ class TestHealth:
         twilio.text(STRANGER, "رمز 9401758263")
         clock.forward(seconds=3)
         with twilio.bot.store.writing() as connection:
-            event = {"id": "e1", "event": "password.changed", "account_id": 1, "happened_at": clock()}
-            webhook_events.queue(connection, event)
+            webhook_events.queue(connection, NewEvent("e1", "password.changed", 1, clock()))
         clock.forward(seconds=4)
         twilio.bot.jobs.beat()
         clock.forward(seconds=3)

@@ -66,21 +66,21 @@ INDEXES = {
     'simulated_message_phone': ('simulated_message', ['phone'], None),
     'simulated_message_arrived_at': ('simulated_message', ['arrived_at'], None),
 }
-FORMER_INDEXES = (
-    ('outbox_due', 'outbox'),
-    ('outbox_provider', 'outbox'),
-    ('outbox_account', 'outbox'),
-    ('outbox_created_at', 'outbox'),
-    ('inbox_unanswered', 'inbox'),
-    ('announcement_due', 'announcement'),
-    ('late_created_at', 'late'),
-    ('handset_phone', 'handset'),
-    ('handset_arrived_at', 'handset'),
-)
+FORMER_INDEXES = {
+    'outbox_due': ('outbox', ['kind', 'due_at'], 'rank = 0'),
+    'outbox_provider': ('outbox', ['provider_id'], 'provider_id IS NOT NULL'),
+    'outbox_account': ('outbox', ['account_id', 'created_at'], 'account_id IS NOT NULL'),
+    'outbox_created_at': ('outbox', ['created_at'], None),
+    'inbox_unanswered': ('inbox', ['heard_at'], "event = 'unanswered'"),
+    'announcement_due': ('announcement', ['due_at'], 'ended_at IS NULL'),
+    'late_created_at': ('late', ['created_at'], None),
+    'handset_phone': ('handset', ['phone'], None),
+    'handset_arrived_at': ('handset', ['arrived_at'], None),
+}
 
 
 def upgrade() -> None:
-    for name, table in FORMER_INDEXES:
+    for name, (table, _, _) in FORMER_INDEXES.items():
         op.drop_index(name, table)
     for old, new in TABLES.items():
         op.rename_table(old, new)
@@ -91,11 +91,15 @@ def upgrade() -> None:
         for column in columns:
             op.execute(f'ALTER TABLE {table} DROP COLUMN {column}')
     _extend()
-    for name, (table, columns, rows) in INDEXES.items():
-        only = sa.text(rows) if rows else None
-        op.create_index(name, table, columns, sqlite_where=only, postgresql_where=only)
+    _index(INDEXES)
     _rename_constraints()
     _unite_codes()
+
+
+def _index(indexes: dict[str, tuple[str, list[str], str | None]]) -> None:
+    for name, (table, columns, rows) in indexes.items():
+        only = sa.text(rows) if rows else None
+        op.create_index(name, table, columns, sqlite_where=only, postgresql_where=only)
 
 
 def _extend() -> None:
@@ -108,11 +112,14 @@ def _extend() -> None:
 
 
 def _rename_constraints() -> None:
-    """PostgreSQL names constraints by themselves; in SQLite they stand in a table's own text."""
-    if op.get_bind().dialect.name != 'postgresql':
-        return
-    op.execute('ALTER TABLE outbound_message RENAME CONSTRAINT outbox_secret_erased TO outbound_message_secret_erased')
-    op.execute('ALTER TABLE stats_period RENAME CONSTRAINT span_begins_at_unique TO stats_period_begins_at_unique')
+    """SQLite names a unique one in the table's own text, so the table is written anew; a check's name nobody reads."""
+    if op.get_bind().dialect.name == 'postgresql':
+        op.execute(
+            'ALTER TABLE outbound_message RENAME CONSTRAINT outbox_secret_erased TO outbound_message_secret_erased'
+        )
+    with op.batch_alter_table('stats_period') as periods:
+        periods.drop_constraint(op.f('span_begins_at_unique'), type_='unique')
+        periods.create_unique_constraint(op.f('stats_period_begins_at_unique'), ['begins_at'])
 
 
 def _unite_codes() -> None:
@@ -217,3 +224,100 @@ def _index_codes() -> None:
     watched = sa.text('sent_code_id IS NOT NULL AND staff_notified_at IS NULL')
     op.create_index('staff_order_watched', 'staff_order', ['done_at'], sqlite_where=watched, postgresql_where=watched)
     op.create_index('reset_grant_account', 'reset_grant', ['account_id'])
+
+
+def downgrade() -> None:
+    """Back to the former names and tables. Codes and orders are lost: a new code can be asked for."""
+    for table in ('staff_order', 'reset_grant', 'code'):
+        op.drop_table(table)
+    for name, (table, _, _) in INDEXES.items():
+        op.drop_index(name, table)
+    _restore_constraints()
+    for table, column in (('inbound_message', 'answered'), ('staff', 'locked_at'), ('staff', 'failures')):
+        op.execute(f'ALTER TABLE {table} DROP COLUMN {column}')
+    for table, names in COLUMNS.items():
+        for old, new in names.items():
+            op.execute(f'ALTER TABLE {table} RENAME COLUMN {new} TO {old}')
+    for old, new in TABLES.items():
+        op.rename_table(new, old)
+    _restore_unread()
+    _index(FORMER_INDEXES)
+    _create_former_codes()
+
+
+def _restore_constraints() -> None:
+    with op.batch_alter_table('stats_period') as periods:
+        periods.drop_constraint(op.f('stats_period_begins_at_unique'), type_='unique')
+        periods.create_unique_constraint(op.f('span_begins_at_unique'), ['begins_at'])
+    if op.get_bind().dialect.name == 'postgresql':
+        op.execute(
+            'ALTER TABLE outbound_message RENAME CONSTRAINT outbound_message_secret_erased TO outbox_secret_erased'
+        )
+
+
+def _restore_unread() -> None:
+    moment, then = sa.DateTime(timezone=True), sa.text("'2026-01-01 00:00:00.000000+00:00'")
+    op.add_column('conversation', sa.Column('table_version', sa.Integer(), server_default=sa.text('1'), nullable=False))
+    op.add_column('staff', sa.Column('added_at', moment, server_default=then, nullable=False))
+    for table, column in (
+        ('conversation', 'stop_confirmed_at'),
+        ('announcement', 'taken_at'),
+        ('account', 'password_set_at'),
+    ):
+        op.add_column(table, sa.Column(column, moment, nullable=True))
+
+
+def _create_former_codes() -> None:
+    moments = ('created_at', 'expires_at')
+    for table, texts, numbers in (
+        ('code', {'phone': 16}, ('account_id',)),
+        ('ticket', {'code_id': 22}, ('account_id',)),
+        ('confirmation', {'command': 20, 'ref': 7}, ('staff_id', 'account_id')),
+        ('console_code', {}, ('staff_id',)),
+    ):
+        tried = () if table == 'ticket' else (
+            sa.Column('key_id', sa.String(32), nullable=False),
+            sa.Column('tries_left', sa.Integer(), nullable=False),
+            sa.Column('fate', sa.String(10), nullable=True),
+        )
+        op.create_table(
+            table,
+            sa.Column('id', sa.String(22), nullable=False),
+            *(sa.Column(name, sa.Integer(), nullable=False) for name in numbers),
+            *(sa.Column(name, sa.String(length), nullable=False) for name, length in texts.items()),
+            *tried,
+            sa.Column('digest', sa.LargeBinary(length=32), nullable=table == 'ticket'),
+            *(sa.Column(name, sa.DateTime(timezone=True), nullable=False) for name in moments),
+            sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+            *_former_extras(table),
+            *(sa.ForeignKeyConstraint([name], [f'{name[:-3]}.id'], name=op.f(f'{table}_{name}_fkey')) for name in numbers),
+            sa.PrimaryKeyConstraint('id', name=op.f(f'{table}_pkey')),
+            sqlite_with_rowid=False,
+        )
+    live, watched = 'closed_at IS NULL', 'code_id IS NOT NULL AND told_at IS NULL'
+    for name, table, columns, rows in (
+        ('code_account_created', 'code', ['account_id', 'created_at'], None),
+        ('ticket_account', 'ticket', ['account_id'], None),
+        ('ticket_phone', 'ticket', ['phone'], 'phone IS NOT NULL'),
+        ('confirmation_account_closed', 'confirmation', ['account_id', 'closed_at'], None),
+        ('confirmation_staff_created', 'confirmation', ['staff_id', 'created_at'], None),
+        ('confirmation_watched', 'confirmation', ['closed_at'], watched),
+        ('console_code_staff_created', 'console_code', ['staff_id', 'created_at'], None),
+    ):
+        _index({name: (table, columns, rows)})
+    only = sa.text(live)
+    for table, owner in (('code', 'account_id'), ('confirmation', 'staff_id'), ('console_code', 'staff_id')):
+        op.create_index(f'{table}_one_live', table, [owner], unique=True, sqlite_where=only, postgresql_where=only)
+
+
+def _former_extras(table: str) -> list[sa.Column[object]]:
+    return {
+        'code': [sa.Column('by_owner', sa.Boolean(), nullable=False), sa.Column('staff_id', sa.Integer(), nullable=True)],
+        'ticket': [sa.Column('phone', sa.String(16), nullable=True)],
+        'confirmation': [
+            sa.Column('new_mobile', sa.String(16), nullable=True),
+            sa.Column('code_id', sa.String(22), nullable=True),
+            sa.Column('told_at', sa.DateTime(timezone=True), nullable=True),
+        ],
+        'console_code': [],
+    }[table]

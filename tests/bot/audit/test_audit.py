@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from bot.inbound.audited import EVENTS
 from sqlalchemy import select, update
 
 from bot.audit.trail import Entry, Trail, masked
 from bot.build import Bot
 from bot.fakher.service import Caller, TicketGone, WeakPassword
-from bot.inbound import audited_staff
 from bot.ports import Inbound
-from dialogs.audit_vocabulary import Action, Actor, Outcome
-from dialogs.staff_vocabulary import StaffEvent
-from dialogs.vocabulary import Event
+from dialogs.audit_vocabulary import Action, Actor, Outcome, Record, RecordOrder
+from dialogs.staff_vocabulary import MoveChange, StaffEvent
+from dialogs.tables.dialog import Dialog
+from dialogs.tables.recovery import RECOVERY
+from dialogs.tables.staff import STAFF as STAFF_DIALOG
+from dialogs.vocabulary import DropCode, Event, OptIn, OptOut
 from store.audit import AUDIT
 from store.database.engine import Store
 from store.tables import AccountRow, MessageKind, table
@@ -33,7 +34,7 @@ def rows(store: Store) -> list[Any]:
 
 @pytest.fixture
 def trail(bot: Bot) -> Trail:
-    return Trail(bot.keyring, bot.random_source)
+    return Trail(bot.keyring, bot.parts.random_source)
 
 
 def test_it_writes_rows_in_order(trail: Trail, store: Store) -> None:
@@ -205,9 +206,25 @@ def test_a_text_that_comes_twice_leaves_its_rows_once(town: Town) -> None:
     assert town.rows() == [ASKED, SENT]
 
 
-def test_every_event_is_thought_of() -> None:
-    assert EVENTS.keys() == set(Event)
-    assert audited_staff.EVENTS.keys() == set(StaffEvent)
+# What neither asks for anything nor tries anything.
+UNTOLD = {
+    *(Event.HELP, Event.NOTHING_TO_CANCEL, Event.NOTHING_TO_START, Event.NOT_UNDERSTOOD),
+    *(Event.UNANSWERED, Event.TIMED_OUT),
+    *(StaffEvent.HELP, StaffEvent.NOT_UNDERSTOOD, StaffEvent.TIMED_OUT),
+}
+# What leaves a row as it is carried out, about each account that it changes.
+TELLS_BY_ITSELF = (DropCode, OptOut, OptIn, MoveChange)
+
+
+@pytest.mark.parametrize("dialog", [RECOVERY, STAFF_DIALOG], ids=["recovery", "staff"])
+def test_every_event_is_thought_of(dialog: Dialog[Any, Any]) -> None:
+    for state, arrows in {None: dialog.anywhere, **dialog.table}.items():
+        for event, arrow in arrows.items():
+            told = [effect for effect in arrow.effects if isinstance(effect, Record | RecordOrder)]
+            if event in UNTOLD:
+                assert told == [], (state, event)
+            else:
+                assert len(told) == 1 or any(isinstance(it, TELLS_BY_ITSELF) for it in arrow.effects), (state, event)
 
 
 # What Fakher leaves

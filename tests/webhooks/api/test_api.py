@@ -45,7 +45,7 @@ def wrong(tries_left: int) -> dict[str, Any]:
 
 def issue(bot: Bot, name: str = "fakher", days: float = 90) -> str:
     """A token, made now."""
-    made, now = bearer.make(bot.random_source), bot.clock()
+    made, now = bearer.make(bot.parts.random_source), bot.clock()
     with bot.store.writing() as connection:
         tokens.issue(connection, made.id, name, made.digest, now, now + timedelta(days=days))
     return made.text

@@ -21,14 +21,16 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from sqlalchemy import delete, update
 
 from bot.build import build
-from bot.credentials import bearer, codes, passwords
+from bot.credentials import bearer, one_time_codes, passwords
+from bot.credentials.one_time_codes import DrawnCode
 from bot.credentials.passwords import Hashed
-from store import accounts, rate_limits, reset_grants
-from store import codes as kept
+from dialogs.vocabulary import CodePurpose
+from store import accounts, codes, rate_limits, reset_grants
 from store.database.engine import Store
+from store.reset_grants import NewGrant
 from store.tables import AccountRow, CodeRow, RateLimitRow, ResetGrantRow, table
 from tests.support.databases import Fresh
-from tests.support.parts import NOON, Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.webhooks.api.test_api import OWN, Desk
 from tests.webhooks.test_webhooks import gone
 from webhooks import create_app
@@ -68,14 +70,14 @@ class World:
                 connection.execute(delete(each))
             holder = accounts.find(connection, national_id=PERSON)
             assert holder
-            accounts.set_password(connection, holder.id, self.hash.hash, self.hash.key_id, NOON, None)
-            times = {"created_at": now, "expires_at": now + timedelta(minutes=10)}
-            about = {"account_id": holder.id, "phone": holder.mobile}
-            digest = codes.digest(bot.keyring, bot.keyring.newest, "c1", holder.id, RIGHT)
-            row = {"id": "c1", "by_owner": True, "key_id": bot.keyring.newest, "digest": digest, "tries_left": 5}
-            kept.issue(connection, row | about | times)
-            given = {"id": held.id, "code_id": "c1", "digest": held.digest}
-            reset_grants.issue(connection, about | given | {"phone": None} | times)
+            accounts.set_password(connection, holder.id, self.hash.hash, self.hash.key_id, None)
+            drawn = DrawnCode("c1", RIGHT, b"")
+            code = one_time_codes.new(
+                drawn, bot.keyring, bot.settings, now, CodePurpose.RECOVERY, holder.mobile, account_id=holder.id
+            )
+            codes.issue(connection, code)
+            grant = NewGrant(held.id, holder.id, "c1", held.digest, now, now + timedelta(minutes=10))
+            reset_grants.issue(connection, grant)
             if spent:
                 reset_grants.spend(connection, held.id, now)
             if busy:

@@ -11,20 +11,21 @@ from werkzeug.test import TestResponse
 
 from bot.build import Bot
 from bot.clock import midnight
-from bot.console_login import IDLE, LONGEST, TRIES_PER_HOUR
+from bot.console_login import IDLE, LONGEST
 from bot.credentials.password_policy import Weakness
-from bot.inbound import audited, audited_staff
 from bot.ports import Inbound
 from bot.reports.kpi import POINTS
 from bot.sending.flood_guard import GUARDS, Flood
-from dialogs.audit_vocabulary import Action, Actor, Outcome
+from dialogs.audit_vocabulary import Action, Actor, Outcome, Record, RecordOrder
+from dialogs.limits import LOGIN_TRIES_PER_HOUR
 from dialogs.parsing.normalise import national_id
 from dialogs.staff_vocabulary import Command
+from dialogs.tables.machine import DIALOGS
 from store import circuit_breakers, heartbeats, staff, webhook_events
 from store.tables import (
     AuditRow,
     CloseReason,
-    ConsoleCodeRow,
+    CodeRow,
     ConsoleSessionRow,
     DeliveryStatus,
     MessageKind,
@@ -32,6 +33,7 @@ from store.tables import (
     table,
 )
 from store.views.delivery_stats import STEPS
+from store.webhook_events import NewEvent
 from tests.conftest import MakeBot
 from tests.support import made_texts
 from tests.support.console_browser import Browser
@@ -158,8 +160,8 @@ def test_codes_are_sent_no_oftener_than_to_pilgrims(browser: Browser, clock: Sto
 
 
 def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: StoppedClock) -> None:
-    answers = [browser.ask(STRANGER).status_code for _ in range(TRIES_PER_HOUR + 1)]
-    assert answers == [200] * TRIES_PER_HOUR + [429]
+    answers = [browser.ask(STRANGER).status_code for _ in range(LOGIN_TRIES_PER_HOUR + 1)]
+    assert answers == [200] * LOGIN_TRIES_PER_HOUR + [429]
     assert browser.ask(CHIEF["mobile"]).status_code == 429
     assert browser.carrier.sent == []
     clock.forward(minutes=30)
@@ -265,7 +267,7 @@ def test_no_code_and_no_session_is_kept_as_it_is(browser: Browser) -> None:
     with browser.bot.store.reading() as connection:
         kept = [
             connection.execute(select(table(it))).all()
-            for it in (ConsoleCodeRow, ConsoleSessionRow, OutboundMessageRow, AuditRow)
+            for it in (CodeRow, ConsoleSessionRow, OutboundMessageRow, AuditRow)
         ]
     assert secret not in repr(kept)
     assert code not in repr([row[1:] for rows in kept for row in rows])
@@ -340,8 +342,7 @@ def late_text(bot: Bot) -> None:
 def late_event(bot: Bot) -> None:
     with bot.store.writing() as connection:
         happened_at = bot.clock() - timedelta(minutes=5)
-        row = {"id": "e" * 22, "event": "password.changed", "account_id": 1, "happened_at": happened_at}
-        webhook_events.queue(connection, row)
+        webhook_events.queue(connection, NewEvent("e" * 22, "password.changed", 1, happened_at))
 
 
 def shut_gateway(bot: Bot) -> None:
@@ -506,12 +507,20 @@ def test_an_odd_address_of_the_trail_is_no_error(browser: Browser, asked: str) -
 
 @pytest.mark.parametrize("language", html.LANGUAGES)
 def test_whatever_the_pages_may_have_to_say_has_words(bot: Bot, language: str) -> None:
-    marks = [*audited.EVENTS.values(), *audited.UNANSWERED.values(), *audited_staff.EVENTS.values()]
+    recorded = {
+        effect.reason
+        for dialog in DIALOGS.values()
+        for arrows in (dialog.anywhere, *dialog.table.values())
+        for arrow in arrows.values()
+        for effect in arrow.effects
+        if isinstance(effect, Record | RecordOrder) and effect.reason
+    }
+    assert {"too_soon", "last_wrong", "confirmed"} <= recorded
     kinds: dict[str, Iterable[str]] = {
         "actions": Action,
         "outcomes": Outcome,
         "actors": Actor,
-        "reasons": {mark.reason for mark in marks if mark and mark.reason} | set(Weakness),
+        "reasons": recorded | set(Weakness),
         "jobs_of": [job.name for job in bot.jobs.all()],
         "guards": GUARDS,
         "fates": CloseReason,
