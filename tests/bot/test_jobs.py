@@ -261,7 +261,7 @@ def send_codes(store: Store, number: int, at: datetime) -> None:
         "phrase": "code",
         "parameters": {},
         "inbound_gateway": "simulated",
-        "heard_at": at,
+        "request_received_at": at,
         "created_at": at,
         "expires_at": at + timedelta(minutes=10),
         "next_attempt_at": at,
