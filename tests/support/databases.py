@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from store.database import migrate
 from store.database.engine import Store
+from tests.support import lifeline
 
 Fresh = Callable[[], str]
 """Makes a migrated, empty database and returns its URL."""
@@ -44,6 +45,7 @@ def postgresql() -> Iterator[Fresh]:
         return
     # A short path: PostgreSQL's socket lies in it.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        lifeline.hold_all_on(folder, remove=True)
         server = get_server(folder, cleanup_mode="stop")
         try:
             with _on(server.get_uri(), tidy=False) as fresh:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support import lifeline
 from tests.support.parts import KEYS, PATIENCE_SECONDS, eventually
 from tests.support.places import ROOT
 from tests.system.test_service import environment, free_port
@@ -60,6 +61,7 @@ def simulation(tmp_path: Path) -> Iterator[Trial]:
     command = [sys.executable, "-m", "flask", "trial"]
     with (tmp_path / "printed").open("w") as printed:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=printed, stderr=printed)
+    lifeline.hold(process)
     try:
         assert eventually(lambda: answers(port))
         yield Trial(port, settings)

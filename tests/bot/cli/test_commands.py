@@ -27,6 +27,7 @@ from dialogs.tables.machine import mermaid
 from dialogs.vocabulary import AnyEvent, Event
 from store.database import migrate
 from store.database.engine import Store
+from tests.support import lifeline
 from tests.support.parts import KEYS, PATIENCE_SECONDS, Carrier
 from tests.support.people import ZAHRA, settle, settled
 from tests.support.places import ROOT
@@ -71,6 +72,7 @@ def running(*words: str, folder: Path, **environment: str) -> "Iterator[subproce
         [*COMMAND, *words], text=True, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=around(environment)
     )
     signal.signal(signal.SIGINT, former)
+    lifeline.hold(process)
     patience = Timer(PATIENCE_SECONDS, process.kill)
     patience.start()
     try:
