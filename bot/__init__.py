@@ -2,6 +2,7 @@
 
 settings.py       the one reader of the environment
 ports.py          clock, dice and gateway, as the rest sees them
+version.py        which release this is
 build.py          the one place where the real parts are chosen
 conversation.py   hears one text: one transaction, all its effects
 turn.py           one text on its way through that transaction

@@ -5,6 +5,7 @@ of dying prevents, it ends what it was told of and is still there.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,23 +27,27 @@ P = TypeVar("P", "subprocess.Popen[str]", "subprocess.Popen[bytes]")
 
 
 @cache
-def _pipe() -> "subprocess.Popen[bytes]":
+def _pipe() -> int:
+    reading, writing = os.pipe()
     # In a session of its own, so that a Ctrl-C in the terminal does not end it with the run.
+    _watchman(reading).returncode = 0  # it outlives this process, and is not waited for
+    os.close(reading)
+    return writing
+
+
+def _watchman(told: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-m", "tests.lifeline"],
         cwd=ROOT,
-        stdin=subprocess.PIPE,
+        stdin=told,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        bufsize=0,
     )
 
 
 def _tell(**fact: object) -> None:
-    pipe = _pipe().stdin
-    assert pipe is not None
-    pipe.write(json.dumps(fact).encode() + b"\n")
+    os.write(_pipe(), json.dumps(fact).encode() + b"\n")
 
 
 def hold(process: P) -> P:

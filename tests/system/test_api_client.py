@@ -78,6 +78,7 @@ def answers(port: int) -> bool:
         return False
 
 
+@pytest.mark.process
 def test_its_page_shows_a_client_that_works_as_it_stands(simulation: Trial) -> None:
     flask = f"{sys.executable} -m flask"
     shell = EXAMPLES["sh"].replace("127.0.0.1:8000", f"127.0.0.1:{simulation.port}").replace(".venv/bin/flask", flask)

@@ -35,6 +35,7 @@ def of_a_run(mark: str) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda end: end.name)
+@pytest.mark.process
 def test_servers_end_with_the_run_that_began_them(tmp_path: Path, end: signal.Signals) -> None:
     command = [sys.executable, "-W", "ignore", "-c", RUN, str(tmp_path)]
     own = {**os.environ, "TEST_DATABASE_URL": ""}
