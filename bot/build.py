@@ -7,7 +7,7 @@ from bot.audit.hash_chain import Chain
 from bot.audit.trail import Trail
 from bot.clock import system_clock
 from bot.console_login import Console
-from bot.credentials.keyring import Keyring
+from bot.credentials.keyring import PRODUCTION, Cost, Keyring
 from bot.fakher.events import EventPoster
 from bot.fakher.service import Fakher
 from bot.gateways.kannel import Kannel
@@ -125,15 +125,16 @@ def build(
     store: Store | None = None,
     simulation: Simulation | None = None,
     processes: int = 1,
+    cost: Cost = PRODUCTION,
 ) -> Bot:
     """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's.
 
-    `processes` is how many such bots share the rate at which texts may leave.
+    `processes` is how many such bots share the rate at which texts may leave; `cost` what hashing a password takes.
     """
     clock = simulation.clock if simulation else clock
     random_source = random_source or SystemRandomSource()
     store = store or Store(settings.database_url)
-    keyring = Keyring.of(read_keys(settings.secret_keys))
+    keyring = Keyring.of(read_keys(settings.secret_keys), cost)
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
     gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
     chosen = gateways if gateways is not None else [GATEWAYS[name](gateway_parts) for name in settings.gateways]

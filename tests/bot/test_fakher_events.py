@@ -39,6 +39,7 @@ from store.webhook_events import Due, NewEvent
 from tests.conftest import MakeBot
 from tests.support.databases import Fresh
 from tests.support.parts import (
+    CHEAP,
     KEYS,
     NOON,
     PATIENCE_SECONDS,
@@ -261,7 +262,9 @@ def make_line(fresh_sqlite: Fresh, endpoint: Endpoint, carrier: Carrier) -> Iter
             store, clock = Store(fresh_sqlite()), clock or StoppedClock()
             stack.callback(store.close)
             chosen = settings(**{**told(endpoint.address + PATH), **changes})
-            bot = build(chosen, clock=clock, random_source=LoadedRandomSource(), gateways=[carrier], store=store)
+            bot = build(
+                chosen, clock=clock, random_source=LoadedRandomSource(), gateways=[carrier], store=store, cost=CHEAP
+            )
             return Line(bot, endpoint, carrier, clock)
 
         yield make
@@ -387,7 +390,7 @@ def test_its_id_is_one_that_the_specification_allows_and_nobody_can_foresee(
     sqlite_url: str, carrier: Carrier, endpoint: Endpoint, clock: StoppedClock
 ) -> None:
     store = Store(sqlite_url)
-    bot = build(settings(**told(endpoint.address)), clock=clock, gateways=[carrier], store=store)
+    bot = build(settings(**told(endpoint.address)), clock=clock, gateways=[carrier], store=store, cost=CHEAP)
     line = Line(bot, endpoint, carrier, clock)
     for _ in range(2):
         line.player.play(RECOVERY)
@@ -979,7 +982,7 @@ def slow(fresh_sqlite: Fresh) -> Iterator[dict[str, Slow]]:
             stack.callback(store.close)
             clock, random_source, carrier = StoppedClock(), LoadedRandomSource(), Carrier()
             chosen = settings(**told(endpoint.address))
-            bot = build(chosen, clock=clock, random_source=random_source, gateways=[carrier], store=store)
+            bot = build(chosen, clock=clock, random_source=random_source, gateways=[carrier], store=store, cost=CHEAP)
             line = Line(bot, endpoint, carrier, clock)
             line.happens()
             endpoint.lasting = answer

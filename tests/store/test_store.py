@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,10 +14,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from sqlalchemy import event, insert, inspect, select, text, update
+from sqlalchemy import Connection, delete, event, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from bot.build import Bot, build
@@ -38,6 +38,7 @@ from store.database import migrate
 from store.database.engine import Store
 from store.outbound_messages import NewMessage
 from store.tables import (
+    FINAL,
     METADATA,
     AccountRow,
     CloseReason,
@@ -614,3 +615,62 @@ def test_rows_of_an_executemany_are_written_alike(store: Store) -> None:
         connection.execute(insert(ACCOUNT), [dict(ZAHRA, active=True, failures=0), dict(OMID, active=True, failures=0)])
     with store.reading() as connection:
         assert len(connection.execute(select(ACCOUNT.c.id)).all()) == 2
+
+
+# How far a text has come
+
+
+def given_up(connection: Connection, text_id: int) -> None:
+    outbound_messages.give_up(connection, [{"text": text_id, "by": "twilio", "at": NOON, "why": "unreachable"}])
+
+
+def taken(connection: Connection, text_id: int) -> None:
+    outbound_messages.accept(connection, [{"text": text_id, "by": "twilio", "as": "P1", "at": NOON}])
+
+
+def noted(status: DeliveryStatus) -> Callable[[Connection, int], object]:
+    def note(connection: Connection, text_id: int) -> None:
+        outbound_messages.receive_receipt(connection, "twilio", "P1", status, NOON, ref=text_id)
+
+    return note
+
+
+STEPS: dict[str, Callable[[Connection, int], object]] = {"given up": given_up, "taken": taken} | {
+    status.name: noted(status) for status in (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
+}
+
+
+def rank_of(connection: Connection, text_id: int) -> int:
+    status: int = connection.execute(select(MESSAGE.c.status).where(MESSAGE.c.id == text_id)).scalar_one()
+    return status
+
+
+def rises_only(store: Store, steps: list[str]) -> None:
+    """A text goes through some steps: its rank never falls, and what is final stays as it is."""
+    with store.writing() as connection:
+        text_id = outbound_messages.queue(connection, a_text(MessageKind.CODE, secret=b"x"), NOON, LEASE).id
+        was = rank_of(connection, text_id)
+        for step in steps:
+            STEPS[step](connection, text_id)
+            now = rank_of(connection, text_id)
+            assert now == was if was >= FINAL else now >= was, step
+            was = now
+            assert connection.execute(select(MESSAGE.c.secret).where(MESSAGE.c.id == text_id)).scalar_one() is None
+        connection.execute(delete(MESSAGE))
+
+
+def test_a_text_that_arrived_is_not_given_up(store: Store) -> None:
+    rises_only(store, ["taken", "DELIVERED", "given up"])
+
+
+def test_a_rank_only_rises_and_a_secret_goes_with_the_first_step(sqlite_url: str) -> None:
+    with closing(Store(sqlite_url)) as store:
+
+        @how(max_examples=60, deadline=None, database=None, derandomize=True)
+        @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5))
+        @example(["DELIVERED", "SENT"])
+        @example(["given up"])
+        def run(steps: list[str]) -> None:
+            rises_only(store, steps)
+
+        run()

@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 
 from bot.build import Bot, build
 from bot.gateways.twilio import TIMEOUT, Twilio
+from bot.version import VERSION
 from dialogs.vocabulary import Event
 from store import webhook_events
 from store.database.engine import Store
@@ -28,8 +29,9 @@ from store.tables import DeliveryStatus, InboundMessageRow, OutboundMessageRow, 
 from store.webhook_events import NewEvent
 from tests.support import twilio_standin
 from tests.support.databases import Fresh
-from tests.support.parts import LoadedRandomSource, StoppedClock, eventually, settings
+from tests.support.parts import CHEAP, LoadedRandomSource, StoppedClock, eventually, settings
 from tests.support.people import STRANGER, ZAHRA, settled
+from tests.support.places import ROOT
 from tests.support.twilio_standin import (
     ACCOUNT,
     PUBLIC_URL,
@@ -105,7 +107,7 @@ def running(
 ) -> Iterator[Twilios]:
     found = settings(**settings_at(standin.url))
     gateway = Twilio(found)
-    bot = build(found, clock=clock, random_source=random_source, gateways=[gateway], store=store)
+    bot = build(found, clock=clock, random_source=random_source, gateways=[gateway], store=store, cost=CHEAP)
     try:
         yield Twilios(bot, standin)
     finally:
@@ -126,7 +128,8 @@ def twilio(
         yield twilio
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+# One database: what is refused is refused before it is asked.
+@pytest.fixture(scope="module", params=["sqlite"])
 def untouched(request: pytest.FixtureRequest) -> Iterator[Twilios]:
     """A bot for all the tests after which nothing may have happened."""
     fresh: Fresh = request.getfixturevalue(f"fresh_{request.param}")
@@ -653,6 +656,11 @@ class TestHealth:
         twilio.bot.store.close()
         with gone(database_url):
             assert twilio.client.get("/healthz").status_code == 200
+
+    def test_it_tells_the_release_wherever_an_operator_looks(self, twilio: Twilios) -> None:
+        assert twilio.client.get("/readyz").get_json()["version"] == VERSION
+        assert f'ramz_build_info{{version="{VERSION}"}} 1.0' in twilio.client.get("/metrics").text
+        assert f"## {VERSION} · 20" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
     def test_it_is_ready_once_it_is_started(self, twilio: Twilios) -> None:
         status, wrong = self.ready(twilio)

@@ -18,7 +18,7 @@ from store.tables import DeliveryStatus, InboundMessageRow, MessageKind, Outboun
 from tests.support import kannel_standin
 from tests.support.kannel_standin import SECRET, SENDER, Cut, Hang, KannelStandIn, Trouble
 from tests.support.kannel_wire import KannelWire, chosen
-from tests.support.parts import LoadedRandomSource, StoppedClock
+from tests.support.parts import CHEAP, LoadedRandomSource, StoppedClock
 from tests.support.people import STRANGER, ZAHRA, settled
 from webhooks import create_app
 
@@ -230,7 +230,14 @@ def kannel(store: Store) -> Iterator[Knocking]:
     with KannelStandIn() as standin:
         settings = chosen(standin.url)
         gateway = Kannel(settings, LoadedRandomSource())
-        bot = build(settings, clock=StoppedClock(), random_source=LoadedRandomSource(), gateways=[gateway], store=store)
+        bot = build(
+            settings,
+            clock=StoppedClock(),
+            random_source=LoadedRandomSource(),
+            gateways=[gateway],
+            store=store,
+            cost=CHEAP,
+        )
         yield Knocking(settled(bot))
         gateway.http.clear()
 
@@ -320,7 +327,14 @@ def test_a_sender_that_is_a_mobile_is_not_answered_either(store: Store) -> None:
     with KannelStandIn() as standin:
         settings = chosen(standin.url, KANNEL_SENDER="+989121234567")
         gateway = Kannel(settings, LoadedRandomSource())
-        bot = build(settings, clock=StoppedClock(), random_source=LoadedRandomSource(), gateways=[gateway], store=store)
+        bot = build(
+            settings,
+            clock=StoppedClock(),
+            random_source=LoadedRandomSource(),
+            gateways=[gateway],
+            store=store,
+            cost=CHEAP,
+        )
         knocking = Knocking(settled(bot))
         assert knocking.post(f"رمز {ZAHRA['national_id']}", sender="09121234567").status_code == 200
         assert knocking.heard() == []

@@ -716,6 +716,7 @@ class TestStartingAndStopping:
         assert rows(store)[0].status == DeliveryStatus.ACCEPTED
         assert not bot.courier.is_alive()
 
+    @pytest.mark.slow
     def test_a_stop_waits_as_long_as_a_provider_may_take(self, sqlite_url: str, clock: StoppedClock) -> None:
         slow = Slow(seconds=LAST_WORDS + 0.7)
         bot = settled(build(settings(), clock=clock, gateways=[slow], store=Store(sqlite_url)))
