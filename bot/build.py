@@ -9,6 +9,7 @@ from bot.console_login import Console
 from bot.credentials.keyring import Keyring
 from bot.fakher.events import EventPoster
 from bot.fakher.service import Fakher
+from bot.gateways.http_client import HttpClient
 from bot.gateways.kannel import Kannel
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
@@ -34,13 +35,14 @@ class GatewayParts:
     keyring: Keyring
     clock: Clock
     random_source: RandomSource
+    http: HttpClient
     simulation: Simulation | None = None
 
 
 # A new gateway's line goes here, and its name into settings.GatewayName.
 GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
-    "twilio": lambda parts: Twilio(parts.settings),
-    "kannel": lambda parts: Kannel(parts.settings, parts.random_source),
+    "twilio": lambda parts: Twilio(parts.settings, parts.http),
+    "kannel": lambda parts: Kannel(parts.settings, parts.random_source, parts.http),
     "simulated": lambda parts: Simulated(
         parts.store,
         parts.keyring,
@@ -111,7 +113,7 @@ def build(
     store = store or Store(settings.database_url)
     keyring = Keyring.of(read_keys(settings.secret_keys))
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
-    parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
+    parts = GatewayParts(settings, store, keyring, clock, random_source, HttpClient(), simulation)
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
     courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
     conversation = InboundHandler(store, settings, phone_numbers, keyring, clock, random_source, courier)

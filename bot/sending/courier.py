@@ -36,7 +36,7 @@ from store.tables import MessageKind
 
 LOG = logger("courier")
 
-SENDERS = 8
+SENDERS = 16
 # Texts in hand beyond which a new one is left for whoever has time for it first: no more than can leave while
 # their leases last.
 ROOM, ROOM_SECONDS = 32, 3
