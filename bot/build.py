@@ -86,8 +86,7 @@ class Bot:
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text, and have what answers it sent."""
-        with self.courier.hushed():
-            return self.conversation.hear(inbound)
+        return self.conversation.hear(inbound)
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""

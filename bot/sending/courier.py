@@ -7,8 +7,7 @@ became of texts, several in one transaction, and claims what others left.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -48,10 +47,6 @@ DELAYS = (1, 2, 4, 8, 15, 30)
 # What became of texts is written down so often, and what others left is looked for so often, in seconds.
 BOOKS, SWEEP = 0.05, 1.0
 LAST_WORDS = 5.0
-# While one text after another comes in, a text to be sent stands back until it is so old: what is not heard
-# may be lost, what is heard will be sent. "After another" is within so many seconds of the end of hearing one, however
-# long that took: else a slow moment would let the senders loose, and they would make it slower.
-POLITE, EXPECTED = timedelta(seconds=3), 0.01
 SECRETS = {MessageKind.CODE: "code", MessageKind.PASSWORD: "password"}
 
 
@@ -87,7 +82,6 @@ class Courier:
         self._outcomes: SimpleQueue[SendResult] = SimpleQueue()
         self._unnoted: list[SendResult] = []
         self._in_hand, self._hand = 0, Lock()
-        self._hearing, self._quiet_until = 0, 0.0
         self._stopping = Flag()
         self._clerk: Thread | None = None
         self._senders: list[Thread] = []
@@ -126,18 +120,6 @@ class Courier:
                 self._in_hand += 1
             self._texts.put((text.kind, next(self._numbers), text))
 
-    @contextmanager
-    def hushed(self, seconds: float = EXPECTED) -> Iterator[None]:
-        """Have texts to be sent stand back while one is heard, and for so many seconds after: another may follow."""
-        with self._hand:
-            self._hearing += 1
-        try:
-            yield
-        finally:
-            with self._hand:
-                self._hearing -= 1
-            self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
-
     def deliver_due(self) -> int:
         """Send all that is due, here and now, in this thread; how many attempts there were."""
         attempts = 0
@@ -153,7 +135,6 @@ class Courier:
             _, _, text = self._texts.get()
             if text is None:
                 return
-            self._stand_back(text)
             self.throttle.wait()
             if self.clock() + SEND_SECONDS <= text.next_attempt_at:
                 self._outcomes.put(outcome := self._send(text))
@@ -164,13 +145,6 @@ class Courier:
             else:  # it lay too long: its lease may end while it is sent
                 with self._hand:
                     self._in_hand -= 1
-
-    def _stand_back(self, text: ClaimedMessage) -> None:
-        while self._is_hushed() and self.clock() - text.created_at < POLITE:
-            time.sleep(0.02)
-
-    def _is_hushed(self) -> bool:
-        return self._hearing > 0 or time.monotonic() < self._quiet_until
 
     def _keep_books(self) -> None:
         next_sweep = time.monotonic()
