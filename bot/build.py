@@ -109,7 +109,7 @@ def build(
     """
     clock = simulation.clock if simulation else clock
     random_source = random_source or SystemRandomSource()
-    store = store or Store(settings.database_url)
+    store = store or Store(settings.database_url, synchronous=settings.sqlite_synchronous)
     keyring = Keyring.of(read_keys(settings.secret_keys))
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
     parts = GatewayParts(settings, store, keyring, clock, random_source, HttpClient(), simulation)

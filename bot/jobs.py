@@ -35,7 +35,7 @@ from store import (
     webhook_events,
 )
 from store import mobile_changes as changes
-from store.database.engine import Store
+from store.database.engine import Store, is_out_of_reach
 
 LOG = logger("jobs")
 
@@ -94,6 +94,7 @@ class Jobs:
             Job("events", 1, self.event_poster.post_due),
             Job("audit", 5, self.chain.seal_due),
             Job("flood", 10, self.watch_for_flood),
+            Job("checkpoint", 1, self.store.checkpoint),
             Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
@@ -129,7 +130,10 @@ class Jobs:
             job.run()
             self._ended[job.name] = self.clock()
         except Exception as error:
-            LOG.error("job_failed", job=job.name, error_seen=error)
+            if is_out_of_reach(error):
+                LOG.error("database_out_of_reach", job=job.name, error_seen=error)
+            else:
+                LOG.error("job_failed", job=job.name, error_seen=error)
 
     def close_codes(self) -> int:
         """Close codes whose time is up, and erase what still waits of them."""
