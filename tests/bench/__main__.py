@@ -43,7 +43,7 @@ Figures = defaultdict[tuple[str, str, int, str], list[float]]
 
 def main() -> None:
     """Measure, print and write."""
-    figures: Figures = defaultdict(list)
+    load_before, figures = os.getloadavg()[0], Figures(list)
     with _databases() as fresh, provider.started() as sink:
         for number in range(ROUNDS):
             for name, make in fresh.items():
@@ -53,7 +53,7 @@ def main() -> None:
         if LONG:
             for name, make in fresh.items():
                 _many_accounts(figures, name, make, sink)
-    print(table.write(list(_lines(figures)), ROUNDS))
+    print(table.write(list(_lines(figures)), ROUNDS, load_before))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ The floor of a request is a bare Flask view that checks Twilio's signature and c
 as many workers, on the same database. *Accepted* counts answers with 200; *sent* runs until the last code is at the
 provider. The floor of a recovery is what the machine can hash and do nothing else (argon2id, one process a core).
 
-{day}; {machine}.
+{day}; {machine}; {load:.1f} processes were at work on it before it began: more than none blurs every figure.
 
 """
 
@@ -56,11 +56,11 @@ class Line:
         return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
-def write(lines: Sequence[Line], rounds: int) -> str:
-    """Write the page anew; the table in it."""
+def write(lines: Sequence[Line], rounds: int, load: float) -> str:
+    """Write the page anew; the table in it. `load` is the machine's load average before the first round."""
     rows = [HEAD, tuple("---" for _ in HEAD), *(line.cells() for line in lines)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    page = INTRODUCTION.format(rounds=rounds, day=date.today().isoformat(), machine=machine())
+    page = INTRODUCTION.format(rounds=rounds, day=date.today().isoformat(), machine=machine(), load=load)
     PAGE.write_text(f"{page}{table}\n", "utf-8")
     return table
 
