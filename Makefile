@@ -51,6 +51,6 @@ constraints: setup ## rewrites constraints.txt from what is installed
 diagram: .venv/.runs ## redraw the dialog in README.md from its table
 	@$(BIN)/flask diagram
 
-bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run
+bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run; BENCH_LONG=1 for a million accounts, and a season's figures
 	@$(BIN)/python -m tests.bench
-	@$(BIN)/python -m tests.bench.season
+	@test -z "$(BENCH_LONG)" || $(BIN)/python -m tests.bench.season

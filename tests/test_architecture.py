@@ -27,8 +27,8 @@ MAY_KNOW = {
 # A library and the only places that it may come in by; a folder ends in a stroke.
 DOORS = {
     "twilio": ("bot/gateways/twilio.py",),
-    "requests": ("bot/gateways/twilio.py",),
-    "urllib3": ("bot/fakher/events.py", "bot/gateways/kannel.py"),
+    "requests": (),
+    "urllib3": ("bot/gateways/http_client.py",),
     "apscheduler": ("bot/jobs.py",),
     "argon2": ("bot/credentials/passwords.py",),
     "phonenumbers": ("bot/phone_numbers.py",),
