@@ -4,10 +4,10 @@ BIN := .venv/bin
 # What the tests that get along with each other are spread over.
 CORES ?= logical
 .DEFAULT_GOAL := help
-.PHONY: help run serve test setup lint diagram bench constraints
+.PHONY: help run serve test test-fast mutants setup lint diagram bench constraints
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ramz needs Python 3.11 or newer")'
@@ -35,8 +35,14 @@ lint: .venv/.runs .venv/.tests ## ruff and mypy
 	$(BIN)/mypy .
 
 test: lint ## every check and test
-	$(BIN)/pytest -m "not alone" -n $(CORES) --maxprocesses 8 --dist worksteal
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest -m "not alone" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20
+	$(BIN)/pytest -m alone --durations=20 $$(grep -rlE "mark\.alone" tests --include="test_*.py")
+
+test-fast: .venv/.runs .venv/.tests ## for every save: SQLite, no process started, nothing slow
+	$(BIN)/pytest --fast -n $(CORES) --maxprocesses 8 --dist worksteal
+
+mutants: .venv/.runs .venv/.tests ## break thirty lines that matter, one by one: a test must notice each
+	$(BIN)/python -m tests.mutants
 
 constraints: setup ## rewrites constraints.txt from what is installed
 	@{ head -n 1 constraints.txt; $(BIN)/pip freeze | grep -ivE "^($$(sed -nE 's/^([A-Za-z0-9_.-]+).*/\1/p' requirements.txt tests/requirements.txt | sed 's/[-_.]/[-_.]/g' | paste -sd '|'))==" ; } > constraints.new
@@ -45,6 +51,6 @@ constraints: setup ## rewrites constraints.txt from what is installed
 diagram: .venv/.runs ## redraw the dialog in README.md from its table
 	@$(BIN)/flask diagram
 
-bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run
+bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run; BENCH_LONG=1 for a million accounts, and a season's figures
 	@$(BIN)/python -m tests.bench
-	@$(BIN)/python -m tests.bench.season
+	@test -z "$(BENCH_LONG)" || $(BIN)/python -m tests.bench.season

@@ -2,6 +2,7 @@
 
 Each line knows only lines above it; a test holds that.
 
+version.py        which release this is
 log.py            JSON lines without anyone's particulars
 ports.py          clock, random source and gateway, as the rest sees them
 clock.py          the system's clock, Tehran's day, and its dates in three calendars

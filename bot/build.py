@@ -7,9 +7,10 @@ from bot.audit.hash_chain import Chain
 from bot.audit.trail import Trail
 from bot.clock import system_clock
 from bot.console_login import Console
-from bot.credentials.keyring import Keyring
+from bot.credentials.keyring import PRODUCTION, Cost, Keyring
 from bot.fakher.events import EventPoster
 from bot.fakher.service import Fakher
+from bot.gateways.http_client import HttpClient
 from bot.gateways.kannel import Kannel
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
@@ -37,13 +38,14 @@ class GatewayParts:
     keyring: Keyring
     clock: Clock
     random_source: RandomSource
+    http: HttpClient
     simulation: Simulation | None = None
 
 
 # A new gateway's line goes here, and its name into settings.GatewayName.
 GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
-    "twilio": lambda parts: Twilio(parts.settings),
-    "kannel": lambda parts: Kannel(parts.settings, parts.random_source),
+    "twilio": lambda parts: Twilio(parts.settings, parts.http),
+    "kannel": lambda parts: Kannel(parts.settings, parts.random_source, parts.http),
     "simulated": lambda parts: Simulated(
         parts.store,
         parts.keyring,
@@ -108,8 +110,7 @@ class Bot:
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text, and have what answers it sent."""
-        with self.courier.hushed():
-            return self.inbound.hear(inbound)
+        return self.inbound.hear(inbound)
 
     def note(self, receipt: Receipt) -> bool:
         """Note how far a text has come; False where it is none of ours."""
@@ -125,17 +126,18 @@ def build(
     store: Store | None = None,
     simulation: Simulation | None = None,
     processes: int = 1,
+    cost: Cost = PRODUCTION,
 ) -> Bot:
     """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's.
 
-    `processes` is how many such bots share the rate at which texts may leave.
+    `processes` is how many such bots share the rate at which texts may leave; `cost` what hashing a password takes.
     """
     clock = simulation.clock if simulation else clock
     random_source = random_source or SystemRandomSource()
-    store = store or Store(settings.database_url)
-    keyring = Keyring.of(read_keys(settings.secret_keys))
+    store = store or Store(settings.database_url, synchronous=settings.sqlite_synchronous)
+    keyring = Keyring.of(read_keys(settings.secret_keys), cost)
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
-    gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
+    gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, HttpClient(), simulation)
     chosen = gateways if gateways is not None else [GATEWAYS[name](gateway_parts) for name in settings.gateways]
     courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
     parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, Trail(keyring, random_source))

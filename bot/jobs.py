@@ -33,6 +33,7 @@ from store import (
     staff_orders,
     webhook_events,
 )
+from store.database.engine import is_out_of_reach
 from store.outbound_messages import NewMessage
 
 LOG = logger("jobs")
@@ -90,6 +91,7 @@ class Jobs:
             Job("audit", 5, self.chain.seal_due),
             Job("audit_log", 3600, self.chain.log_end),
             Job("flood", 10, self.watch_for_flood),
+            Job("checkpoint", 1, self.store.checkpoint),
             Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
@@ -125,7 +127,10 @@ class Jobs:
             job.run()
             self._ended[job.name] = self.clock()
         except Exception as error:
-            LOG.error("job_failed", job=job.name, error_seen=error)
+            if is_out_of_reach(error):
+                LOG.error("database_out_of_reach", job=job.name, error_seen=error)
+            else:
+                LOG.error("job_failed", job=job.name, error_seen=error)
 
     def close_codes(self) -> int:
         """Close codes whose time is up, and erase what still waits of them."""

@@ -59,6 +59,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="ignore")
 
     database_url: str = Field(default="", repr=False)
+    sqlite_synchronous: Literal["normal", "full"] = "normal"
     secret_keys: str = Field(default="", repr=False)
     gateways: Gateways = ()
     public_url: str = Field(default="http://127.0.0.1:8000", pattern=r"^https?://[^\s?#]+$")

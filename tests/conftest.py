@@ -1,7 +1,9 @@
 """Fixtures: both databases, and a bot made of them with a stopped clock, loaded dice and a carrier that remembers."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,38 @@ from bot.settings import Settings
 from bot.simulation.state import Simulation
 from store.database.engine import Store
 from tests.support import browser, databases
-from tests.support.databases import Fresh
-from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.databases import Emptied, Fresh
+from tests.support.parts import CHEAP, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import settled
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="SQLite only, no process started, nothing slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        sys.addaudithook(_refuse_processes)
+
+
+def _refuse_processes(event: str, _arguments: object) -> None:
+    if event == "subprocess.Popen":
+        raise RuntimeError("a test of make test-fast starts a process: mark it with process")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --fast, leave out what needs PostgreSQL, processes, time, or the machine to itself."""
+    if config.getoption("--fast"):
+        left_out = [item for item in items if _is_long(item)]
+        items[:] = [item for item in items if not _is_long(item)]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    needs = {str(value) for value in getattr(getattr(item, "callspec", None), "params", {}).values()}
+    names = set(getattr(item, "fixturenames", ()))
+    marked = any(item.get_closest_marker(mark) for mark in ("alone", "process", "slow"))
+    return marked or "postgresql" in needs or bool({"fresh_postgresql", "postgresql_url"} & names)
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +63,31 @@ def fresh_postgresql() -> Iterator[Fresh]:
         yield fresh
 
 
+@pytest.fixture(scope="session")
+def emptied_sqlite(fresh_sqlite: Fresh) -> Iterator[Emptied]:
+    with closing(Emptied(fresh_sqlite)) as emptied:
+        yield emptied
+
+
+@pytest.fixture(scope="session")
+def emptied_postgresql(fresh_postgresql: Fresh) -> Iterator[Emptied]:
+    with closing(Emptied(fresh_postgresql)) as emptied:
+        yield emptied
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    fresh: Fresh = request.getfixturevalue(f"fresh_{request.param}")
+def backend(request: pytest.FixtureRequest) -> str:
+    """Which database a test is about; most are about both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, backend: str) -> str:
+    """A database of a test's own; the store's, where it has one."""
+    if "store" in request.fixturenames:
+        store: Store = request.getfixturevalue("store")
+        return store.url.render_as_string(hide_password=False)
+    fresh: Fresh = request.getfixturevalue(f"fresh_{backend}")
     return fresh()
 
 
@@ -49,10 +102,10 @@ def postgresql_url(fresh_postgresql: Fresh) -> str:
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    store = Store(database_url, pool_size=60)
-    yield store
-    store.close()
+def store(request: pytest.FixtureRequest, backend: str) -> Store:
+    """An empty store, the same that other tests have had before."""
+    emptied: Emptied = request.getfixturevalue(f"emptied_{backend}")
+    return emptied()
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +162,13 @@ def make_bot(store: Store, clock: StoppedClock, random_source: LoadedRandomSourc
         carriers = None if simulation else gateways or [carrier]
         found = chosen or settings(**changes)
         return build(
-            found, clock=clock, random_source=random_source, gateways=carriers, store=store, simulation=simulation
+            found,
+            clock=clock,
+            random_source=random_source,
+            gateways=carriers,
+            store=store,
+            simulation=simulation,
+            cost=CHEAP,
         )
 
     return make

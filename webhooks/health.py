@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.build import Bot
 from bot.jobs import STALE
 from bot.sending.flood_guard import GUARDS
+from bot.version import VERSION
 from store import (
     audit,
     circuit_breakers,
@@ -52,7 +53,7 @@ def routes(bot: Bot) -> Blueprint:
     @blueprint.get("/readyz")
     def ready() -> tuple[Response, int]:
         wrong = _faults(bot)
-        return jsonify(ready=not wrong, wrong=wrong), 503 if wrong else 200
+        return jsonify(ready=not wrong, wrong=wrong, version=VERSION), 503 if wrong else 200
 
     @blueprint.get("/metrics")
     def metrics() -> Response:
@@ -90,6 +91,7 @@ class Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Texts of the last hour, the oldest that waits, the jobs' last runs; `ramz_up` says if the store answers."""
+        yield _build_info()
         up = GaugeMetricFamily("ramz_up", "1 where the database answers")
         try:
             yield from self._figures()
@@ -135,6 +137,10 @@ class Figures(Collector):
         for guard in GUARDS:
             flood.add_metric([guard], 1 if guard in self.bot.flood_guard.flood.alarms else 0)
         return flood
+
+
+def _build_info() -> InfoMetricFamily:
+    return InfoMetricFamily("ramz_build", "Which release this is", {"version": VERSION})
 
 
 def _counted(counted: Mapping[Key, int]) -> Iterator[CounterMetricFamily]:

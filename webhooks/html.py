@@ -13,6 +13,8 @@ from typing import Any
 
 from flask import Flask, Response, make_response, render_template, request
 
+from bot.version import VERSION
+
 HERE = Path(__file__).parent
 LANGUAGES = {"fa": "rtl", "en": "ltr"}
 DEFAULT_LANGUAGE = "fa"
@@ -36,6 +38,7 @@ def set_up(app: Flask) -> None:
     """Let templates name static files by `asset`, and answer for those with the right types and for ever."""
     mimetypes.add_type("font/woff2", ".woff2")  # a slim system does not know it
     app.jinja_env.globals["asset"] = asset
+    app.jinja_env.globals["version"] = VERSION
     app.after_request(_hardened)
 
 

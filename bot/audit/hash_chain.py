@@ -95,7 +95,7 @@ class Chain:
         proof = Proof()
         with suppress(Broken):  # the walk says where
             self.seal_due()
-        with self.store.reading() as connection:
+        with self.store.still() as connection:  # one moment, and a cursor that needs a transaction
             walk = _Walk(connection, self.keyring, proof)
             with closing(walk.faults()) as faults:
                 proof.faults += islice(faults, MOST_TOLD)

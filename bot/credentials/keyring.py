@@ -20,8 +20,23 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What argon2id takes for one password: passes, memory in KiB, lanes (OWASP's second choice, about 20 ms)."""
+
+    passes: int = 2
+    memory: int = 19456
+    lanes: int = 1
+
+
+PRODUCTION = Cost()
+
+
+@dataclass(frozen=True)
 class Keyring:
-    """Keys by id, the newest first: it makes what is new, the others still check what is old."""
+    """Keys by id, the newest first: it makes what is new, the others still check what is old.
+
+    `cost` is what hashing a password under them takes.
+    """
 
     newest: str
     _codes: dict[str, bytes] = field(repr=False)
@@ -30,9 +45,10 @@ class Keyring:
     _aliases: bytes = field(repr=False)
     audits: Mapping[str, bytes] = field(repr=False)  # prove the rows of the audit
     webhook: bytes = field(repr=False)  # signs what the simulated carrier calls
+    cost: Cost = PRODUCTION
 
     @classmethod
-    def of(cls, keys: dict[str, bytes]) -> "Keyring":
+    def of(cls, keys: dict[str, bytes], cost: Cost = PRODUCTION) -> "Keyring":
         """Derive what is needed, once."""
         seals = [Fernet(base64.urlsafe_b64encode(_derive(key, "seal"))) for key in keys.values()]
         return cls(
@@ -43,6 +59,7 @@ class Keyring:
             audits={name: _derive(key, "audit") for name, key in keys.items()},
             _aliases=_derive(next(iter(keys.values())), "alias"),
             webhook=_derive(next(iter(keys.values())), "webhook"),
+            cost=cost,
         )
 
     def knows(self, key_id: str) -> bool:

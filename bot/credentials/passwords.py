@@ -4,11 +4,12 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from bot.credentials.keyring import Keyring
+from bot.credentials.keyring import PRODUCTION, Cost, Keyring
 from bot.ports import RandomSource
 
 # Lower case and digits without look-alikes (i, l, o; 0, 1), to be typed on any phone: 12 of 31 are 59 bits.
@@ -16,8 +17,22 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 LENGTH = 12
 TEMPORARY = timedelta(hours=72)
 
-# About 20 ms. The GIL is released meanwhile; no transaction may be open.
-HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+
+@cache
+def hasher(cost: Cost) -> PasswordHasher:
+    """Hash and check at a cost, with argon2id."""
+    # The GIL is released while it works; no transaction may be open.
+    return PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory, parallelism=cost.lanes)
+
+
+@cache
+def _decoy(cost: Cost) -> str:
+    # Checked in vain: what is compared with it is never believed.
+    return hasher(cost).hash("")
+
+
+# Made before the first login, which would else take twice as long.
+_decoy(PRODUCTION)
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ def hashed(keyring: Keyring, password: str) -> Hashed:
     """Hash a password under the newest key."""
     peppered = _peppered(keyring, keyring.newest, password)
     assert peppered is not None  # the newest key is always there
-    return Hashed(HASHER.hash(peppered), keyring.newest)
+    return Hashed(hasher(keyring.cost).hash(peppered), keyring.newest)
 
 
 def verify(keyring: Keyring, kept: Hashed | None, password: str) -> bool:
@@ -61,14 +76,14 @@ def verify(keyring: Keyring, kept: Hashed | None, password: str) -> bool:
     """
     peppered = _peppered(keyring, kept.key_id, password) if kept else None
     if kept is None or peppered is None:
-        _check(_DECOY, "another")
+        _check(keyring, _decoy(keyring.cost), "another")
         return False
-    return _check(kept.hash, peppered)
+    return _check(keyring, kept.hash, peppered)
 
 
 def is_outdated(keyring: Keyring, kept: Hashed) -> bool:
     """Whether parameters or keys have moved on since it was hashed."""
-    return kept.key_id != keyring.newest or HASHER.check_needs_rehash(kept.hash)
+    return kept.key_id != keyring.newest or hasher(keyring.cost).check_needs_rehash(kept.hash)
 
 
 def _peppered(keyring: Keyring, key_id: str, password: str) -> str | None:
@@ -76,12 +91,8 @@ def _peppered(keyring: Keyring, key_id: str, password: str) -> str | None:
     return keyring.pepper(key_id, unicodedata.normalize("NFC", password))
 
 
-def _check(kept: str, peppered: str) -> bool:
+def _check(keyring: Keyring, kept: str, peppered: str) -> bool:
     try:
-        return HASHER.verify(kept, peppered)
+        return hasher(keyring.cost).verify(kept, peppered)
     except (VerificationError, ValueError):
         return False
-
-
-# Checked in vain: what is compared with it is never believed.
-_DECOY = HASHER.hash("")

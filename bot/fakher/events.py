@@ -10,10 +10,10 @@ from threading import Event as Flag
 from threading import Thread
 
 from standardwebhooks import Webhook
-from urllib3 import PoolManager, Timeout
 
+from bot.gateways.http_client import HttpClient
 from bot.log import logger
-from bot.ports import Clock
+from bot.ports import Clock, SendFailed
 from bot.settings import Settings
 from store import webhook_events
 from store.database.engine import Store
@@ -21,7 +21,7 @@ from store.webhook_events import Due
 
 LOG = logger("fakher_events")
 
-CONNECT_SECONDS, READ_SECONDS, POST_SECONDS = 3, 8, 12
+POST_SECONDS = 12
 # Longer than one post can take: an event that a dead process held is posted by another after so long.
 LEASE = timedelta(seconds=15)
 # In seconds, after each failure; the last repeats until a day has passed.
@@ -37,7 +37,7 @@ class EventPoster:
         self.store, self.clock = store, clock
         self.url = settings.fakher_events_url
         self._signer = Webhook(settings.fakher_events_secret) if self.url else None
-        self._http = PoolManager(timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS))
+        self._http = HttpClient()
         self._stopping = Flag()
 
     def stop(self) -> None:
@@ -80,16 +80,9 @@ class EventPoster:
             "webhook-signature": signer.sign(f"msg_{event.id}", now, body),
         }
         try:
-            answer = self._http.request(
-                "POST",
-                self.url,
-                body=body.encode(),
-                headers=headers,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            answer.close()  # only the status matters
+            answer = self._http.request("POST", self.url, headers=headers, body=body.encode(), status_only=True)
+        except SendFailed as failed:
+            return failed.reason
         except Exception as error:  # whatever an endpoint does, the event is posted again
             return type(error).__name__
         return None if 200 <= answer.status < 300 else f"status {answer.status}"

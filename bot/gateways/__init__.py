@@ -1,6 +1,7 @@
 """One module per provider. To add one: a module with a class that keeps ports.Gateway, and its line in build.py.
 
-simulated.py  a carrier that reaches no further than this machine
-twilio.py     Twilio
-kannel.py     Kannel, an SMS gateway of one's own
+http_client.py  makes their HTTP calls, and those to Fakher (urllib3)
+simulated.py    a carrier that reaches no further than this machine
+twilio.py       Twilio
+kannel.py       Kannel, an SMS gateway of one's own
 """

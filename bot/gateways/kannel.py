@@ -5,9 +5,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
-
+from bot.gateways.http_client import HttpAnswer, HttpClient
 from bot.ports import (
     Answer,
     Call,
@@ -25,8 +23,6 @@ from bot.settings import Settings
 from dialogs.replies.segments import size
 from store.tables import DeliveryStatus
 
-CONNECT_SECONDS, READ_SECONDS = 3, 8
-CONNECTIONS = 8  # kept open: as many as there are senders
 ACCEPTED, BAD_REQUEST = 202, 400
 EVERY_RECEIPT = "31"
 UCS2 = "2"
@@ -68,9 +64,9 @@ class Kannel:
     heard = Answer(200)
     noted = Answer(200)
 
-    def __init__(self, settings: Settings, random_source: RandomSource) -> None:
-        """Take addresses, user and secret from the settings."""
-        self.secret, self.random_source = settings.kannel_inbound_secret, random_source
+    def __init__(self, settings: Settings, random_source: RandomSource, http: HttpClient) -> None:
+        """Take addresses, user and secret from the settings, and what calls are made by."""
+        self.secret, self.random_source, self.http = settings.kannel_inbound_secret, random_source, http
         self.url = settings.kannel_send_url
         self.callback = f"{settings.public_url.rstrip('/')}/webhooks/kannel/receipts?secret={_quoted(self.secret)}"
         self.headers = {
@@ -80,9 +76,6 @@ class Kannel:
             "X-Kannel-DLR-Mask": EVERY_RECEIPT,
             "Content-Type": "text/plain; charset=UTF-8",
         }
-        self.http = PoolManager(
-            maxsize=CONNECTIONS, timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False
-        )
 
     def is_authentic(self, call: Call) -> bool:
         """Whether the call knows the secret."""
@@ -111,21 +104,11 @@ class Kannel:
     def send(self, text: Outbound) -> str:
         """Hand a text over. Kannel has no name for it that receipts would bear, so it gets one of ours."""
         name = f"{text.ref}.{self.random_source.token()}"
-        answer = self._post(text, name)
+        headers = {**self.headers, **self._headers(text, name)}
+        answer = self.http.request("POST", self.url, headers=headers, body=text.text.encode())
         if answer.status != ACCEPTED:
             raise _failure(answer)
         return name
-
-    def _post(self, text: Outbound, name: str) -> BaseHTTPResponse:
-        headers = {**self.headers, **self._headers(text, name)}
-        try:
-            return self.http.request("POST", self.url, body=text.text.encode(), headers=headers, redirect=False)
-        except NewConnectionError:
-            raise SendFailed(Reason.NO_CONNECTION, permanent=False) from None
-        except (ConnectTimeoutError, ReadTimeoutError):
-            raise SendFailed(Reason.TIMEOUT, permanent=False) from None
-        except HTTPError:  # not an answer, or one that was cut short
-            raise SendFailed(Reason.NO_SENSE, permanent=False) from None
 
     def _headers(self, text: Outbound, name: str) -> Mapping[str, str]:
         needs_ucs2 = size(text.text).encoding == "UCS-2"
@@ -152,9 +135,9 @@ def _error(kind: str, meta: str) -> tuple[Reason, str]:
     return NETWORK_REASONS.get(number, REASONS[kind]), f"{kind}/{number}" if number else kind
 
 
-def _failure(answer: BaseHTTPResponse) -> SendFailed:
+def _failure(answer: HttpAnswer) -> SendFailed:
     status = answer.status
-    if status == BAD_REQUEST and ON_A_LIST in answer.data:
+    if status == BAD_REQUEST and ON_A_LIST in answer.body:
         return SendFailed(Reason.BLOCKED, permanent=False, code=str(status))
     if 400 <= status < 500:
         reason = STATUSES.get(status, Reason.REFUSED)

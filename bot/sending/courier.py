@@ -1,14 +1,14 @@
 """Sends what the outbox holds: at once after the commit that wrote it, else when a sweep finds it.
 
 A text that this process writes it claims as it writes it, and hands to its own senders after the commit.
-The senders only talk to providers. One more thread, the clerk, talks to the database: it writes down what
-became of texts, several in one transaction, and claims what others left.
+The sender threads only talk to providers. One more, the writer thread, talks to the database: it records what
+became of texts, several in one transaction, and claims what others left. `deliver_due` does the same rounds in the
+caller's thread.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -28,13 +28,13 @@ from dialogs.replies.phrases import say
 from dialogs.vocabulary import State
 from store import conversations, counters, outbound_messages
 from store.counters import Key
-from store.database.engine import Store
+from store.database.engine import Store, is_out_of_reach
 from store.outbound_messages import ClaimedMessage, NewMessage
 from store.tables import MessageKind
 
 LOG = logger("courier")
 
-SENDERS = 8
+SENDERS = 16
 # Texts in hand beyond which a new one is left for whoever has time for it first: no more than can leave while
 # their leases last.
 ROOM, ROOM_SECONDS = 32, 3
@@ -43,13 +43,10 @@ LEASE = timedelta(seconds=15)
 SEND_SECONDS = timedelta(seconds=11)
 # A pilgrim waits a minute, so retries are seconds apart. The last delay repeats until the text's time is up.
 DELAYS = (1, 2, 4, 8, 15, 30)
-# What became of texts is written down so often, and what others left is looked for so often, in seconds.
-BOOKS, SWEEP = 0.05, 1.0
+# What became of texts is recorded so often, and what others left is looked for so often, in seconds.
+RECORD_EVERY, SWEEP_EVERY = 0.05, 1.0
+# How long a stop goes on claiming what is due, in seconds.
 LAST_WORDS = 5.0
-# While one text after another comes in, a text to be sent stands back until it is so old: what is not heard
-# may be lost, what is heard will be sent. "After another" is within so many seconds of the end of hearing one, however
-# long that took: else a slow moment would let the senders loose, and they would make it slower.
-POLITE, EXPECTED = timedelta(seconds=3), 0.01
 SECRETS = {MessageKind.CODE: "code", MessageKind.PASSWORD: "password"}
 
 
@@ -82,34 +79,33 @@ class Courier:
         self.room = max(1, min(ROOM, int(per_second * ROOM_SECONDS)))
         self._texts: PriorityQueue[tuple[int, int, ClaimedMessage | None]] = PriorityQueue()
         self._numbers = count()
-        self._outcomes: SimpleQueue[SendResult] = SimpleQueue()
-        self._unnoted: list[SendResult] = []
-        self._in_hand, self._hand = 0, Lock()
-        self._hearing, self._quiet_until = 0, 0.0
+        self._finished: SimpleQueue[SendResult] = SimpleQueue()
+        self._results: list[SendResult] = []
+        self._in_hand, self._lock = 0, Lock()
         self._stopping = Flag()
-        self._clerk: Thread | None = None
+        self._writer: Thread | None = None
         self._senders: list[Thread] = []
 
     def start(self) -> None:
         """Begin to send, in threads of its own."""
         self._senders = [Thread(target=self._send_on, name=f"sender-{n}", daemon=True) for n in range(SENDERS)]
-        self._clerk = Thread(target=self._keep_books, name="clerk", daemon=True)
-        for thread in (*self._senders, self._clerk):
+        self._writer = Thread(target=self._write_on, name="writer", daemon=True)
+        for thread in (*self._senders, self._writer):
             thread.start()
 
     def stop(self) -> None:
         """Send what is in hand and due, then end; what can't be sent in time is left to another process."""
         self._stopping.set()
-        if self._clerk:
-            self._clerk.join()
+        if self._writer:
+            self._writer.join()
 
     def is_alive(self) -> bool:
         """Whether every thread runs."""
-        return self._clerk is not None and all(thread.is_alive() for thread in (*self._senders, self._clerk))
+        return self._writer is not None and all(thread.is_alive() for thread in (*self._senders, self._writer))
 
     def has_room(self) -> bool:
         """Whether a text that is written now can be sent at once by this process."""
-        return self._clerk is not None and not self._stopping.is_set() and self._in_hand < self.room
+        return self._writer is not None and not self._stopping.is_set() and self._in_hand < self.room
 
     def write(self, connection: Connection, texts: Iterable[NewMessage], now: datetime) -> list[ClaimedMessage]:
         """Write texts to be sent; those that this process is to `take` after the commit."""
@@ -120,128 +116,120 @@ class Courier:
     def take(self, texts: Iterable[ClaimedMessage]) -> None:
         """Send texts that this process has claimed."""
         for text in texts:
-            with self._hand:
-                self._in_hand += 1
+            self._count(1)
             self._texts.put((text.kind, next(self._numbers), text))
 
-    @contextmanager
-    def hushed(self, seconds: float = EXPECTED) -> Iterator[None]:
-        """Have texts to be sent stand back while one is heard, and for so many seconds after: another may follow."""
-        with self._hand:
-            self._hearing += 1
-        try:
-            yield
-        finally:
-            with self._hand:
-                self._hearing -= 1
-            self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
-
     def deliver_due(self) -> int:
-        """Send all that is due, here and now, in this thread; how many attempts there were."""
+        """Send all that is due, in this thread, by the rounds that the threads make; how many attempts there were."""
         attempts = 0
-        while claimed := self._exchange(SENDERS):
-            for text in claimed:
-                self._unnoted.append(outcome := self._send(text))
-                self._unnoted += self._probe(outcome)
-            attempts += len(claimed)
-        return attempts
+        while True:
+            self._drain_results()
+            claimed = self._record_and_claim(self.room)
+            if not claimed:
+                return attempts
+            self.take(claimed)
+            while not self._texts.empty():
+                self._send_next()
+                attempts += 1
 
     def _send_on(self) -> None:
-        while True:
-            _, _, text = self._texts.get()
-            if text is None:
-                return
-            self._stand_back(text)
-            self.throttle.wait()
-            if self.clock() + SEND_SECONDS <= text.next_attempt_at:
-                self._outcomes.put(outcome := self._send(text))
-                for probed in self._probe(outcome):
-                    with self._hand:
-                        self._in_hand += 1
-                    self._outcomes.put(probed)
-            else:  # it lay too long: its lease may end while it is sent
-                with self._hand:
-                    self._in_hand -= 1
+        while self._send_next():
+            pass
 
-    def _stand_back(self, text: ClaimedMessage) -> None:
-        while self._is_hushed() and self.clock() - text.created_at < POLITE:
-            time.sleep(0.02)
+    def _send_next(self) -> bool:
+        """Send the text whose turn it is, when there is one; False where the senders are to end."""
+        _, _, text = self._texts.get()
+        if text is None:
+            return False
+        self.throttle.wait()
+        if self.clock() + SEND_SECONDS > text.next_attempt_at:  # it lay too long: its lease may end while it is sent
+            self._count(-1)
+            return True
+        self._finished.put(result := self._send(text))
+        for probed in self._probe(result):
+            self._count(1)
+            self._finished.put(probed)
+        return True
 
-    def _is_hushed(self) -> bool:
-        return self._hearing > 0 or time.monotonic() < self._quiet_until
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._in_hand += more
 
-    def _keep_books(self) -> None:
+    def _write_on(self) -> None:
         next_sweep = time.monotonic()
         while not self._stopping.is_set():
-            self._gather(BOOKS)
+            time.sleep(RECORD_EVERY)  # so that one transaction serves several
+            self._drain_results()
             sweeping = time.monotonic() >= next_sweep
             room = self.room - self._in_hand if sweeping else 0
-            found = self._exchange_safely(room)
+            found = self._round_safely(room)
             if room > 0 and not found:  # where there was one there may be more
-                next_sweep = time.monotonic() + SWEEP
+                next_sweep = time.monotonic() + SWEEP_EVERY
         self._finish()
 
     def _finish(self) -> None:
         """Send what is due, for a few seconds at most; then wait for what is on its way."""
         deadline = time.monotonic() + LAST_WORDS
-        while time.monotonic() < deadline and (self._exchange_safely(self.room - self._in_hand) or self._in_hand):
-            self._gather(BOOKS)
+        while time.monotonic() < deadline and (self._round_safely(self.room - self._in_hand) or self._in_hand):
+            time.sleep(RECORD_EVERY)
+            self._drain_results()
         for _ in self._senders:
             self._texts.put((-1, next(self._numbers), None))
         for thread in self._senders:
             thread.join()
-        self._gather(0)
-        self._exchange_safely(0)
+        self._drain_results()
+        self._round_safely(0)
 
-    def _gather(self, patience: float) -> None:
-        """Collect outcomes for so many seconds, so that one transaction serves several."""
-        time.sleep(patience)
+    def _drain_results(self) -> None:
+        """Collect what the senders have finished."""
         while True:
             try:
-                self._unnoted.append(self._outcomes.get_nowait())
+                self._results.append(self._finished.get_nowait())
             except Empty:
                 return
-            with self._hand:
-                self._in_hand -= 1
+            self._count(-1)
 
-    def _exchange_safely(self, most: int) -> int:
+    def _round_safely(self, most: int) -> int:
         try:
-            claimed = self._exchange(most)
-        except Exception as error:  # the database may come back: nothing gathered is lost
-            LOG.error("courier_failed", error_seen=error)
-            self._stopping.wait(SWEEP)
+            claimed = self._record_and_claim(most)
+        except Exception as error:  # the database may come back: no result is lost
+            if is_out_of_reach(error):
+                LOG.error("database_out_of_reach", error_seen=error)
+            else:
+                LOG.error("courier_failed", error_seen=error)
+            self._stopping.wait(SWEEP_EVERY)
             return 0
         self.take(claimed)
         return len(claimed)
 
-    def _exchange(self, most: int) -> list[ClaimedMessage]:
-        """Write down what became of texts, and claim up to so many others."""
+    def _record_and_claim(self, most: int) -> list[ClaimedMessage]:
+        """Record what became of texts, and claim up to so many others."""
         now = self.clock()
         if most > 0 and not self._look(now):
             most = 0
-        if not self._unnoted and most <= 0 and not self.failover.is_probe_due(now):
+        if not self._results and most <= 0 and not self.failover.is_probe_due(now):
             return []
         try:
             with self.store.writing() as connection:
                 self.failover.claim_probes(connection, now)
-                self._note(connection, self._unnoted, now)
+                self._record(connection, self._results, now)
                 claimed = outbound_messages.claim(connection, now, most, LEASE) if most > 0 else []
         except (DataError, IntegrityError):
-            self._note_singly(now)
+            self._record_singly(now)
             return []
-        self._unnoted = []
+        self._results = []
         return claimed
 
-    def _note_singly(self, now: datetime) -> None:
+    def _record_singly(self, now: datetime) -> None:
         # One outcome that the database refuses must not hold up the others; its text goes again after its lease.
-        while self._unnoted:
-            outcome = self._unnoted[0]
+        while self._results:
+            outcome = self._results[0]
             try:
                 with self.store.writing() as connection:
-                    self._note(connection, [outcome], now)
+                    self._record(connection, [outcome], now)
             except (DataError, IntegrityError) as error:
                 LOG.error("outcome_refused", text=outcome.text.id, gateway=outcome.gateway, error_seen=error)
-            self._unnoted.pop(0)
+            self._results.pop(0)
 
     def _look(self, now: datetime) -> bool:
         """See how the gateways fare, and whether a text is due. Without the write lock: most sweeps find nothing."""
@@ -280,7 +268,7 @@ class Courier:
             text.id, MessageKind(text.kind), text.phone, say(text.phrase, text.language, parameters), validity
         )
 
-    def _note(self, connection: Connection, outcomes: list[SendResult], now: datetime) -> None:
+    def _record(self, connection: Connection, outcomes: list[SendResult], now: datetime) -> None:
         texts = [outcome for outcome in outcomes if not outcome.is_probe]
         accepted = [outcome for outcome in texts if outcome.failure is None]
         if accepted:
@@ -290,13 +278,13 @@ class Courier:
         happened: Counter[Key] = Counter()
         for outcome in texts:
             if outcome.failure is not None:
-                happened += self._note_failure(connection, outcome, outcome.failure, now)
+                happened += self._defer(connection, outcome, outcome.failure, now)
         happened += self.failover.note(connection, [(it.gateway, _reason(it)) for it in outcomes], now)
         if happened:
             counters.count(connection, happened)
             self.failover.look(connection)
 
-    def _note_failure(self, connection: Connection, it: SendResult, failure: SendFailed, now: datetime) -> Counter[Key]:
+    def _defer(self, connection: Connection, it: SendResult, failure: SendFailed, now: datetime) -> Counter[Key]:
         text, happened = it.text, Counter({("send_failed", f"{it.gateway} {failure.reason}"): 1})
         delay = DELAYS[min(text.attempts, len(DELAYS)) - 1]
         following, consecutive_failures = self.failover.after(text, it.gateway, it.seconds, delay)

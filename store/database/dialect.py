@@ -83,7 +83,7 @@ class PreparedStatement:
         try:
             return connection.connection.cursor().execute(form.sql, form.bound(parameters))
         except connection.dialect.loaded_dbapi.Error as error:
-            raise _translated(connection, form.sql, error) from error
+            raise translated(connection, form.sql, error) from error
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute it once a row, in one call to the driver."""
@@ -91,7 +91,7 @@ class PreparedStatement:
         try:
             connection.connection.cursor().executemany(form.sql, [form.bound(row) for row in rows])
         except connection.dialect.loaded_dbapi.Error as error:
-            raise _translated(connection, form.sql, error) from error
+            raise translated(connection, form.sql, error) from error
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Execute it; the rows come as the columns' types say."""
@@ -105,7 +105,7 @@ class PreparedStatement:
         return form
 
 
-def _translated(connection: Connection, sql: str, error: Any) -> BaseException:
+def translated(connection: Connection, sql: str, error: Any) -> BaseException:
     """The driver's error as SQLAlchemy's, so that nobody need know which driver it was."""
     dialect = connection.dialect
     cut_off = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)

@@ -1,16 +1,25 @@
-"""One engine, two databases. Reading never takes SQLite's write lock; writing takes it at once and lets go soon."""
+"""One engine, two databases. Reading never takes SQLite's write lock; writing takes it at once and lets go soon.
 
+On either database a transaction is begun here and nowhere else, and only where something is written or several
+statements must fit together. A read that stands alone needs none. On PostgreSQL it would cost two round trips and end
+in a ROLLBACK, at which psycopg forgets every statement that it has prepared.
+"""
+
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from store.database.dialect import translated
 
 OutOfReach = OperationalError
 """Raised when the database cannot be reached, or its lock not be had in time."""
@@ -19,40 +28,79 @@ OutOfReach = OperationalError
 BUSY_TIMEOUT = 3
 CONNECT_TIMEOUT = 2
 GLANCE = 0.0005
+# The write-ahead log's pages beyond which a commit moves them into the database itself: only where the job that does
+# it else, `checkpoint`, has stopped. 16 MB.
+MOST_PAGES = 4_000
+OWNER_ONLY = 0o600
 
 
 class Store:
     """A database, and the ways in: `reading`, `writing`, and `still` for what must fit together."""
 
-    def __init__(self, url: str, pool_size: int = 16) -> None:
-        """Prepare the engine for a database URL; nothing is opened before the first use."""
-        self.url = make_url(url)
+    def __init__(self, url: str, pool_size: int = 16, synchronous: Literal["normal", "full"] = "normal") -> None:
+        """Prepare the engine for a database URL; nothing is opened before the first use.
+
+        With `full`, SQLite waits at every commit until it is on the disk: it then survives a power cut, too.
+        """
+        self.url, self._synchronous = make_url(url), synchronous
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._turn: AbstractContextManager[object] = _Turn() if self.is_sqlite else nullcontext()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
         self._writer = self.engine.execution_options(writing=True)
-        still: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        self._still = self.engine.execution_options(still=True, **still)
+        self._still = self.engine.execution_options(still=True)
+        self._log_seen: tuple[int, int] | None = None
 
     def _sqlite(self) -> Engine:
-        if self.url.database:
-            _make_folder(Path(self.url.database).parent)
+        if self._file:
+            _make_folder(self._file.parent)
         engine = create_engine(
             self.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}
         )
-        event.listen(engine, "connect", _tune)
+        event.listen(engine, "do_connect", self._make_file)
+        event.listen(engine, "connect", self._tune)
         event.listen(engine, "begin", _begin)
         return engine
 
+    @property
+    def _file(self) -> Path | None:
+        """SQLite's file; None where the database is in memory or elsewhere."""
+        name = self.url.database or ""
+        return None if not self.is_sqlite or not name or name.startswith((":", "file:")) else Path(name)
+
+    def _make_file(self, *_connecting: object) -> None:
+        # Readable by its owner alone; SQLite gives what it keeps beside a database the same mode.
+        if self._file:
+            with suppress(OSError):  # what can't be made can't be opened either, and SQLite says why
+                os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+
+    def _tune(self, connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # sqlite3 would begin by itself, deferred, and hide it
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {self._synchronous}",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            f"wal_autocheckpoint = {MOST_PAGES}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
     def _postgresql(self, pool_size: int) -> Engine:
         timeouts = {"connect_timeout": CONNECT_TIMEOUT, "options": f"-c lock_timeout={BUSY_TIMEOUT}s"}
-        return create_engine(
-            self.url, hide_parameters=True, pool_size=pool_size, pool_timeout=BUSY_TIMEOUT, connect_args=timeouts
+        engine = create_engine(
+            self.url,
+            hide_parameters=True,
+            isolation_level="AUTOCOMMIT",  # _begin begins what is to be a transaction
+            pool_size=pool_size,
+            pool_timeout=BUSY_TIMEOUT,
+            pool_use_lifo=True,  # the connection used last has its statements prepared
+            connect_args=timeouts,
         )
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one moment of the database and changes nothing."""
+        """A connection that changes nothing; each of its statements sees the database as it is at that moment."""
         with self.engine.connect() as connection:
             yield connection
 
@@ -68,6 +116,25 @@ class Store:
         # Threads of one process take turns here, where a wait ends as soon as it can; see _begin_writing.
         with self._turn, self._writer.connect() as connection, connection.begin():
             yield connection
+
+    def checkpoint(self) -> int:
+        """Move what SQLite's write-ahead log holds into the database; how many bytes the log still has on the disk.
+
+        A commit that had to do it would take ten times as long. While others write, the log is begun anew over what
+        was moved; once nothing has been written since the last call, it is cut to nothing, so that what was erased
+        from the database is nowhere. On PostgreSQL there is nothing to do.
+        """
+        log = self._file and self._file.with_name(f"{self._file.name}-wal")
+        if log is None or not log.exists() or not log.stat().st_size:
+            return 0
+        seen = (log.stat().st_mtime_ns, log.stat().st_size)
+        mode = "TRUNCATE" if seen == self._log_seen else "PASSIVE"
+        self._log_seen = seen
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # nobody is to wait for this
+            connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
+        return log.stat().st_size if log.exists() else 0
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -90,7 +157,7 @@ class _Turn:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OutOfReach("making the database's folder", None, error) from error
 
@@ -100,10 +167,17 @@ def was_cut_off(error: DBAPIError) -> bool:
     return error.connection_invalidated
 
 
-def _tune(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # sqlite3 would begin by itself, deferred, and hide it
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
-        connection.execute(f"PRAGMA {pragma}")
+def is_out_of_reach(error: BaseException) -> bool:
+    """Whether the database itself is the trouble: gone, busy, full. Else what was asked of it is wrong, and will be.
+
+    A column that is missing, say, is no outage. SQLite's driver calls both by one name, so its code tells.
+    """
+    if isinstance(error, NoConnectionFree) or (isinstance(error, DBAPIError) and was_cut_off(error)):
+        return True
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF != sqlite3.SQLITE_ERROR
+    return isinstance(error, OperationalError)
 
 
 def _begin(connection: Connection) -> None:
@@ -113,6 +187,22 @@ def _begin(connection: Connection) -> None:
         _begin_writing(connection.connection.dbapi_connection)
     elif connection.get_execution_options().get("still", False):
         connection.exec_driver_sql("BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("writing", False):
+        _ask(connection, "BEGIN")
+    elif options.get("still", False):
+        _ask(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+
+
+def _ask(connection: Connection, sql: str) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        driver.execute(sql, prepare=False)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise translated(connection, sql, error) from error
 
 
 def _begin_writing(connection: Any) -> None:

@@ -1,201 +1,217 @@
-"""Run the benchmarks: texts, verified codes and logins a second, each as a ratio to a floor of the same run."""
+"""Run the benchmarks and write BENCHMARKS.md: floors and bot in turn, on both databases, with one worker and two.
+
+BENCH_ROUNDS, BENCH_TEXTS (requests a measurement) and BENCH_SECONDS (of each load by the clock) make it shorter or
+longer. With BENCH_LONG=1 the same requests are measured once more where a million accounts are known.
+"""
 
 import base64
 import os
 import secrets
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import func, select
-
-from bot.clock import system_clock
 from bot.credentials.keyring import Keyring
 from bot.settings import read_keys
-from dialogs.parsing.normalise import national_id
-from store import accounts
-from store.database import migrate
 from store.database.engine import Store
-from store.tables import DeliveryStatus, OutboundMessageRow, table
-from tests.bench import fakher, load
+from tests.bench import fakher, load, people, provider, recoveries, table
 from tests.bench.floor import METADATA
+from tests.bench.provider import Provider
+from tests.bench.servers import WAVE, WAVES, Server, serving
+from tests.bench.table import Line
+from tests.support import databases
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-TEXTS = int(os.environ.get("BENCH_TEXTS", "3000"))
-LOGINS = int(os.environ.get("BENCH_LOGINS", "600"))
-BARE_SECONDS = 5.0
-WORKERS = "2"
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
+TEXTS = int(os.environ.get("BENCH_TEXTS", "1000"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
+LONG = os.environ.get("BENCH_LONG") == "1"
+RECOVERIES, LOGINS, VERIFIES, BARE_SECONDS = TEXTS // 4, TEXTS // 4, TEXTS // 2, 4.0
+RATES = (50, 100)  # requests a second; the second is what a short code carries
+SLOW = 0.1  # how late a real provider answers, in seconds
+ACCOUNTS = 14_000
+WARMING = WAVE * WAVES
 KEYS = "bench:" + base64.b64encode(secrets.token_bytes(32)).decode()
-DRAINED_WITHIN = 120
 
-
-@dataclass(frozen=True)
-class Round:
-    """One round's figures, each a rate a second; `drain` is in seconds."""
-
-    floor: float
-    bare: float
-    texts: float
-    verifies: float
-    logins: float
-    drain: float
+Figures = defaultdict[tuple[str, str, int, str], list[float]]
+"""Values, one a round, by what was measured, database, workers and unit."""
 
 
 def main() -> None:
-    """Measure floors and bot in turn, and print the medians and their ratios."""
-    people = list(_people(TEXTS * ROUNDS))
-    rounds = []
-    with tempfile.TemporaryDirectory() as folder, _process([sys.executable, "-m", "tests.bench.sink"]) as sink:
-        assert sink.stdout is not None
-        provider = f"http://127.0.0.1:{int(sink.stdout.readline())}"
+    """Measure, print and write."""
+    load_before, figures = os.getloadavg()[0], Figures(list)
+    with _databases() as fresh, provider.started() as sink:
         for number in range(ROUNDS):
-            mine = people[number * TEXTS : (number + 1) * TEXTS]
-            rounds.append(_round(Path(folder), number, mine, provider))
-            print(f"round {number + 1}: {rounds[-1]}", flush=True)
-    drain = statistics.median(each.drain for each in rounds)
-    _tell("inbound webhook", [each.texts for each in rounds], "floor", [each.floor for each in rounds])
-    print(f"  Sending stands back meanwhile: the last of {TEXTS} codes was out {drain:.1f} s later.")
-    _tell("codes verified", [each.verifies for each in rounds], "floor", [each.floor for each in rounds])
-    _tell("logins", [each.logins for each in rounds], "bare argon2id", [each.bare for each in rounds])
-
-
-def _tell(what: str, rates: list[float], floor: str, floors: list[float]) -> None:
-    ratios = [rate / least for rate, least in zip(rates, floors, strict=True)]
-    print(
-        f"{what}: {statistics.median(rates):.0f}/s, {floor} {statistics.median(floors):.0f}/s, "
-        f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {WORKERS} workers, SQLite)"
-    )
-
-
-def _round(folder: Path, number: int, people: list[tuple[str, str]], provider: str) -> Round:
-    floor = _floor(folder / f"floor{number}.db")
-    texts, drain = _bot(folder / f"bot{number}.db", people, provider)
-    verifies, logins = _fakher(folder / f"fakher{number}.db", people, provider)
-    bare = fakher.bare_rate(int(WORKERS), BARE_SECONDS)
-    return Round(floor, bare, texts, verifies, logins, drain)
-
-
-def _people(number: int) -> Iterator[tuple[str, str]]:
-    nine = 100_000_000
-    found = 0
-    while found < number:
-        nine += 7
-        person = next(p for digit in range(10) if (p := national_id(f"{nine:09d}{digit}")))
-        yield person, f"+98912{found:07d}"
-        found += 1
-
-
-def _floor(path: Path) -> float:
-    store = Store(f"sqlite:///{path}")
-    METADATA.create_all(store.engine)
-    store.close()
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    server = [sys.executable, "-m", "gunicorn", "-w", WORKERS, "-b", f"127.0.0.1:{port}", "--log-level", "error"]
-    environment = {"BENCH_DATABASE": f"sqlite:///{path}", "BENCH_URL": url}
-    requests = [load.text(url, f"SM{n:032x}", f"+98912{n:07d}", "رمز 0012345679") for n in range(TEXTS)]
-    with _process([*server, "tests.bench.floor:create_app()"], environment):
-        return _measured(port, requests)
-
-
-def _bot(path: Path, people: list[tuple[str, str]], provider: str) -> tuple[float, float]:
-    store = _store(path, people)
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    requests = [load.text(url, f"SM{n:032x}", mobile, f"رمز {person}") for n, (person, mobile) in enumerate(people)]
-    with _process([sys.executable, "-m", "flask", "serve"], _environment(path, port, provider)):
-        rate = _measured(port, requests)
-        drain = _drained(store)
-    store.close()
-    return rate, drain
-
-
-def _fakher(path: Path, people: list[tuple[str, str]], provider: str) -> tuple[float, float]:
-    store, keyring, port = _store(path, people), Keyring.of(read_keys(KEYS)), _free_port()
-    verifies = fakher.verifies(store, keyring, people)
-    logins = fakher.logins(store, keyring, people, LOGINS)
-    store.close()
-    with _process([sys.executable, "-m", "flask", "serve"], _environment(path, port, provider)):
-        return _measured(port, verifies), _measured(port, logins)
-
-
-def _store(path: Path, people: list[tuple[str, str]]) -> Store:
-    store = Store(f"sqlite:///{path}")
-    migrate.upgrade(store)
-    rows = [{"national_id": person, "username": person, "mobile": mobile} for person, mobile in people]
-    with store.writing() as connection:
-        accounts.put(connection, rows, system_clock())
-    return store
-
-
-def _environment(path: Path, port: int, provider: str) -> dict[str, str]:
-    return {
-        "DATABASE_URL": f"sqlite:///{path}",
-        "SECRET_KEYS": KEYS,
-        "GATEWAYS": "twilio",
-        "MESSAGES_PER_SECOND": "10000",
-        "TWILIO_ACCOUNT_SID": load.SID,
-        "TWILIO_AUTH_TOKEN": load.TOKEN,
-        "TWILIO_SENDER": load.SENDER,
-        "TWILIO_API_URL": provider,
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "PORT": str(port),
-        "WORKERS": WORKERS,
-    }
-
-
-def _drained(store: Store) -> float:
-    """How many seconds until every code is out."""
-    began = time.monotonic()
-    outbox = table(OutboundMessageRow)
-    waiting = select(func.count()).where(outbox.c.status == DeliveryStatus.QUEUED)
-    while time.monotonic() - began < DRAINED_WITHIN:
-        with store.reading() as connection:
-            if not connection.execute(waiting).scalar_one():
-                return time.monotonic() - began
-        time.sleep(0.1)
-    raise TimeoutError("texts are still waiting")
-
-
-def _measured(port: int, requests: list[bytes]) -> float:
-    _wait(port)
-    load.run(port, requests[:100])
-    result = load.run(port, requests[100:])
-    assert not result.failed, f"{result.failed} requests failed"
-    return result.rate
-
-
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(port)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+            for name, make in fresh.items():
+                for workers in (1, 2):
+                    _round(figures, name, make, workers, sink)
+            print(f"round {number + 1} of {ROUNDS} is done", flush=True)
+        if LONG:
+            for name, make in fresh.items():
+                _many_accounts(figures, name, make, sink)
+    print(table.write(list(_lines(figures)), ROUNDS, load_before))
 
 
 @contextmanager
-def _process(command: list[str], environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(command, env=os.environ | (environment or {}), stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
+def _databases() -> Iterator[dict[str, Callable[[], str]]]:
+    with tempfile.TemporaryDirectory() as folder, databases.postgresql() as postgresql:
+        yield {"SQLite": databases.sqlite(Path(folder)), "PostgreSQL": postgresql}
+
+
+def _round(figures: Figures, name: str, fresh: Callable[[], str], workers: int, sink: Provider) -> None:
+    def note(what: str, value: float, unit: str = "/s") -> None:
+        figures[what, name, workers, unit].append(value)
+
+    _floor(fresh(), workers, note)
+    _bot(fresh(), workers, sink, note)
+    if workers == 2:
+        note("floor: bare argon2id", fakher.bare_rate(workers, BARE_SECONDS))
+
+
+Note = Callable[..., None]
+
+
+def _floor(url: str, workers: int, note: Note) -> None:
+    store = Store(url)
+    METADATA.create_all(store.engine)
+    store.close()
+
+    def environment(port: int) -> dict[str, str]:
+        return {"BENCH_DATABASE": url, "BENCH_URL": f"http://127.0.0.1:{port}", "BENCH_PORT": str(port)}
+
+    command = [sys.executable, "-m", "tests.bench.floor", str(workers)]
+    with serving(command, environment, workers) as server:
+        asking = people.asking(f"http://127.0.0.1:{server.port}", people.everybody())
+        server.warm_up(iter(asking(WARMING)[0]))
+        note("floor: requests, 8 at once", _closed(server, asking(TEXTS)[0], 8).rate)
+        note("floor: p99, 32 at once", _p(99, _closed(server, asking(TEXTS)[0], 32).latencies), " ms")
+
+
+def _bot(url: str, workers: int, sink: Provider, note: Note) -> None:
+    store, mine = people.known(url, ACCOUNTS)
+    keyring, logging_in = Keyring.of(read_keys(KEYS)), list(islice(mine, VERIFIES))
+    verifies = fakher.verifies(store, keyring, logging_in)
+    logins = fakher.logins(store, keyring, logging_in, LOGINS)
+    store.close()
+    sink.answer_after(0)
+    sink.forget()
+    with serving(*_served(url, workers, sink)) as server:
+        note("start to ready", server.ready_after, " s")
+        asking = people.asking(f"http://127.0.0.1:{server.port}", mine)
+        _warm_up(server, asking, sink)
+        _requests(server, asking, sink, note)
+        note("memory of the largest process", max(server.memory()), " MB")
+        if workers == 2:
+            note("recoveries", recoveries.rate(server.port, _public(server), list(islice(mine, RECOVERIES)), sink))
+            note("codes verified by API", _closed(server, verifies, 8).rate)
+            note("logins by API", _closed(server, logins, 8).rate)
+            _by_the_clock(server, asking, sink, note)
+
+
+Asking = Callable[[int], tuple[list[bytes], list[str]]]
+
+
+def _warm_up(server: Server, asking: Asking, sink: Provider) -> None:
+    requests, mobiles = asking(WARMING)
+    sink.has_had(mobiles[: server.warm_up(iter(requests))])
+
+
+def _requests(server: Server, asking: Asking, sink: Provider, note: Note) -> None:
+    requests, mobiles = asking(TEXTS)
+    accepted = _closed(server, requests, 8)
+    sent = len(requests) / (sink.has_had(mobiles) - accepted.began)
+    note("requests accepted, 8 at once", accepted.rate)
+    note("requests sent, 8 at once", sent)
+    requests, mobiles = asking(TEXTS)
+    note("p99, 32 at once", _p(99, _closed(server, requests, 32).latencies), " ms")
+    sink.has_had(mobiles)
+
+
+def _by_the_clock(server: Server, asking: Asking, sink: Provider, note: Note) -> None:
+    """How long from a request's moment to its code at the provider, who answers as late as a real one."""
+    sink.answer_after(SLOW)
+    for rate in RATES:
+        requests, mobiles = asking(rate * SECONDS)
+        result = load.by_the_clock(server.port, requests, rate)
+        sink.has_had(mobiles)
+        waits = [sink.first[mobile] - result.began - number / rate for number, mobile in enumerate(mobiles)]
+        note(f"{rate} a second: request to code at the provider, p50", _p(50, waits), " ms")
+        note(f"{rate} a second: request to code at the provider, p99", _p(99, waits), " ms")
+        note(f"{rate} a second: refused", result.failed, "")
+
+
+def _many_accounts(figures: Figures, name: str, fresh: Callable[[], str], sink: Provider) -> None:
+    """The same requests where a thousand accounts are known, and where a million are."""
+    for number in (5_000, 1_000_000):
+        url = fresh()
+        store, mine = people.known(url, number)
+        store.close()
+        sink.answer_after(0)
+        sink.forget()
+        with serving(*_served(url, 2, sink)) as server:
+            asking = people.asking(_public(server), mine)
+            _warm_up(server, asking, sink)
+            requests, mobiles = asking(TEXTS)
+            accepted = _closed(server, requests, 8)
+            figures[f"requests accepted, {number:,} accounts", name, 2, "/s"].append(accepted.rate)
+            rate = len(requests) / (sink.has_had(mobiles) - accepted.began)
+            figures[f"requests sent, {number:,} accounts", name, 2, "/s"].append(rate)
+
+
+def _served(url: str, workers: int, sink: Provider) -> tuple[list[str], Callable[[int], dict[str, str]], int]:
+    def environment(port: int) -> dict[str, str]:
+        return {
+            "DATABASE_URL": url,
+            "SECRET_KEYS": KEYS,
+            "GATEWAYS": "twilio",
+            "MESSAGES_PER_SECOND": "10000",
+            "TWILIO_ACCOUNT_SID": load.SID,
+            "TWILIO_AUTH_TOKEN": load.TOKEN,
+            "TWILIO_SENDER": load.SENDER,
+            "TWILIO_API_URL": sink.url,
+            "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "PORT": str(port),
+            "WORKERS": str(workers),
+        }
+
+    return [sys.executable, "-m", "flask", "serve"], environment, workers
+
+
+def _public(server: Server) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+def _closed(server: Server, requests: list[bytes], at_once: int) -> load.Result:
+    result = load.closed(server.port, requests, at_once)
+    assert not result.failed, f"{result.failed} requests failed"
+    return result
+
+
+def _p(percent: int, seconds: list[float]) -> float:
+    """A percentile, in milliseconds."""
+    return 1000 * statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1]
+
+
+# What is shown beside which floor.
+FLOORS = {
+    "requests accepted, 8 at once": "floor: requests, 8 at once",
+    "requests sent, 8 at once": "floor: requests, 8 at once",
+    "codes verified by API": "floor: requests, 8 at once",
+    "p99, 32 at once": "floor: p99, 32 at once",
+    "recoveries": "floor: bare argon2id",
+    "logins by API": "floor: bare argon2id",
+}
+
+
+def _lines(figures: Figures) -> Iterator[Line]:
+    for (what, database, workers, unit), values in sorted(figures.items(), key=lambda it: it[0][1:3], reverse=True):
+        if not what.startswith("floor:"):
+            floors = figures.get((FLOORS.get(what, ""), database, workers, unit), [])
+            yield Line(what, database, workers, values, unit, floors, places=2 if unit == " s" else 0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The floor: a bare Flask view that checks the same signature and commits one transaction that inserts three rows."""
 
 import os
+import sys
 
 from flask import Flask, Response, request
+from gunicorn.app.base import BaseApplication
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 from twilio.request_validator import RequestValidator
 
@@ -31,4 +33,26 @@ def create_app() -> Flask:
                 connection.execute(three, row)
         return Response("<Response/>", content_type="text/xml")
 
+    @app.get("/readyz")
+    def ready() -> Response:
+        return Response("ready")
+
     return app
+
+
+class Floor(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """The application under as many workers as the argument says, on the port that BENCH_PORT names."""
+
+    def load_config(self) -> None:
+        """What `serve` has, too, where it matters."""
+        for name, value in {"bind": f"127.0.0.1:{os.environ['BENCH_PORT']}", "workers": int(sys.argv[1])}.items():
+            self.cfg.set(name, value)
+        self.cfg.set("loglevel", "warning")
+
+    def load(self) -> Flask:
+        """The application of one worker."""
+        return create_app()
+
+
+if __name__ == "__main__":
+    Floor().run()

@@ -1,12 +1,12 @@
-"""A load of signed webhooks, each over a connection of its own, as providers call."""
+"""Loads of signed webhooks, a connection each, as providers call: as fast as answers come, or by a clock."""
 
 import base64
 import hashlib
 import hmac
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from threading import Lock, Thread
 from urllib.parse import urlencode
 
@@ -14,6 +14,8 @@ TOKEN = "bench-token"
 SID = "AC" + "0" * 32
 SENDER = "+982100000000"
 PATH = "/webhooks/twilio/sms"
+# Threads of an open load: more than a server that keeps up will ever need.
+WAITERS = 64
 
 
 def signed(public_url: str, form: dict[str, str]) -> bytes:
@@ -50,43 +52,64 @@ def text(public_url: str, name: str, sender: str, words: str) -> bytes:
 
 @dataclass
 class Result:
-    """How a load went."""
+    """How a load went. `began` is on the monotonic clock, which all processes share; `latencies` are in seconds."""
 
-    seconds: float
-    answered: int
-    failed: int
+    began: float
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    failed: int = 0
 
     @property
     def rate(self) -> float:
         """Requests answered with 200, a second."""
-        return self.answered / self.seconds
+        return len(self.latencies) / self.seconds
 
 
-def run(port: int, requests: Sequence[bytes], at_once: int = 8) -> Result:
-    """Send all requests, so many at once, and wait for every answer."""
-    waiting: Iterator[bytes] = iter(requests)
-    lock, counts = Lock(), [0, 0]
+def closed(port: int, requests: Sequence[bytes], at_once: int = 8) -> Result:
+    """Send all requests, so many at once, each as soon as another was answered."""
+    return _run(port, requests, at_once, lambda began, number: time.monotonic())
+
+
+def by_the_clock(port: int, requests: Sequence[bytes], per_second: float) -> Result:
+    """Send all requests, so many a second, however long answers take; latencies count from when each was due."""
+
+    def due(began: float, number: int) -> float:
+        moment = began + number / per_second
+        time.sleep(max(0.0, moment - time.monotonic()))
+        return moment
+
+    return _run(port, requests, WAITERS, due)
+
+
+def _run(port: int, requests: Sequence[bytes], threads: int, wait: Callable[[float, int], float]) -> Result:
+    waiting: Iterator[tuple[int, bytes]] = enumerate(requests)
+    lock, result = Lock(), Result(time.monotonic())
 
     def work() -> None:
         while True:
             with lock:
-                request = next(waiting, None)
-            if request is None:
+                number, request = next(waiting, (-1, b""))
+            if number < 0:
                 return
-            good = _send(port, request)
+            began = wait(result.began, number)
+            good = answers_200(port, request)
             with lock:
-                counts[0 if good else 1] += 1
+                if good:
+                    result.latencies.append(time.monotonic() - began)
+                else:
+                    result.failed += 1
 
-    threads = [Thread(target=work) for _ in range(at_once)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Result(time.perf_counter() - began, *counts)
+    workers = [Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    result.seconds = time.monotonic() - result.began
+    return result
 
 
-def _send(port: int, request: bytes) -> bool:
+def answers_200(port: int, request: bytes) -> bool:
+    """Send one request; whether the answer is 200."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
             connection.sendall(request)
@@ -96,3 +119,8 @@ def _send(port: int, request: bytes) -> bool:
         return answer.startswith(b"HTTP/1.1 200")
     except OSError:
         return False
+
+
+def get(path: str) -> bytes:
+    """A whole GET request."""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()

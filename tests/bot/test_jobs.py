@@ -36,7 +36,7 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "flood", "measures", "forget", "heartbeat"),
+    *("events", "audit", "flood", "checkpoint", "measures", "forget", "heartbeat"),
 ]
 
 
@@ -167,6 +167,7 @@ def test_a_job_whose_table_is_gone_harms_no_other(bot: Bot, printed: StringIO) -
         assert set(heartbeats.last(connection)) == set(NAMES) - set(failed)
 
 
+@pytest.mark.slow
 def test_the_scheduler_outlives_a_job_that_keeps_failing(sqlite_url: str, printed: StringIO) -> None:
     bot = build(settings(), random_source=LoadedRandomSource(), gateways=[Carrier()], store=Store(sqlite_url))
     with bot.store.writing() as connection:

@@ -35,6 +35,7 @@ KANNEL = {
 
 # The contract's, word for word. What stands there with a dash or as unset is empty here.
 DEFAULTS = {
+    "SQLITE_SYNCHRONOUS": "normal",
     "MESSAGES_PER_SECOND": 100,
     "DATABASE_URL": "sqlite:///instance/ramz.db",
     "SECRET_KEYS": "",

@@ -21,6 +21,7 @@ from store.tables import METADATA, CloseReason, DeliveryStatus, LateReceiptRow, 
 from store.views import account_history, delivery_stats
 from store.views.delivery_stats import EVERYBODY, IN_TIME, LATE_TEXTS, Scope, Subject
 from tests.support import made_season
+from tests.support.databases import Fresh
 from tests.support.made_texts import ACCOUNT, CODE, INBOUND, a_code, a_text, put, put_accounts
 from tests.support.parts import NOON, StoppedClock
 
@@ -366,6 +367,7 @@ def some_texts(random_source: Random, number: int, days: int) -> Iterator[dict[s
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_counting_ahead_changes_no_figure_at_any_time(store: Store, clock: StoppedClock, seed: int) -> None:
     random_source, days = Random(seed), 4
     put(store, *some_texts(random_source, 300, days))
@@ -452,20 +454,22 @@ ASKED: dict[str, Callable[[Store, date, datetime], object]] = {
 }
 
 
-@pytest.fixture
-def filled(store: Store) -> Store:
-    """Some of a season, counted but for its last hours, with a late receipt."""
-    with store.writing() as connection:
-        connection.execute(delete(ACCOUNT))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Some of a season, counted but for its last hours, with a late receipt; filled once, and then only asked."""
+    fresh: Fresh = request.getfixturevalue(f"fresh_{request.param}")
+    store = Store(fresh())
     made_season.make(store, 20_000, midnight(TODAY))
     Rollup(store, lambda: midnight(TODAY) + 160 * DAY + 12 * HOUR).run()
     put(store, {"created_at": midnight(TODAY) + 100 * DAY + HOUR}, into=LATE_RECEIPT)
     if not store.is_sqlite:  # as it keeps them by itself
         with store.writing() as connection:
             connection.execute(text("ANALYZE"))
-    return store
+    yield store
+    store.close()
 
 
+@pytest.mark.slow
 def test_no_question_reads_a_table_whole(filled: Store) -> None:
     now = midnight(TODAY) + 160 * DAY + 13 * HOUR
     for name, ask in ASKED.items():
@@ -489,6 +493,7 @@ LOOKED_UP: dict[str, Callable[[Connection], object]] = {
 }
 
 
+@pytest.mark.slow
 def test_no_story_reads_a_table_whole(filled: Store) -> None:
     for name, look in LOOKED_UP.items():
         with statements(filled) as asked, filled.reading() as connection:
@@ -500,12 +505,14 @@ def test_no_story_reads_a_table_whole(filled: Store) -> None:
             assert not [step for step in steps if re.search("(SCAN|Seq Scan on) account", step)], (name, steps)
 
 
+@pytest.mark.slow
 def test_what_staff_did_is_found_by_an_index_of_its_own(filled: Store) -> None:
     with statements(filled) as asked, filled.reading() as connection:
         audit.newest(connection, 9_999, 100, by_staff=True)
     assert any("audit_by_staff" in step for it in asked for step in plan(filled, *it))
 
 
+@pytest.mark.slow
 def test_it_would_be_seen_if_one_did(filled: Store) -> None:
     for big in BIG:
         assert big in METADATA.tables

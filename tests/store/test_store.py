@@ -2,10 +2,12 @@
 
 import random
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
@@ -14,10 +16,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
-from sqlalchemy import event, insert, inspect, select, text, update
+from sqlalchemy import Connection, delete, event, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from bot.build import Bot, build
@@ -35,9 +37,10 @@ from store import (
 from store.codes import NewCode
 from store.conversations import StaleRead, Standing
 from store.database import migrate
-from store.database.engine import Store
+from store.database.engine import Store, is_out_of_reach, was_cut_off
 from store.outbound_messages import NewMessage
 from store.tables import (
+    FINAL,
     METADATA,
     AccountRow,
     CloseReason,
@@ -296,6 +299,165 @@ def test_sqlite_is_set_up_to_be_safe(sqlite_url: str) -> None:
     assert asked["journal_mode"] == "wal"
     assert (asked["foreign_keys"], asked["secure_delete"]) == (1, 1)
     assert asked["busy_timeout"] >= 1000
+
+
+@pytest.fixture
+def one_connection(postgresql_url: str) -> Iterator[Store]:
+    store = Store(postgresql_url, pool_size=1)
+    yield store
+    store.close()
+
+
+def test_statements_that_are_prepared_stay_prepared(one_connection: Store) -> None:
+    bot = settled(
+        build(
+            settings(),
+            clock=StoppedClock(),
+            random_source=LoadedRandomSource(),
+            gateways=[Carrier()],
+            store=one_connection,
+        )
+    )
+    for number in range(100):
+        bot.hear(Inbound("simulated", f"M{number}", f"+98930000{number:04d}", "رمز 0012345679"))
+    with one_connection.reading() as connection:
+        found = text("SELECT statement, generic_plans + custom_plans AS uses FROM pg_prepared_statements")
+        uses = {row.statement: row.uses for row in connection.execute(found)}
+    view = next(times for statement, times in uses.items() if "phone_has_live_code" in statement)
+    assert view >= 90, "it is parsed once more for each text"  # psycopg prepares what comes a sixth time
+    assert len(uses) >= 5
+
+
+def test_a_read_is_no_transaction_and_a_write_is_one(one_connection: Store) -> None:
+    alone = text("SELECT now() = statement_timestamp(), pg_current_xact_id_if_assigned() IS NULL")
+    with one_connection.reading() as connection:
+        connection.execute(text("SELECT pg_sleep(0.01)"))
+        assert connection.execute(alone).one() == (True, True)
+    with one_connection.writing() as connection:
+        connection.execute(text("SELECT pg_sleep(0.01)"))
+        assert connection.execute(text("SELECT now() < statement_timestamp()")).scalar_one()
+
+
+def test_what_must_fit_together_sees_one_moment(store: Store) -> None:
+    beats = text("SELECT count(*) FROM heartbeat")
+    with store.still() as connection:
+        before = connection.execute(beats).scalar_one()
+        with store.writing() as other:
+            heartbeats.beat(other, "another", NOON)
+        assert connection.execute(beats).scalar_one() == before == 0
+    with store.reading() as connection:
+        assert connection.execute(beats).scalar_one() == 1
+
+
+def test_a_connection_that_was_cut_is_known_for_that_and_replaced(one_connection: Store) -> None:
+    with one_connection.reading() as connection:
+        number = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    other = Store(one_connection.url.render_as_string(hide_password=False))
+    with other.reading() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:number, 5000)"), {"number": number})
+    with pytest.raises(OperationalError) as cut, one_connection.writing():
+        pass
+    assert was_cut_off(cut.value) and is_out_of_reach(cut.value)
+    with one_connection.writing() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    other.close()
+
+
+@pytest.mark.parametrize("asked", ["SELECT nothing FROM account", "SELECT 1 FROM nowhere", "SELEC 1"])
+def test_what_is_asked_wrongly_is_no_outage(store: Store, asked: str) -> None:
+    with pytest.raises(DBAPIError) as wrong, store.reading() as connection:
+        connection.execute(text(asked))
+    assert not is_out_of_reach(wrong.value)
+
+
+def test_a_database_that_is_gone_or_busy_is_out_of_reach(tmp_path: Path, sqlite_url: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for url in (f"sqlite:///{tmp_path / 'folder'}", "postgresql+psycopg://nobody@127.0.0.1:1/none"):
+        with pytest.raises(DBAPIError) as gone, Store(url).reading() as connection:
+            connection.execute(text("SELECT 1"))
+        assert is_out_of_reach(gone.value)
+    (tmp_path / "no.db").write_text("this is none" * 99)
+    with pytest.raises(DBAPIError) as broken, Store(f"sqlite:///{tmp_path / 'no.db'}").reading() as connection:
+        connection.execute(text("SELECT 1 FROM account"))
+    assert is_out_of_reach(broken.value)
+
+
+def test_a_database_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "ramz.db"
+    store = Store(f"sqlite:///{path}")
+    migrate.upgrade(store)
+    assert {file.name: file.stat().st_mode & 0o777 for file in (path.parent, *path.parent.iterdir())} == {
+        "made": 0o700,
+        "ramz.db": 0o600,
+        "ramz.db-wal": 0o600,
+        "ramz.db-shm": 0o600,
+    }
+    store.close()
+
+
+@pytest.mark.parametrize(("chosen", "level"), [("normal", 1), ("full", 2)])
+def test_a_commit_waits_for_the_disk_where_that_is_chosen(sqlite_url: str, chosen: str, level: int) -> None:
+    bot = build(settings(DATABASE_URL=sqlite_url, SQLITE_SYNCHRONOUS=chosen), gateways=[Carrier()])
+    with bot.store.writing() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar_one() == level
+    bot.store.close()
+
+
+class TestCheckpoints:
+    SECRET = "saffron and copper pots " * 40
+
+    def log_of(self, store: Store) -> Path:
+        return Path(f"{store.url.database}-wal")
+
+    def write(self, store: Store, number: int = 1) -> None:
+        for _ in range(number):
+            with store.writing() as connection:
+                outbound_messages.queue(connection, a_text(parameters={"a": self.SECRET}), NOON, None)
+
+    def test_no_commit_moves_the_log_into_the_database(self, sqlite_url: str) -> None:
+        store = Store(sqlite_url)
+        before = Path(store.url.database or "").read_bytes()
+        self.write(store, 400)
+        assert self.log_of(store).stat().st_size > 1_000 * 4_096, "more than SQLite's own thousand pages"
+        assert Path(store.url.database or "").read_bytes() == before
+        store.checkpoint()
+        assert Path(store.url.database or "").read_bytes() != before
+        store.close()
+
+    def test_the_log_does_not_grow_while_it_is_checkpointed(self, sqlite_url: str) -> None:
+        store, sizes = Store(sqlite_url), []
+        for _ in range(6):
+            self.write(store, 60)
+            sizes.append(store.checkpoint())
+        assert max(sizes) < 2 * sizes[0]
+        store.close()
+
+    def test_once_nothing_is_written_the_log_is_cut_to_nothing(self, sqlite_url: str) -> None:
+        store = Store(sqlite_url)
+        self.write(store)
+        with store.writing() as connection:
+            connection.execute(MESSAGE.delete())
+        assert b"saffron" in self.log_of(store).read_bytes(), "erased, and still to be read"
+        assert store.checkpoint() > 0
+        assert store.checkpoint() == 0
+        for file in (Path(store.url.database or ""), self.log_of(store)):
+            assert b"saffron" not in file.read_bytes()
+        store.close()
+
+    def test_it_waits_for_nobody_and_keeps_nobody_waiting(self, sqlite_url: str) -> None:
+        store = Store(sqlite_url)
+        self.write(store)
+        with store.writing():
+            began = time.monotonic()
+            store.checkpoint()
+            store.checkpoint()
+            assert time.monotonic() - began < 1
+        store.close()
+
+    def test_there_is_nothing_to_do_elsewhere(self, postgresql_url: str) -> None:
+        store = Store(postgresql_url)
+        assert store.checkpoint() == Store("sqlite://").checkpoint() == 0
+        store.close()
 
 
 def test_a_code_belongs_to_an_account(store: Store) -> None:
@@ -614,3 +776,62 @@ def test_rows_of_an_executemany_are_written_alike(store: Store) -> None:
         connection.execute(insert(ACCOUNT), [dict(ZAHRA, active=True, failures=0), dict(OMID, active=True, failures=0)])
     with store.reading() as connection:
         assert len(connection.execute(select(ACCOUNT.c.id)).all()) == 2
+
+
+# How far a text has come
+
+
+def given_up(connection: Connection, text_id: int) -> None:
+    outbound_messages.give_up(connection, [{"text": text_id, "by": "twilio", "at": NOON, "why": "unreachable"}])
+
+
+def taken(connection: Connection, text_id: int) -> None:
+    outbound_messages.accept(connection, [{"text": text_id, "by": "twilio", "as": "P1", "at": NOON}])
+
+
+def noted(status: DeliveryStatus) -> Callable[[Connection, int], object]:
+    def note(connection: Connection, text_id: int) -> None:
+        outbound_messages.receive_receipt(connection, "twilio", "P1", status, NOON, ref=text_id)
+
+    return note
+
+
+STEPS: dict[str, Callable[[Connection, int], object]] = {"given up": given_up, "taken": taken} | {
+    status.name: noted(status) for status in (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
+}
+
+
+def rank_of(connection: Connection, text_id: int) -> int:
+    status: int = connection.execute(select(MESSAGE.c.status).where(MESSAGE.c.id == text_id)).scalar_one()
+    return status
+
+
+def rises_only(store: Store, steps: list[str]) -> None:
+    """A text goes through some steps: its rank never falls, and what is final stays as it is."""
+    with store.writing() as connection:
+        text_id = outbound_messages.queue(connection, a_text(MessageKind.CODE, secret=b"x"), NOON, LEASE).id
+        was = rank_of(connection, text_id)
+        for step in steps:
+            STEPS[step](connection, text_id)
+            now = rank_of(connection, text_id)
+            assert now == was if was >= FINAL else now >= was, step
+            was = now
+            assert connection.execute(select(MESSAGE.c.secret).where(MESSAGE.c.id == text_id)).scalar_one() is None
+        connection.execute(delete(MESSAGE))
+
+
+def test_a_text_that_arrived_is_not_given_up(store: Store) -> None:
+    rises_only(store, ["taken", "DELIVERED", "given up"])
+
+
+def test_a_rank_only_rises_and_a_secret_goes_with_the_first_step(sqlite_url: str) -> None:
+    with closing(Store(sqlite_url)) as store:
+
+        @how(max_examples=60, deadline=None, database=None, derandomize=True)
+        @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5))
+        @example(["DELIVERED", "SENT"])
+        @example(["given up"])
+        def run(steps: list[str]) -> None:
+            rises_only(store, steps)
+
+        run()

@@ -17,6 +17,7 @@ from flask import Flask
 from playwright.sync_api import BrowserContext, Page, Playwright, Request, sync_playwright
 from werkzeug.serving import make_server
 
+from tests.support import lifeline
 from tests.support.places import TESTS
 
 AXE = TESTS / "vendor" / "axe-core-4.14.1.min.js"
@@ -118,6 +119,7 @@ def browsing(playwright: Playwright, profile: Path, home: str, **options: Any) -
         base_url=home,
         **options,
     )
+    lifeline.hold_all_on(profile)
     try:
         yield Window(context.pages[0], home)
     finally:

@@ -7,6 +7,7 @@ from typing import Self, cast
 
 from werkzeug.datastructures import Headers, MultiDict
 
+from bot.gateways.http_client import READ_SECONDS, HttpClient
 from bot.gateways.kannel import Kannel
 from bot.ports import Call
 from bot.random_source import SystemRandomSource
@@ -47,12 +48,14 @@ class KannelWire:
 
     @classmethod
     @contextmanager
-    def opened(cls, name: str = "kannel-post", **changes: str) -> Iterator[Self]:
+    def opened(cls, name: str = "kannel-post", *, read_seconds: float = READ_SECONDS, **changes: str) -> Iterator[Self]:
         """Started, and stopped at the end."""
         with KannelStandIn() as standin:
-            gateway = Kannel(chosen(standin.url, **changes), SystemRandomSource())
+            gateway = Kannel(
+                chosen(standin.url, **changes), SystemRandomSource(), HttpClient(read_seconds=read_seconds)
+            )
             yield cls(standin, gateway, name == "kannel-get")
-            gateway.http.clear()
+            gateway.http.close()
 
     def sign(self, _url: str, _form: Form) -> str:
         """What makes a call authentic."""

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import ClassVar
 
+from bot.credentials.keyring import Cost
 from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Receipt, SendFailed
 from bot.settings import Settings, read
 
 KEYS = "k1:" + base64.b64encode(bytes(range(32))).decode()
+# A password hashed in no time; nothing but its cost is different.
+CHEAP = Cost(passes=1, memory=8, lanes=1)
 NOON = datetime(2026, 9, 1, 9, 0, tzinfo=UTC)
 
 

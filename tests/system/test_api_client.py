@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support import lifeline
 from tests.support.parts import KEYS, PATIENCE_SECONDS, eventually
 from tests.support.places import ROOT
 from tests.system.test_service import environment, free_port
@@ -60,6 +61,7 @@ def simulation(tmp_path: Path) -> Iterator[Trial]:
     command = [sys.executable, "-m", "flask", "trial"]
     with (tmp_path / "printed").open("w") as printed:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=printed, stderr=printed)
+    lifeline.hold(process)
     try:
         assert eventually(lambda: answers(port))
         yield Trial(port, settings)
@@ -76,6 +78,7 @@ def answers(port: int) -> bool:
         return False
 
 
+@pytest.mark.process
 def test_its_page_shows_a_client_that_works_as_it_stands(simulation: Trial) -> None:
     flask = f"{sys.executable} -m flask"
     shell = EXAMPLES["sh"].replace("127.0.0.1:8000", f"127.0.0.1:{simulation.port}").replace(".venv/bin/flask", flask)

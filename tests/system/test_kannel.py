@@ -23,7 +23,7 @@ from bot.ports import Reason
 from store import accounts
 from store.database.engine import Store
 from store.tables import CloseReason, CodeRow, DeliveryStatus, InboundMessageRow, OutboundMessageRow, table
-from tests.support import smpp_operator
+from tests.support import lifeline, smpp_operator
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, eventually
 from tests.support.places import TESTS
@@ -98,6 +98,7 @@ class Kannel:
             "secret": SECRET,
             "public_url": self.public_url,
         }
+        lifeline.hold_all_on(self.folder)
         (self.folder / "kannel.conf").write_text(written.format(**values), "utf-8")
         self.bearerbox = Box(str(BEARERBOX), self.folder, self.ports["smsbox_port"])
         self.smsbox = Box(str(SMSBOX), self.folder, self.ports["sendsms_port"])

@@ -28,7 +28,7 @@ from dialogs.vocabulary import Event, Intent, Naming, ParsedMessage
 from store.database.engine import Store
 from store.outbound_messages import ClaimedMessage
 from store.tables import MessageKind
-from tests.support.parts import KEYS, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.parts import CHEAP, KEYS, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import EVERYBODY, OMID, PHONES, STRANGER, UNKNOWN_ID, ZAHRA, settle
 from webhooks import create_app
 
@@ -141,7 +141,14 @@ class World:
 
 def world_of(store: Store, witness: Witness, random_source: MarkedDice, *gateways: Carrier) -> World:
     settle(store)
-    bot = build(settings(), clock=StoppedClock(), random_source=random_source, gateways=gateways or None, store=store)
+    bot = build(
+        settings(),
+        clock=StoppedClock(),
+        random_source=random_source,
+        gateways=gateways or None,
+        store=store,
+        cost=CHEAP,
+    )
     return World(bot, witness, create_app(bot).test_client())
 
 
@@ -258,7 +265,7 @@ def test_twilio_out_of_reach_tells_neither_text_nor_token(store: Store, witness:
         TWILIO_SENDER="+15005550006",
         TWILIO_API_URL="http://127.0.0.1:1",
     )
-    bot = build(chosen, clock=StoppedClock(), random_source=random_source, store=store)
+    bot = build(chosen, clock=StoppedClock(), random_source=random_source, store=store, cost=CHEAP)
     form = {"From": ZAHRA["mobile"], "MessageSid": "SM1", "Body": f"رمز {ZAHRA['national_id']} {PLEA}"}
     path = "/webhooks/twilio/sms"
     signature = RequestValidator(AUTH_TOKEN).compute_signature(chosen.public_url + path, form)

@@ -29,7 +29,7 @@ from bot.random_source import SystemRandomSource
 from store import accounts, tokens
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, DeliveryStatus, OutboundMessageRow, table
-from tests.support import twilio_standin
+from tests.support import lifeline, twilio_standin
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
 from tests.support.people import UNKNOWN_ID
@@ -103,7 +103,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 def serve(settings: dict[str, str], **options: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "flask", "serve"]
-    return subprocess.Popen(command, cwd=ROOT, env=environment(**settings), text=True, **options)
+    return lifeline.hold(subprocess.Popen(command, cwd=ROOT, env=environment(**settings), text=True, **options))
 
 
 @dataclass

@@ -136,9 +136,14 @@ def test_a_row_that_was_committed_late_is_sealed_later(chain: Chain) -> None:
 # One row
 
 
-@pytest.mark.parametrize("column", [column.name for column in AUDIT.columns])
-def test_a_changed_column_is_found(chain: Chain, entry: Entry, column: str) -> None:
+def test_a_changed_column_is_found(chain: Chain, entry: Entry) -> None:
     filled(chain, entry=entry)
+    for column in AUDIT.columns:
+        is_found_in(chain, column.name)
+
+
+def is_found_in(chain: Chain, column: str) -> None:
+    """Change a column of some rows, one at a time, and put it right again."""
     changes = [(row, value) for row in rows(chain.store)[::3] for value in others(getattr(row, column), column)]
     for row, value in changes:
         named = AUDIT.c.nonce == (value if column == "nonce" else row.nonce)

@@ -15,6 +15,7 @@ from dialogs.audit_vocabulary import Action, Actor
 from store.database.engine import Store
 from tests.bot.audit.test_audit import rows
 from tests.bot.audit.test_hash_chain import make_chain
+from tests.support import lifeline
 from tests.support.parts import KEYS, NOON, eventually
 
 pytestmark = pytest.mark.alone
@@ -72,7 +73,7 @@ def test_rows_of_a_transaction_that_commits_late_are_sealed_after_those_of_one_t
 
 
 def test_a_sealer_that_is_killed_leaves_an_unbroken_chain(database_url: str) -> None:
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", SEAL_FOR_EVER, database_url])
+    process = lifeline.hold(subprocess.Popen([sys.executable, "-W", "ignore", "-c", SEAL_FOR_EVER, database_url]))
     with closing(Store(database_url)) as store:
         try:
             assert eventually(lambda: len(rows(store)) > 1_000, seconds=60)

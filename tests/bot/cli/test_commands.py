@@ -27,6 +27,7 @@ from dialogs.tables.machine import mermaid
 from dialogs.vocabulary import AnyEvent, Event
 from store.database import migrate
 from store.database.engine import Store
+from tests.support import lifeline
 from tests.support.parts import KEYS, PATIENCE_SECONDS, Carrier
 from tests.support.people import ZAHRA, settle, settled
 from tests.support.places import ROOT
@@ -71,6 +72,7 @@ def running(*words: str, folder: Path, **environment: str) -> "Iterator[subproce
         [*COMMAND, *words], text=True, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=around(environment)
     )
     signal.signal(signal.SIGINT, former)
+    lifeline.hold(process)
     patience = Timer(PATIENCE_SECONDS, process.kill)
     patience.start()
     try:
@@ -151,6 +153,7 @@ def test_upgrade_makes_the_folder_that_the_database_lies_in(tmp_path: Path) -> N
     assert typed("db", "upgrade", DATABASE_URL=f"sqlite:///{tmp_path}/a/b/ramz.db").exit_code == 0
 
 
+@pytest.mark.process
 def test_hosts_that_start_at_once_upgrade_one_after_the_other(database_url: str, tmp_path: Path) -> None:
     url = emptied(database_url)
     environment = around({"DATABASE_URL": url})
@@ -232,6 +235,7 @@ def test_a_command_ends_in_one_line_where_the_database_fails_it(sqlite_url: str)
     busy.close()
 
 
+@pytest.mark.process
 def test_the_trial_s_key_vouches_in_the_trial_s_database_only(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "instance").mkdir()
     (tmp_path / "instance" / "secret_keys").write_text(KEYS.replace("k1:", "trial:"))
@@ -246,6 +250,7 @@ def test_the_trial_s_key_vouches_in_the_trial_s_database_only(sqlite_url: str, t
     assert flask("audit", "verify", folder=tmp_path, DATABASE_URL=sqlite_url).returncode == 0
 
 
+@pytest.mark.process
 def test_no_real_person_is_served_out_of_the_trial_s_database(sqlite_url: str, tmp_path: Path) -> None:
     with closing(Store(sqlite_url)) as store:
         seed(store)
@@ -295,6 +300,7 @@ def say(process: "subprocess.Popen[str]", words: str) -> None:
     process.stdin.flush()
 
 
+@pytest.mark.process
 def test_a_whole_recovery_is_chatted_from_a_terminal(sqlite_url: str, tmp_path: Path) -> None:
     store = Store(sqlite_url)
     settle(store)
@@ -313,6 +319,7 @@ def test_a_whole_recovery_is_chatted_from_a_terminal(sqlite_url: str, tmp_path: 
 
 
 @pytest.mark.parametrize("number", ["0912", "Zahra", "+14155550100", "02112345678", ""])
+@pytest.mark.process
 def test_chat_refuses_what_is_no_mobile(sqlite_url: str, number: str, tmp_path: Path) -> None:
     if number not in ("0912", ""):  # in a process twice is enough
         result = typed("chat", "--from", number, DATABASE_URL=sqlite_url)
@@ -348,6 +355,7 @@ def answers(address: str, process: "subprocess.Popen[str]") -> bool:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.process
 def test_a_trial_says_whom_to_be_and_stops_without_a_traceback(tmp_path: Path, end: signal.Signals) -> None:
     port = free_port()
     with running("trial", folder=tmp_path, PORT=str(port)) as process:
@@ -380,6 +388,7 @@ def test_a_trial_opens_the_page_where_there_is_a_screen(
     assert has_screen(environment, platform) is opens
 
 
+@pytest.mark.process
 def test_a_trial_says_that_its_port_is_taken(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -394,6 +403,7 @@ def test_a_trial_says_that_its_port_is_taken(tmp_path: Path) -> None:
 # flask serve
 
 
+@pytest.mark.process
 def test_serve_names_all_that_is_missing_or_bad_and_exits_with_2(tmp_path: Path) -> None:
     done = flask("serve", folder=tmp_path, GATEWAYS="twilio", PORT="x", CODE_LENGTH="5")
     named = {line.partition(":")[0] for line in done.stderr.splitlines()}
@@ -426,6 +436,7 @@ def test_serve_starts_nothing_half_set_or_made_for_a_trial(environment: dict[str
 # flask diagram
 
 
+@pytest.mark.process
 def test_the_diagram_is_drawn_and_checked(tmp_path: Path) -> None:
     page = tmp_path / "README.md"
     before = "".join(f"# {name}\n\n{begins(name)}\nstale\n{END}\n\n" for name in DIAGRAMS)

@@ -764,6 +764,7 @@ def test_a_text_is_heard_while_an_import_runs(bot: Bot, database_url: str, tmp_p
 # The command
 
 
+@pytest.mark.process
 def test_the_command_says_by_its_exit_what_came_of_the_file(sqlite_url: str, tmp_path: Path) -> None:
     good, mixed, bad = tmp_path / "good.csv", tmp_path / "mixed.csv", tmp_path / "bad.csv"
     good.write_text(HEADER + ROW, "utf-8")
@@ -824,6 +825,7 @@ print(tally.taken, tally.rejected, peak() - before)
 """
 
 
+@pytest.mark.process
 def test_two_hundred_thousand_rows_need_no_more_memory_than_a_few(sqlite_url: str, tmp_path: Path) -> None:
     file, number = tmp_path / "many.csv", 200_000
     with file.open("w", encoding="utf-8") as lines:

@@ -53,6 +53,7 @@ def revoke(url: str, *which: str) -> Result:
 # What the operator types
 
 
+@pytest.mark.process
 def test_a_new_one_is_alone_on_the_last_line(sqlite_url: str, tmp_path: Path) -> None:
     done = flask(
         "tokens", "create", "--name", "Fakher, 1st", folder=tmp_path, DATABASE_URL=sqlite_url, SECRET_KEYS=KEYS

@@ -35,7 +35,7 @@ from store import conversations, reset_grants
 from store.database.engine import Store
 from store.tables import METADATA, AccountRow, OutboundMessageRow, ResetGrantRow, WebhookEventRow, table
 from tests.conftest import MakeBot
-from tests.support.parts import KEYS, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.parts import CHEAP, KEYS, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import OMID, PHONES, STRANGER, TWIN, ZAHRA, settle, settled
 from tests.support.transcript import CODE as A_CODE
 from tests.support.transcript import Player
@@ -142,7 +142,7 @@ def town_on(store: Store, **changes: str) -> Town:
     settle(store)
     clock, carrier = StoppedClock(), Carrier()
     chosen = settings(**{"CODES_PER_HOUR": "1000", "CODES_PER_DAY": "1000", "RESEND_AFTER_SECONDS": "0", **changes})
-    bot = build(chosen, clock=clock, random_source=LoadedRandomSource(), gateways=[carrier], store=store)
+    bot = build(chosen, clock=clock, random_source=LoadedRandomSource(), gateways=[carrier], store=store, cost=CHEAP)
     return Town(bot, carrier, clock, create_app(bot).test_client())
 
 
@@ -227,6 +227,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize(("allowed", "paths"), [("on", TAKEN), ("off", REFUSED)], ids=["taken", "refused"])
+@pytest.mark.slow
 def test_it_leaves_no_trace(database_url: str, printed: StringIO, allowed: str, paths: set[Event]) -> None:
     with closing(Store(database_url)) as store:
         town = town_on(store, OWN_PASSWORD_BY_SMS=allowed, **EVENTS)
@@ -271,8 +272,9 @@ class TellingDice(LoadedRandomSource):
 def test_a_fault_of_our_own_tells_nothing(store: Store, printed: StringIO) -> None:
     settle(store)
     carrier = Carrier()
+    random_source, clock = TellingDice(), StoppedClock()
     bot = build(
-        settings(**ON, **EVENTS), clock=StoppedClock(), random_source=TellingDice(), gateways=[carrier], store=store
+        settings(**ON, **EVENTS), clock=clock, random_source=random_source, gateways=[carrier], store=store, cost=CHEAP
     )
     town = Town(bot, carrier, StoppedClock(), create_app(bot).test_client())
     assert town.say(f"تغییر {ZAHRA['national_id']}") == 200
@@ -472,7 +474,9 @@ def two_processes(url: str) -> Iterator[TwoProcesses]:
         desks = []
         for each in (store, other):
             carrier = Carrier()
-            bot = build(settings(**ON), clock=clock, random_source=random_source, gateways=[carrier], store=each)
+            bot = build(
+                settings(**ON), clock=clock, random_source=random_source, gateways=[carrier], store=each, cost=CHEAP
+            )
             desks.append(Desk(bot, Player(bot, carrier, clock), clock))
         desks[1].player.numbers = count(1000)
         yield TwoProcesses(desks[0], desks[1], store)
@@ -668,6 +672,7 @@ def test_fakher_is_told_of_a_recovery_that_was_closed(make_desk: MakeDesk, wrong
     assert desk.announced() == [("recovery.locked", desk.account().id)]
 
 
+@pytest.mark.slow
 def test_fakher_is_told_of_a_hundred_wrong_codes(make_desk: MakeDesk) -> None:
     desk = make_desk(RESEND_AFTER_SECONDS="0", CODES_PER_HOUR="1000", CODES_PER_DAY="1000", **EVENTS)
     for _ in range(20):

@@ -14,14 +14,15 @@ from hypothesis import settings as runs
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from bot.build import Bot
+from bot.build import Bot, build
 from bot.credentials import passwords
-from bot.credentials.keyring import Keyring
+from bot.credentials.keyring import PRODUCTION, Keyring
 from bot.credentials.passwords import Hashed
 from bot.fakher.service import Caller, TicketGone
+from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, ResetGrantRow, table
 from tests.conftest import MakeBot
-from tests.support.parts import KEYS, NOON, Carrier, StoppedClock
+from tests.support.parts import KEYS, NOON, Carrier, StoppedClock, settings
 from tests.support.people import OMID, PHONES, TWIN, ZAHRA, settled
 from tests.support.transcript import Player
 
@@ -124,7 +125,7 @@ def test_it_knows_none_by_another_key_than_its_own() -> None:
 
 
 def test_it_knows_none_that_was_hashed_without_a_key() -> None:
-    assert not passwords.verify(BEFORE, Hashed(passwords.HASHER.hash(OWN), "old"), OWN)
+    assert not passwords.verify(BEFORE, Hashed(passwords.hasher(PRODUCTION).hash(OWN), "old"), OWN)
 
 
 def test_it_knows_one_by_the_parameters_that_it_was_hashed_with() -> None:
@@ -254,7 +255,8 @@ def test_ones_own_is_kept_as_argon2id_and_has_no_end(desk: Desk, way: str) -> No
     row = desk.account()
     parameters = extract_parameters(row.password_hash)
     assert row.password_hash.startswith("$argon2id$")
-    assert (parameters.memory_cost, parameters.time_cost) == (19456, 2)
+    cost = desk.bot.keyring.cost
+    assert (parameters.memory_cost, parameters.time_cost) == (cost.memory, cost.passes)
     assert (row.password_key, row.password_set_at) == ("k1", desk.clock())
     assert row.password_expires_at is None
     assert desk.knows(OWN)
@@ -532,3 +534,9 @@ def test_the_hundredth_wrong_code_closes_recovery_with_a_password_too(desk: Desk
     desk.play(f"> {{wrong}} {OWN}\n< recovery_locked\n> {{code}} {OWN}\n< no_live_code")
     assert desk.account().locked_at == desk.clock()
     assert desk.account().password_hash is None
+
+
+def test_a_bot_hashes_as_strongly_as_is_due_where_nothing_else_is_handed_in(store: Store) -> None:
+    bot = build(settings(), gateways=[Carrier()], store=store)
+    made = passwords.generate(bot.random_source, bot.keyring)
+    assert made.kept.hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")

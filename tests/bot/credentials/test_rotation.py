@@ -446,6 +446,7 @@ def street(make_house: Callable[[str], House], store: Store) -> Iterator[Street]
     street.house.bot.courier.stop()
 
 
+@pytest.mark.slow
 def test_ten_leaders_notice_nothing_of_a_rotation_in_the_middle_of_their_dialogs(
     street: Street, both: House, clock: StoppedClock
 ) -> None:

@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from urllib3 import Timeout
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.test import TestResponse
 
 from bot.build import Bot, build
+from bot.gateways.http_client import HttpClient
 from bot.gateways.kannel import Kannel
 from bot.ports import Call, Outbound, Reason, SendFailed
 from store.database.engine import Store
@@ -18,7 +18,7 @@ from store.tables import DeliveryStatus, InboundMessageRow, MessageKind, Outboun
 from tests.support import kannel_standin
 from tests.support.kannel_standin import SECRET, SENDER, Cut, Hang, KannelStandIn, Trouble
 from tests.support.kannel_wire import KannelWire, chosen
-from tests.support.parts import LoadedRandomSource, StoppedClock
+from tests.support.parts import CHEAP, LoadedRandomSource, StoppedClock
 from tests.support.people import STRANGER, ZAHRA, settled
 from webhooks import create_app
 
@@ -88,10 +88,6 @@ class TestWhatSendsmsIsGiven:
             wire.gateway.send(outbound())
         assert wire.standin.connections == 1
 
-    def test_its_timeouts_are_three_and_eight_seconds(self, wire: KannelWire) -> None:
-        timeout = wire.gateway.http.connection_pool_kw["timeout"]
-        assert (timeout.connect_timeout, timeout.read_timeout) == (3, 8)
-
 
 def filled(template: str, **values: str) -> str:
     """An address as Kannel fills it in: values escaped, and %% for a %."""
@@ -125,7 +121,7 @@ class TestWhatItsAnswersMean:
             ((429, b""), Reason.BUSY, False),
             ((200, b"<html>Welcome</html>"), Reason.NO_SENSE, False),
             ((302, b""), Reason.NO_SENSE, False),
-            (Cut(), Reason.NO_SENSE, False),
+            (Cut(), Reason.NO_CONNECTION, False),
             (Cut(midway=True), Reason.NO_SENSE, False),
         ],
     )
@@ -134,9 +130,9 @@ class TestWhatItsAnswersMean:
         assert (failed.reason, failed.permanent) == (reason, permanent)
         assert len(wire.standin.taken) == 0, "it is not tried again here"
 
-    def test_no_answer_is_a_timeout(self, wire: KannelWire) -> None:
-        wire.gateway.http.connection_pool_kw["timeout"] = Timeout(connect=0.3, read=0.3)
-        failed = failure(wire, Hang())
+    def test_no_answer_is_a_timeout(self) -> None:
+        with KannelWire.opened(read_seconds=0.3) as wire:
+            failed = failure(wire, Hang())
         assert (failed.reason, failed.permanent) == (Reason.TIMEOUT, False)
 
     def test_nobody_there_is_no_connection(self, wire: KannelWire) -> None:
@@ -229,10 +225,17 @@ class Knocking:
 def kannel(store: Store) -> Iterator[Knocking]:
     with KannelStandIn() as standin:
         settings = chosen(standin.url)
-        gateway = Kannel(settings, LoadedRandomSource())
-        bot = build(settings, clock=StoppedClock(), random_source=LoadedRandomSource(), gateways=[gateway], store=store)
+        gateway = Kannel(settings, LoadedRandomSource(), HttpClient())
+        bot = build(
+            settings,
+            clock=StoppedClock(),
+            random_source=LoadedRandomSource(),
+            gateways=[gateway],
+            store=store,
+            cost=CHEAP,
+        )
         yield Knocking(settled(bot))
-        gateway.http.clear()
+        gateway.http.close()
 
 
 class TestCalls:
@@ -319,15 +322,22 @@ class TestCalls:
 def test_a_sender_that_is_a_mobile_is_not_answered_either(store: Store) -> None:
     with KannelStandIn() as standin:
         settings = chosen(standin.url, KANNEL_SENDER="+989121234567")
-        gateway = Kannel(settings, LoadedRandomSource())
-        bot = build(settings, clock=StoppedClock(), random_source=LoadedRandomSource(), gateways=[gateway], store=store)
+        gateway = Kannel(settings, LoadedRandomSource(), HttpClient())
+        bot = build(
+            settings,
+            clock=StoppedClock(),
+            random_source=LoadedRandomSource(),
+            gateways=[gateway],
+            store=store,
+            cost=CHEAP,
+        )
         knocking = Knocking(settled(bot))
         assert knocking.post(f"رمز {ZAHRA['national_id']}", sender="09121234567").status_code == 200
         assert knocking.heard() == []
-        gateway.http.clear()
+        gateway.http.close()
 
 
 def test_without_a_secret_nobody_is_believed() -> None:
-    gateway = Kannel(chosen("http://127.0.0.1:9/", KANNEL_INBOUND_SECRET=""), LoadedRandomSource())
+    gateway = Kannel(chosen("http://127.0.0.1:9/", KANNEL_INBOUND_SECRET=""), LoadedRandomSource(), HttpClient())
     for query in ({}, {"secret": ""}):
         assert not gateway.is_authentic(Call("", {}, {}, query))

@@ -12,7 +12,7 @@ from bot.ports import Inbound, Outbound
 from dialogs.vocabulary import AnyEvent, Event
 from store.database.engine import Store
 from store.tables import CodeRow, InboundMessageRow, OutboundMessageRow, table
-from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.parts import CHEAP, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import OMID, STRANGER, ZAHRA, settle, settled
 from tests.support.transcript import Player
 
@@ -119,7 +119,7 @@ def test_wrong_codes_at_once_get_no_more_tries_than_there_are(
     tries: int, store: Store, clock: StoppedClock, random_source: LoadedRandomSource, carrier: Carrier
 ) -> None:
     chosen = settings(CODE_TRIES=str(tries))
-    bot = build(chosen, clock=clock, random_source=random_source, gateways=[carrier], store=store)
+    bot = build(chosen, clock=clock, random_source=random_source, gateways=[carrier], store=store, cost=CHEAP)
     settle(bot.store, ZAHRA)
     Player(bot, carrier, clock).play("> رمز 0012345679\n< code")
     wrong = [Inbound("simulated", f"C{n}", ZAHRA["mobile"], f"2{n:05d}") for n in range(30)]

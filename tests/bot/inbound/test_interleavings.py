@@ -227,6 +227,7 @@ def town(store: Store) -> Town:
 
 
 @pytest.mark.parametrize(("kind", "examples"), [("sqlite", 60), ("postgresql", 25)])
+@pytest.mark.slow
 def test_codes_passwords_and_mobiles_stay_with_their_owners(
     kind: str, examples: int, request: pytest.FixtureRequest
 ) -> None:

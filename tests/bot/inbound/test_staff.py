@@ -347,3 +347,16 @@ def test_everybody_is_kept_by_what_they_did(bot: Bot, player: Player) -> None:
         found = connection.execute(select(CODE.c.staff_id, CODE.c.by_owner)).one()
         (clerk,) = [it for it in members.every(connection) if it.mobile == TEHRAN["mobile"]]
     assert found == (clerk.id, False)
+
+
+def test_a_reset_that_is_confirmed_while_the_mobile_is_held_sends_no_code(player: Player, carrier: Carrier) -> None:
+    """Ordered before the change was approved; by then the code would go to a mobile that two of staff doubt."""
+    change = "MOBILE 0012345679 09171112233"
+    player.play(f"tehran> {change}\n< code_to_propose_mobile\n> {{code}}\n< staff_mobile_proposed")
+    player.play("broker> RESET 0012345679\n< code_to_reset")
+    player.play(
+        f"chief> {change}\n< code_to_approve_mobile\n> {{code}}\n< staff_mobile_approved\nzahra< mobile_changing"
+    )
+    before = len(carrier.sent)
+    player.play("broker> {code}\n< staff_denied")
+    assert [text.to for text in carrier.sent[before:]] == [PHONES["broker"]]

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from bot.build import Bot, build
 from bot.clock import system_clock
+from bot.gateways.http_client import HttpClient
 from bot.gateways.twilio import Twilio
 from bot.ports import Gateway, Inbound, Outbound, Reason, SendFailed
 from bot.sending.failover import LIMIT, PAUSE
@@ -272,11 +273,12 @@ class TestOverHttp:
     def wires(self, sqlite_url: str) -> Iterator[Callable[[str], Wire]]:
         first, second = TwilioStandIn().start(), TwilioStandIn().start()
         bots: list[Bot] = []
+        http = HttpClient()
 
         def wire(first_url: str = "") -> Wire:
             account = {"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_SENDER": SENDER}
             of = [settings(**account, TWILIO_API_URL=url) for url in (first_url or first.url, second.url)]
-            gateways: list[Gateway] = [Twilio(of[0]), Second(of[1])]
+            gateways: list[Gateway] = [Twilio(of[0], http), Second(of[1], http)]
             chosen = settings(RESEND_AFTER_SECONDS="0", CODES_PER_HOUR="99", CODES_PER_DAY="99")
             bot = build(chosen, clock=system_clock, gateways=gateways, store=Store(sqlite_url))
             bots.append(settled(bot))
@@ -289,6 +291,7 @@ class TestOverHttp:
         for bot in bots:
             bot.courier.stop()
             bot.store.close()
+        http.close()
 
     @pytest.mark.parametrize(
         "trouble", [twilio_standin.SERVER_ERROR, twilio_standin.Hang(), None], ids=["500", "hangs", "refuses"]

@@ -30,7 +30,7 @@ from store.database.engine import Store
 from store.reset_grants import NewGrant
 from store.tables import AccountRow, CodeRow, RateLimitRow, ResetGrantRow, table
 from tests.support.databases import Fresh
-from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.parts import CHEAP, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.webhooks.api.test_api import OWN, Desk
 from tests.webhooks.test_webhooks import gone
 from webhooks import create_app
@@ -50,7 +50,12 @@ class World:
     def __init__(self, store: Store) -> None:
         self.carrier, self.clock = Carrier(), StoppedClock()
         bot = build(
-            settings(), clock=self.clock, random_source=LoadedRandomSource(), gateways=[self.carrier], store=store
+            settings(),
+            clock=self.clock,
+            random_source=LoadedRandomSource(),
+            gateways=[self.carrier],
+            store=store,
+            cost=CHEAP,
         )
         self.desk, self.store = Desk(bot, self.carrier, self.clock), store
         self.desk.change(username=USERNAME)

@@ -11,6 +11,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 
 from bot.build import Bot, build
+from bot.gateways.http_client import HttpClient
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
 from bot.simulation.demo import PEOPLE, STAFF, mobiles, seed
@@ -319,7 +320,7 @@ def test_the_page_holds_no_key_and_nothing_that_its_policy_forbids(client: Flask
 
 def test_it_is_not_there_beside_a_real_gateway(make_bot: MakeBot) -> None:
     twilio = settings(GATEWAYS="twilio", TWILIO_ACCOUNT_SID="AC1", TWILIO_AUTH_TOKEN="t", TWILIO_SENDER="+982100000")
-    client = create_app(make_bot(twilio, gateways=[Twilio(twilio)])).test_client()
+    client = create_app(make_bot(twilio, gateways=[Twilio(twilio, HttpClient())])).test_client()
     for path in PATHS:
         assert (client.get(path).status_code, client.post(path, json={}).status_code) == (404, 404), path
 

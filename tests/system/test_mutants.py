@@ -1,0 +1,15 @@
+"""The mutants can be tried: each line that `make mutants` breaks stands where it stood, and so do its tests."""
+
+import pytest
+
+from tests.mutants import Mutant, fault, mutants
+
+
+@pytest.mark.parametrize("mutant", mutants(), ids=str)
+def test_each_is_found_with_its_tests(mutant: Mutant) -> None:
+    assert fault(mutant) is None
+
+
+def test_there_are_thirty_and_no_two_alike() -> None:
+    found = mutants()
+    assert len(set(found)) == len(found) >= 30
