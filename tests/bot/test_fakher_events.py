@@ -291,7 +291,8 @@ def choose_by_text(line: Line) -> None:
 
 
 def choose_at_fakher(line: Line) -> None:
-    line.player.play("zahra> CHANGE 0012345679\n< code")
+    line.player.text("CHANGE 0012345679")
+    line.player._sent()
     caller, code = line.caller(), line.player.codes["zahra"][-1]
     ticket = line.bot.fakher.verify_code(caller, ZAHRA["national_id"], code).ticket
     assert ticket is not None
@@ -931,14 +932,14 @@ def test_it_refuses_what_is_no_secret_and_does_not_quote_it(secret: str) -> None
 @pytest.mark.parametrize("alone", [{"FAKHER_EVENTS_URL": "https://fakher.haj.ir/"}, {"FAKHER_EVENTS_SECRET": SECRET}])
 @pytest.mark.parametrize("reading", [read, read_for_service])
 def test_it_refuses_one_without_the_other(reading: Callable[[dict[str, str]], Settings], alone: dict[str, str]) -> None:
-    (fault,) = faults(reading, SECRET_KEYS=KEYS, GATEWAYS="simulated", **alone)
+    (fault,) = faults(reading, DATABASE_URL="sqlite:////ramz.db", SECRET_KEYS=KEYS, GATEWAYS="simulated", **alone)
     assert fault == "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other"
 
 
 def test_it_names_one_without_the_other_beside_what_is_bad() -> None:
     found = faults(read_for_service, SECRET_KEYS=KEYS, PORT="x", FAKHER_EVENTS_URL="https://fakher.haj.ir/")
     names = [fault.partition(":")[0] for fault in found]
-    assert names == ["FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET", "GATEWAYS", "PORT"]
+    assert names == ["DATABASE_URL", "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET", "GATEWAYS", "PORT"]
 
 
 @given(

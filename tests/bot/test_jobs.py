@@ -36,7 +36,7 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "flood", "checkpoint", "measures", "forget", "heartbeat"),
+    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "heartbeat"),
 ]
 
 

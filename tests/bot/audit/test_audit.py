@@ -130,7 +130,7 @@ def test_a_change_is_told_step_by_step(town: Town) -> None:
     assert town.text("zahra", "تغییر 0012345679") == [SENT, "pilgrim…4567 code_requested ok to_change zahra"]
     assert town.text("zahra", "{code}") == ["pilgrim…4567 code_tried ok without_password zahra"]
     assert town.text("zahra", "{code} short") == ["pilgrim…4567 code_tried ok with_short_password zahra"]
-    assert town.text("zahra", "{code} saffron and copper pots") == [
+    assert town.text("zahra", "{code} Saffron-1447-kettle") == [
         "pilgrim…4567 password_changed ok - zahra",
         "pilgrim…4567 code_tried ok with_password zahra",
     ]
@@ -141,7 +141,9 @@ def test_a_code_that_is_good_at_fakher_only_is_told(make_bot: MakeBot, carrier: 
     town = Town(Player(bot, carrier, clock), bot)
     town.text("zahra", "تغییر 0012345679")
     assert town.text("zahra", "{code}") == ["pilgrim…4567 code_tried ok for_fakher zahra"]
-    assert town.text("zahra", "{code} saffron and copper pots") == ["pilgrim…4567 code_tried ok for_fakher zahra"]
+    assert town.text("zahra", "{code} Saffron-1447-kettle") == [
+        "pilgrim…4567 password_offered refused not_by_text zahra"
+    ]
 
 
 def test_a_strangers_request_is_told_with_the_account_that_it_named(town: Town) -> None:

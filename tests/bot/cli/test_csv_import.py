@@ -820,7 +820,8 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 store, file, before = Store(sys.argv[1]), Path(sys.argv[2]), peak()
-tally = Import(store, PhoneNumbers("IR", ("IR",)), None, system_clock).run(file, file.with_suffix(".rejects"), lambda _: None)
+taking = Import(store, PhoneNumbers("IR", ("IR",)), None, system_clock)
+tally = taking.run(file, file.with_suffix(".rejects"), lambda _: None)
 print(tally.taken, tally.rejected, peak() - before)
 """
 
