@@ -7,7 +7,9 @@ recovery.py       the recovery table: state, event, next state, effects
 staff.py          the staff table
 mobile_change.py  the table of a change of registered mobile
 machine.py        one step of a table, and its drawing
-understanding.py  what a text asks for, by itself
+understanding.py  what a text is evidence of, and what it asks for
+rules.py          the order of evidence: a table, read from the top
+commands.py       texts that say one thing and nothing else, and plain refusals
 reading.py        a text taken apart: words, numbers, language
 words.py          the vocabulary, from the language files
 slips.py          slips of the finger, and words run together

@@ -1,6 +1,7 @@
 """What a text means, given what is known: a text and the facts make exactly one event."""
 
 from dialogs import classify_staff
+from dialogs.parsing.parse import from_staff
 from dialogs.staff_vocabulary import StaffEvent
 from dialogs.tables.machine import step
 from dialogs.vocabulary import (
@@ -121,19 +122,17 @@ def is_request(heard: ParsedMessage) -> bool:
 
 
 def is_guess(heard: ParsedMessage, state: State, *, has_live_code: bool, own_password_allowed: bool) -> bool:
-    """Whether the text hands back a code.
+    """Whether the text hands back a code, and a try is to be spent.
 
-    A keyword with a run as long as a code is a guess only where a code is awaited; else
-    the run is taken for a mistyped national ID. A code with a password of one's own is
-    a guess only where such passwords are taken: else it would be spent in vain.
+    Where one is out to the phone, a lone run as long as a code is one, whatever stands
+    beside it; elsewhere it must be all that the text is about. A code with a password of
+    one's own is a guess only where such passwords are taken: else it would be spent in vain.
     """
     if brings_password(heard, state):
         return own_password_allowed
-    if heard.code is None or heard.own_password:
+    if heard.code is None or (state is State.AWAITING_NEW_PASSWORD and not has_live_code):
         return False
-    if state is State.AWAITING_NEW_PASSWORD and not has_live_code:
-        return False
-    return heard.intent is Intent.CODE or (has_live_code and is_request(heard) and heard.naming is not Naming.ONE)
+    return has_live_code or heard.intent is Intent.CODE
 
 
 def brings_password(heard: ParsedMessage, state: State) -> bool:
@@ -150,6 +149,7 @@ def is_password(heard: ParsedMessage, state: State) -> bool:
 
 def classify(heard: ParsedMessage, facts: Facts) -> AnyEvent:
     """The one event that the text is. `guess` and `offer` are there just when the text makes them."""
+    heard = from_staff(heard) if facts.staff else heard
     order = _order(heard, facts)
     if order is not None:
         return order
@@ -205,7 +205,7 @@ def _at_rest(heard: ParsedMessage, facts: Facts) -> StaffEvent | None:
 
 
 def _meaning(heard: ParsedMessage, facts: Facts) -> Event:
-    if facts.guess is not None:
+    if facts.guess is not None and not (facts.guess is CodeResult.WRONG and _asks_all_the_same(heard)):
         return _guess(facts.guess, heard, facts)
     if facts.mobile_held and (heard.objects or heard.intent in _OBJECTIONS):
         return _OBJECTIONS.get(heard.intent, Event.OBJECTED)
@@ -214,6 +214,11 @@ def _meaning(heard: ParsedMessage, facts: Facts) -> Event:
     if brings_password(heard, facts.state) or is_password(heard, facts.state):
         return Event.OFFERED_OWN_PASSWORD if not facts.own_password_allowed else Event.NOT_UNDERSTOOD
     return _request(heard, facts) if is_request(heard) else _said(heard, facts)
+
+
+def _asks_all_the_same(heard: ParsedMessage) -> bool:
+    """Whether a wrong code stands beside a keyword and an ID: it is a request, though a try is spent."""
+    return heard.naming is Naming.ONE and is_request(heard)
 
 
 def _said(heard: ParsedMessage, facts: Facts) -> Event:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bot.audit.trail import Entry, masked
 from bot.inbound.context import MessageContext
 from bot.inbound.staff_context import StaffContext
+from dialogs.parsing.parse import from_staff
 from dialogs.staff_vocabulary import ChangeEvent, Command, MoveChange, SendCodeToHolder, StaffEvent
 from dialogs.vocabulary import Effect, Intent
 from store.audit import Action, Actor, Outcome
@@ -92,4 +93,4 @@ def _action(turn: MessageContext, desk: StaffContext, event: StaffEvent) -> Acti
     if desk.confirmation is not None and desk.pending is not None:
         return _CONFIRMED[Command(desk.pending.command)]
     by_second = event is StaffEvent.MOBILE_ORDERED_BY_SECOND
-    return Action.MOBILE_CHANGE_APPROVED if by_second else _ORDERED[turn.text.heard.intent]
+    return Action.MOBILE_CHANGE_APPROVED if by_second else _ORDERED[from_staff(turn.text.heard).intent]

@@ -30,7 +30,7 @@ from bot.settings import Settings
 from dialogs.classify import brings_password, classify, is_guess, is_password, is_request
 from dialogs.classify_staff import ORDERS
 from dialogs.parsing.own_password import offered, trimmed
-from dialogs.parsing.parse import parse
+from dialogs.parsing.parse import from_staff, parse
 from dialogs.staff_vocabulary import Command, Confirmation, StaffEvent
 from dialogs.tables.machine import lasts, step
 from dialogs.tables.recovery import VERSION
@@ -109,8 +109,8 @@ class InboundHandler:
         phone = self.phone_numbers.mobile(inbound.sender)
         if phone is None or phone in self._own:
             return None
-        heard = parse(inbound.text, self.settings.code_length)
-        drawing = is_request(heard) or heard.intent in MAY_SEND_CODE
+        heard = parse(inbound.text, self.settings.code_length, phone)
+        drawing = is_request(heard) or heard.intent in MAY_SEND_CODE or from_staff(heard).intent in MAY_SEND_CODE
         fresh = codes.make(self.random_source, self.keyring, self.settings.code_length) if drawing else None
         found = offered(inbound.text, self.settings.code_length) if heard.code or heard.password_follows else None
         text = IncomingMessage(inbound, phone, heard, fresh, found)
@@ -161,7 +161,7 @@ class InboundHandler:
         self, connection: Connection, text: IncomingMessage, view: View, now: datetime
     ) -> daily_stats.Tally | None:
         """What STATS tells, counted before the transaction: it is of a whole day."""
-        if view.staff_id is None or text.heard.intent is not Intent.STAFF_STATS:
+        if view.staff_id is None or from_staff(text.heard).intent is not Intent.STAFF_STATS:
             return None
         scope = staff_context.scope_of(connection, view.staff_id)
         return daily_stats.since(connection, midnight_in_tehran(now), Command.RESET, **scope)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bot.credentials.keyring import Keyring
 from bot.phone_numbers import PhoneNumbers
 from dialogs.parsing.normalise import fold
+from dialogs.parsing.parse import from_staff
 from dialogs.staff_vocabulary import (
     CONFIRMING,
     ChangeState,
@@ -140,7 +141,7 @@ def is_right(keyring: Keyring, tried: Pending, digits: str) -> bool:
 def facts(desk: StaffContext, heard: ParsedMessage, phone: str) -> StaffFacts:
     """What the dialog is told of it."""
     account = desk.account
-    resets = heard.intent is Intent.STAFF_RESET and desk.has_reset_too_often
+    resets = from_staff(heard).intent is Intent.STAFF_RESET and desk.has_reset_too_often
     return StaffFacts(
         reach=desk.reach,
         is_own=account is not None and account.mobile == phone,
