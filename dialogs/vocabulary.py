@@ -162,6 +162,13 @@ class Notify:
 
 
 @dataclass(frozen=True)
+class NotifyFormer:
+    """A notice to the mobile that was registered before the present one, where it has changed of late."""
+
+    phrase: str
+
+
+@dataclass(frozen=True)
 class TellFakher:
     """An event for Fakher, about the account."""
 
@@ -182,6 +189,7 @@ Effect = (
     | Hint
     | Shrug
     | Notify
+    | NotifyFormer
     | TellFakher
     | MoveChange
     | StaffEffect

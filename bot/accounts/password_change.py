@@ -35,10 +35,15 @@ def notices(
     *,
     language: str | None = None,
     inbound_gateway: str = "",
+    former_only: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """A notice to the registered mobile, and to the one before it where it changed of late; not to who said STOP."""
+    """A notice to the registered mobile, and to the one before it where it changed of late; not to who said STOP.
+
+    With `former_only`, the registered one is told otherwise.
+    """
     own = holder.language or settings.default_language
-    for phone, spoken in _told(holder, language or own, own, now):
+    told = list(_told(holder, language or own, own, now))
+    for phone, spoken in told[1:] if former_only else told:
         if not conversations.has_opted_out(connection, phone):
             yield message(
                 variant(phrase, settings),

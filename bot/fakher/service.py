@@ -185,9 +185,10 @@ class Fakher:
         with self.store.writing() as connection:
             holder = accounts.find(connection, national_id=person, username=username)
             self._count(connection, caller, holder, person or username or "", now)
-        kept = _kept(holder)
+        kept, ends_at = _kept(holder), holder.password_expires_at if holder else None
+        if ends_at is not None:  # it was generated, to be typed from a text
+            password = passwords.as_generated(password) or password
         is_right = passwords.verify(self.keyring, kept, password)
-        ends_at = holder.password_expires_at if holder else None
         why = "wrong_password" if not is_right else "expired" if ends_at is not None and ends_at <= now else None
         with self.store.writing() as connection:
             self._note(connection, caller, now, holder, (Action.LOGIN, Outcome.FAILED if why else Outcome.OK, why))

@@ -35,6 +35,7 @@ from dialogs.vocabulary import (
     Hint,
     LockAccount,
     Notify,
+    NotifyFormer,
     OptIn,
     OptOut,
     Say,
@@ -211,7 +212,7 @@ def _done(connection: Connection, turn: MessageContext, effect: Effect) -> Itera
         case OptIn():
             if turn.view.opted_out_at is not None:
                 yield from ((Actor.PILGRIM, Action.OPTED_IN, each) for each in _registered(connection, turn))
-        case Say() | Hint() | Shrug() | Notify() | TellFakher():
+        case Say() | Hint() | Shrug() | Notify() | NotifyFormer() | TellFakher():
             pass  # they tell of what has its row already
         case SendConfirmation() | UseConfirmation() | BurnConfirmation() | SendCodeToHolder() | UnlockRecovery():
             pass  # staff's: audited_staff tells of them

@@ -12,6 +12,7 @@ from bot.inbound.context import MessageContext
 from bot.inbound.facts import DAY, HOUR
 from bot.inbound.send_code import Whose, send_code
 from bot.ports import RandomSource
+from bot.sending.messages import variant
 from dialogs.staff_vocabulary import HoldMobile, SetMobile, TellNewMobile, TellOldMobile, TellStaff
 from dialogs.vocabulary import (
     BurnCode,
@@ -22,6 +23,7 @@ from dialogs.vocabulary import (
     Hint,
     LockAccount,
     Notify,
+    NotifyFormer,
     OptIn,
     OptOut,
     Say,
@@ -70,6 +72,8 @@ def carry_out(  # noqa: C901, PLR0912  # one case an effect, and nothing else
             turn.say(staff_effects.form(phrase, given), parameters=given)
         case Notify(phrase):
             _notify(connection, turn, phrase)
+        case NotifyFormer(phrase):
+            _notify(connection, turn, phrase, former_only=True)
         case TellFakher(event):
             _tell_fakher(connection, turn, event, random_source)
         case HoldMobile() | SetMobile() | TellOldMobile() | TellNewMobile() | TellStaff():
@@ -101,7 +105,13 @@ def _set_new_password(connection: Connection, turn: MessageContext) -> None:
     new = turn.prepared.generated
     _use_code(connection, turn)
     password_change.set_password(connection, turn.holder.id, new.kept, turn.now, temporary=True)
-    turn.say("new_password", MessageKind.PASSWORD, secret=new.sealed, account_id=turn.holder.id)
+    turn.say(
+        variant("new_password", turn.settings),
+        MessageKind.PASSWORD,
+        parameters=turn.parameters(),
+        secret=new.sealed,
+        account_id=turn.holder.id,
+    )
 
 
 def _set_own_password(connection: Connection, turn: MessageContext) -> None:
@@ -136,7 +146,7 @@ def _use_code(connection: Connection, turn: MessageContext) -> kept.Tried:
     return turn.attempt.right
 
 
-def _notify(connection: Connection, turn: MessageContext, phrase: str) -> None:
+def _notify(connection: Connection, turn: MessageContext, phrase: str, *, former_only: bool = False) -> None:
     assert turn.holder is not None
     inbound_gateway = turn.text.inbound.gateway
     turn.texts += password_change.notices(
@@ -147,6 +157,7 @@ def _notify(connection: Connection, turn: MessageContext, phrase: str) -> None:
         turn.now,
         language=turn.language,
         inbound_gateway=inbound_gateway,
+        former_only=former_only,
     )
 
 

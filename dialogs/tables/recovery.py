@@ -13,6 +13,7 @@ from dialogs.vocabulary import (
     Hint,
     LockAccount,
     Notify,
+    NotifyFormer,
     OptIn,
     OptOut,
     Say,
@@ -68,7 +69,7 @@ ANYWHERE: dict[Event, Arrow[State]] = {
     Event.ASKED_TO_CHANGE_TOO_SOON: Arrow(State.AWAITING_CODE_TO_CHANGE, (OptIn(), Hint("code_already_sent"))),
     Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(STAY, (OptIn(), Shrug("ask_national_id_to_change"))),
     Event.RIGHT_CODE: Arrow(
-        State.IDLE, (SetNewPassword(), Notify("password_changed"), TellFakher(FakherEvent.PASSWORD_RECOVERED))
+        State.IDLE, (SetNewPassword(), NotifyFormer("password_changed"), TellFakher(FakherEvent.PASSWORD_RECOVERED))
     ),
     Event.RIGHT_CODE_TO_CHANGE: Arrow(State.AWAITING_NEW_PASSWORD, (GrantTicket(), Say("ask_new_password"))),
     Event.RIGHT_CODE_AND_PASSWORD: Arrow(State.IDLE, _CHANGED),

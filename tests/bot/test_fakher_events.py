@@ -55,7 +55,7 @@ ACCOUNT, EVENT, MESSAGE = table(AccountRow), table(WebhookEventRow), table(Outbo
 SECRET = "whsec_" + base64.b64encode(bytes(range(100, 132))).decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(bytes(range(101, 133))).decode()
 PATH = "/events/hidden-path?pass=hidden-pass"
-RECOVERY = "zahra> رمز 0012345679\n< code\n> {code}\n< new_password\n< password_changed"
+RECOVERY = "zahra> رمز 0012345679\n< code\n> {code}\n< new_password"
 OWN_BY_TEXT = "zahra> تغییر 0012345679\n< code\n> {code}\n< ask_new_password\n> Saffron-1447-kettle\n< password_changed"
 OWN = "saffron and copper pots"
 NOT_TOLD = {"FAKHER_EVENTS_URL": "", "FAKHER_EVENTS_SECRET": ""}

@@ -46,6 +46,7 @@ from dialogs.vocabulary import (
     LockAccount,
     Naming,
     Notify,
+    NotifyFormer,
     OptIn,
     OptOut,
     ParsedMessage,
@@ -231,7 +232,8 @@ def test_it_gives_notice_and_tells_fakher_of_every_password() -> None:
     for event in Event:
         for effects in effects_of(event):
             new, own = SetNewPassword() in effects, SetOwnPassword() in effects
-            assert (Notify("password_changed") in effects) == (new or own)
+            assert (Notify("password_changed") in effects) == own
+            assert (NotifyFormer("password_changed") in effects) == new  # the password's own text tells the other
             told = [effect.event for effect in effects if isinstance(effect, TellFakher)]
             assert (FakherEvent.PASSWORD_RECOVERED in told) == new
             assert (FakherEvent.PASSWORD_CHANGED in told) == own

@@ -93,7 +93,7 @@ class Desk:
 
     def temporary(self) -> str:
         """A generated password, recovered by text."""
-        self.player.play("zahra> RESET 0012345679\n< code\n> {code}\n< new_password\n< password_changed")
+        self.player.play("zahra> RESET 0012345679\n< code\n> {code}\n< new_password")
         (found,) = re.findall(r"^[a-z2-9]{12}$", self.carrier.sent[-2].text, re.MULTILINE)
         return str(found)
 
