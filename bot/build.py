@@ -110,7 +110,7 @@ def build(
     random_source = random_source or SystemRandomSource()
     store = store or Store(settings.database_url)
     keyring = Keyring.of(read_keys(settings.secret_keys))
-    phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
+    phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries, settings.mobile_prefixes)
     parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
     chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
     courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)

@@ -37,7 +37,12 @@ def import_accounts(file: Path, rejects: Path | None) -> None:
     store = opened(found)
     with store.reading() as connection:
         keyring = keys_of(found, connection)
-    job = Import(store, PhoneNumbers(found.default_region, found.allowed_countries), keyring, clock.system_clock)
+    job = Import(
+        store,
+        PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes),
+        keyring,
+        clock.system_clock,
+    )
     try:
         with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
             tally = job.run(file, aside, lambda read: bar.update(read - bar.pos))

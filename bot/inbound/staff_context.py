@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bot.credentials.keyring import Keyring
 from bot.phone_numbers import PhoneNumbers
-from dialogs.parsing.normalise import fold
+from dialogs.parsing.normalise import is_same_place, place_name
 from dialogs.parsing.parse import from_staff
 from dialogs.staff_vocabulary import (
     CONFIRMING,
@@ -33,6 +33,7 @@ RESETS_PER_HOUR, RESETS_PER_DAY = 30, 100
 # Orders that were mistyped or not carried out have room besides; who forges a number can't have its owner texted
 # without end.
 CODES_PER_HOUR = 60
+NOWHERE = "-"  # what no account's province or broker is called
 
 
 @dataclass
@@ -86,7 +87,7 @@ def is_in_scope(member: Member, account: Account) -> bool:
     ours, theirs = (
         (member.province, account.province) if member.role == Role.PROVINCIAL else (member.broker, account.broker)
     )
-    return bool(ours and theirs) and fold(ours or "").split() == fold(theirs or "").split()
+    return is_same_place(ours, theirs)
 
 
 def scope_of(connection: Connection, staff_id: int) -> dict[str, str]:
@@ -94,7 +95,8 @@ def scope_of(connection: Connection, staff_id: int) -> dict[str, str]:
     member = members.find(connection, staff_id)
     if member.role == Role.HEADQUARTERS:
         return {}
-    return {"province": member.province or "-"} if member.role == Role.PROVINCIAL else {"broker": member.broker or "-"}
+    name, place = ("province", member.province) if member.role == Role.PROVINCIAL else ("broker", member.broker)
+    return {name: place_name(place or "") or NOWHERE}
 
 
 def look_up(

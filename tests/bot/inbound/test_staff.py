@@ -22,6 +22,7 @@ from store.database.engine import Store
 from store.staff import STAFF, Member
 from store.tables import AccountRow, CodeRow, DeliveryStatus, OutboundMessageRow, StaffOrderRow, table
 from tests.conftest import MakeBot
+from tests.support.made_texts import put_accounts
 from tests.support.parts import KEYS, NOON, Carrier, StoppedClock
 from tests.support.people import PHONES, TEHRAN, ZAHRA, employ, settled
 from tests.support.transcript import Player
@@ -337,6 +338,24 @@ def test_it_says_what_is_wrong_and_adds_nobody(sqlite_url: str, words: tuple[str
     assert (status, said.count("Traceback")) == (2, 0)
     assert "--" in said
     assert typed(sqlite_url, "list") == (0, "There is no staff.\n")
+
+
+def test_names_may_hold_a_half_space_and_numbers_any_digits_and_marks(sqlite_url: str) -> None:
+    words = ("add", "--mobile", "\u200e۰۹۱۲-۱۱۱ ۰۰۰۱\u200f", "--role", "broker", "--name", "علی\u200cاکبر")
+    assert typed(sqlite_url, *words, "--broker", "كاروان\u200cنور")[0] == 0
+    assert typed(sqlite_url, "list") == (0, "+989121110001  broker  کاروان نور  علی\u200cاکبر\n")
+    assert typed(sqlite_url, *words[:-1], "\u200c", "--broker", "نور")[0] == 2
+    assert typed(sqlite_url, *words, "--broker", "\u200c")[0] == 2
+
+
+def test_it_warns_of_a_place_that_no_account_has_and_names_the_nearest(sqlite_url: str) -> None:
+    with closing(Store(sqlite_url)) as store:
+        put_accounts(store, ("خراسان رضوی", "نور"), ("تهران", None))
+    said = typed(sqlite_url, *ADD[:-1], "خراسان رصوی")
+    assert (said[0], "خراسان رضوی" in said[1], "Warning: --province" in said[1]) == (0, True, True)
+    assert "Warning" not in typed(sqlite_url, *ADD[:-1], "خراسان\u200cرضوي")[1]
+    said = typed(sqlite_url, *ADD[:-1], "بوشهر")
+    assert (said[0], "Warning: --province" in said[1], "nearest" in said[1]) == (0, True, False)
 
 
 def test_everybody_is_kept_by_what_they_did(bot: Bot, player: Player) -> None:
