@@ -133,7 +133,7 @@ def test_each_sees_the_others_reset_in_the_status(player: Player, carrier: Carri
     refs = []
     for who in ("tehran", "colleague"):
         player.play(f"{who}> RESET 0012345679\n< code_to_reset\n> {{code}}\nzahra< code\n< staff_reset_done")
-        refs += re.findall(r"[0-9]{3}-[0-9]{3}", carrier.sent[-1].text)
+        refs += re.findall(r"\b[0-9]{5}\b", carrier.sent[-1].text)
         clock.forward(minutes=10)
     assert len(set(refs)) == 2
     for who in ("tehran", "colleague", "chief"):
@@ -149,8 +149,8 @@ def test_each_sees_the_others_reset_in_the_status(player: Player, carrier: Carri
     ("before", "state"),
     [
         ("", "no code"),
-        ("zahra> RESET 0012345679\n< code", "sent"),
-        ("zahra> RESET 0012345679\n< code\n! undelivered zahra\n< code", "sent"),
+        ("zahra> RESET 0012345679\n< code", "code sent"),
+        ("zahra> RESET 0012345679\n< code\n! undelivered zahra\n< code", "code sent"),
         ("zahra> RESET 0012345679\n< code\n! undelivered zahra\n< code\n! undelivered zahra", "not delivered"),
         ("zahra> RESET 0012345679\n< code\n> {code}\n< new_password", "recovered"),
         ("zahra> RESET 0012345679\n< code\n+ 11 min", "code expired"),
@@ -168,7 +168,6 @@ def test_figures_are_of_the_day_and_of_the_scope(player: Player, carrier: Carrie
         < code
         > {code}
         < new_password
-        < password_changed
         omid> RESET 8052916372
         < code
         ! undelivered omid
@@ -230,7 +229,7 @@ def test_staff_see_no_code_and_no_password(player: Player, carrier: Carrier) -> 
     ordered(player)
     player.play("zahra> {code}\n< new_password\ntehran> STATUS 0012345679\n< staff_status_with_resets")
     to_zahra = [sent.text for sent in carrier.sent if sent.to == ZAHRA["mobile"]]
-    secret = re.compile(r"\b[0-9]{6}\b|^[a-z2-9]{12}$", re.MULTILINE)
+    secret = re.compile(r"\b[0-9]{6}\b|^[a-z2-9]{4}(?:-[a-z2-9]{4}){2}$", re.MULTILINE)
     secrets = {found for words in to_zahra for found in secret.findall(words)}
     assert len(secrets) == 2
     to_staff = "\n".join(sent.text for sent in carrier.sent if sent.to == TEHRAN["mobile"])
@@ -244,7 +243,7 @@ def test_a_text_to_staff_holds_no_number_or_id(player: Player, carrier: Carrier)
         if sent.to == TEHRAN["mobile"]:
             runs = re.findall(r"\d+", sent.text)
             assert sum(len(run) == 6 for run in runs) <= 1
-            assert all(len(run) in {1, 2, 3, 4, 6} for run in runs), sent.text
+            assert all(len(run) in {1, 2, 3, 4, 5, 6} for run in runs), sent.text
 
 
 def test_a_code_that_staff_had_sent_is_none_of_the_owners_codes_of_the_hour(player: Player) -> None:
