@@ -67,7 +67,9 @@ def fault_of_prefix(prefix: str, countries: Collection[str]) -> str | None:
     return None if at_home else f"is of no country among {', '.join(countries)}"
 
 
-def _length(country_code: int) -> int:
+def _length(country_code: int | None) -> int:
     """How long a mobile number of a country is, in E.164."""
+    if country_code is None:
+        return 0
     example = example_number_for_type(region_code_for_country_code(country_code), PhoneNumberType.MOBILE)
     return len(format_number(example, PhoneNumberFormat.E164)) if example else 0

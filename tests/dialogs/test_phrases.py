@@ -6,7 +6,7 @@ import unicodedata
 from itertools import product
 
 import pytest
-from bidi import get_display
+from bidi import get_display  # type: ignore[import-untyped]
 
 from dialogs.parsing.parse import parse
 from dialogs.replies.phrases import LONGEST, dialled, languages, say
