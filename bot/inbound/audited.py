@@ -152,8 +152,8 @@ def _of_pilgrim(
 ) -> Iterator[Entry]:
     mark, who = _mark(turn, event), masked(turn.text.phone)
     if mark is not None and mark.action is Action.CODE_REQUESTED and turn.attempt is not None:
-        for account_id in turn.attempt.account_ids:  # a wrong code stood beside the request
-            yield Entry(Actor.PILGRIM, Action.CODE_TRIED, Outcome.FAILED, "wrong", who, account_id)
+        for tried_id in turn.attempt.account_ids:  # a wrong code stood beside the request
+            yield Entry(Actor.PILGRIM, Action.CODE_TRIED, Outcome.FAILED, "wrong", who, tried_id)
     if mark is not None:
         for account_id in _about(connection, turn):
             yield Entry(Actor.PILGRIM, mark.action, mark.outcome, mark.reason, who, account_id)
