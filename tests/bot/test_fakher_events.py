@@ -56,7 +56,7 @@ ACCOUNT, EVENT, MESSAGE = table(AccountRow), table(WebhookEventRow), table(Outbo
 SECRET = "whsec_" + base64.b64encode(bytes(range(100, 132))).decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(bytes(range(101, 133))).decode()
 PATH = "/events/hidden-path?pass=hidden-pass"
-RECOVERY = "zahra> رمز 0012345679\n< code\n> {code}\n< new_password\n< password_changed"
+RECOVERY = "zahra> رمز 0012345679\n< code\n> {code}\n< new_password"
 OWN_BY_TEXT = "zahra> تغییر 0012345679\n< code\n> {code}\n< ask_new_password\n> Saffron-1447-kettle\n< password_changed"
 OWN = "saffron and copper pots"
 NOT_TOLD = {"FAKHER_EVENTS_URL": "", "FAKHER_EVENTS_SECRET": ""}
@@ -699,7 +699,7 @@ def test_an_endpoint_that_hangs_holds_up_no_text(line_on_both: Line) -> None:
         assert line.texts("رمز 0012345679") is Event.ASKED
         assert eventually(lambda: [sent.kind for sent in carrier.sent] == [MessageKind.CODE])
         assert line.texts("100001") is Event.RIGHT_CODE
-        assert eventually(lambda: len(carrier.sent) == 3)
+        assert eventually(lambda: len(carrier.sent) == 2)
         first = next(row for row in line.events() if row.id == "e1")
         assert (len(endpoint.posts), first.attempts, first.error) == (1, 1, None), "it hangs no more"
     finally:

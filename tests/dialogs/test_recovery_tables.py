@@ -45,6 +45,7 @@ from dialogs.vocabulary import (
     LockAccount,
     Naming,
     Notify,
+    NotifyFormer,
     OptIn,
     OptOut,
     ParsedMessage,
@@ -231,7 +232,8 @@ def test_it_gives_notice_and_tells_fakher_of_every_password() -> None:
     for event in Event:
         for effects in effects_of(event):
             new, own = SetNewPassword() in effects, SetOwnPassword() in effects
-            assert (Notify("password_changed") in effects) == (new or own)
+            assert (Notify("password_changed") in effects) == own
+            assert (NotifyFormer("password_changed") in effects) == new  # the password's own text tells the other
             told = [effect.event for effect in effects if isinstance(effect, TellFakher)]
             assert (FakherEvent.PASSWORD_RECOVERED in told) == new
             assert (FakherEvent.PASSWORD_CHANGED in told) == own
@@ -407,7 +409,9 @@ def test_it_takes_a_code_beside_a_keyword_for_a_guess_only_where_one_is_awaited(
     assert guessed(spoken)
     assert not guessed(spoken, live=False)
     assert guessed(ParsedMessage(Intent.CODE, code=CODE), live=False)
-    assert not guessed(ParsedMessage(Intent.RECOVER, Naming.ONE, ID, CODE))
+    assert guessed(ParsedMessage(Intent.RECOVER, Naming.ONE, ID, CODE))
+    assert not guessed(ParsedMessage(Intent.RECOVER, Naming.ONE, ID, CODE), live=False)
+    assert guessed(ParsedMessage(Intent.UNKNOWN, code=CODE))
 
 
 def test_it_spends_no_code_on_a_password_that_it_would_not_take() -> None:
@@ -417,7 +421,7 @@ def test_it_spends_no_code_on_a_password_that_it_would_not_take() -> None:
     follows = ParsedMessage(Intent.UNKNOWN, code=CODE, password_follows=True)
     assert guessed(follows, State.AWAITING_CODE_TO_CHANGE, allowed=True)
     assert not guessed(follows, State.AWAITING_CODE_TO_CHANGE)
-    assert not guessed(follows, State.AWAITING_CODE, allowed=True)
+    assert guessed(follows, State.AWAITING_CODE)  # to recover: what follows is no password
 
 
 def test_it_takes_any_text_but_a_global_word_or_an_id_for_the_awaited_password() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dialogs import classify_staff
 from dialogs.classify import HINTS_PER_HOUR, SHRUGS_PER_HOUR, classify
-from dialogs.parsing.parse import parse
+from dialogs.parsing.parse import from_staff, parse
 from dialogs.staff_vocabulary import (
     ChangeEvent,
     ChangeState,
@@ -216,5 +216,5 @@ def test_it_takes_nothing_else_for_an_objection(words: str) -> None:
     ],
 )
 def test_it_finds_the_number_beside_the_id(words: str, mobile: str | None) -> None:
-    heard = parse(words)
+    heard = from_staff(parse(words))
     assert (heard.intent, heard.national_id, heard.mobile) == (Intent.STAFF_MOBILE, "8052916372", mobile)

@@ -397,3 +397,11 @@ class StubbornDice(LoadedRandomSource):
 def test_a_generated_password_holds_nothing_like_a_code() -> None:
     made = passwords.generate(StubbornDice("ab234567cdef", "a2b3c4d5e6f7"), BEFORE)
     assert BEFORE.open(made.sealed) == "a2b3c4d5e6f7"
+
+
+@given(st.text("0123456789", min_size=7, max_size=7), st.sampled_from(["0", "+98", "0098"]))
+def test_a_range_that_the_metadata_lacks_is_read_where_a_setting_names_it(rest: str, before: str) -> None:
+    named = PhoneNumbers("IR", ("IR",), ("+98941", "+98995"))
+    assert named.mobile(f"{before}941{rest}") == f"+98941{rest}"
+    assert named.mobile(f"{before}941{rest}0") is None
+    assert PhoneNumbers("IR", ("IR",)).mobile(f"{before}941{rest}") is None

@@ -411,7 +411,7 @@ class TestSecrets:
         bot.courier.deliver_due()
         text(bot, "100001")
         waiting = rows(bot.store)[1]
-        assert waiting.phrase == "new_password" and bot.keyring.open(waiting.secret) == "aaaaaaaaaaab"
+        assert waiting.phrase == "new_password" and bot.keyring.open(waiting.secret) == "aaaa-aaaa-aaab"
         bot.courier.deliver_due()
         assert "aaaaaaaaaaab" in carrier.sent[1].text.splitlines()
         self.ends_with(bot, DeliveryStatus.ACCEPTED, None, number=1)
