@@ -80,12 +80,11 @@ class House:
 
     def choose(self, password: str = OWN) -> None:
         """A password of their own, by text."""
-        assert self.text(self.ask("تغییر 0012345679")) is Event.RIGHT_CODE_TO_CHANGE
-        assert self.text(password) is Event.NEW_PASSWORD
+        assert self.text(f"تغییر {self.ask('تغییر 0012345679')} {password}") is Event.RIGHT_CODE_AND_PASSWORD
         self.sent()
 
     def token(self) -> str:
-        made = bearer.make(self.bot.random_source)
+        made = bearer.make(self.bot.parts.random_source)
         with self.bot.store.writing() as connection:
             tokens.issue(connection, made.id, "fakher", made.digest, NOON, NOON + timedelta(days=90))
         return made.text
@@ -172,8 +171,8 @@ def test_a_code_of_the_old_key_brings_a_password_of_their_own(old: House, both: 
 
 def test_a_code_that_is_sent_along_again_is_no_part_of_the_password(old: House, both: House) -> None:
     code = old.ask("تغییر 0012345679")
-    assert old.text(code) is Event.RIGHT_CODE_TO_CHANGE
-    assert both.text(f"{code} {ONE_WORD}") is Event.NEW_PASSWORD
+    assert old.text(code) is Event.RIGHT_CODE_WITHOUT_PASSWORD
+    assert both.text(f"{code} {ONE_WORD}") is Event.RIGHT_CODE_AND_PASSWORD
     assert (both.login(ONE_WORD), both.login(f"{code} {ONE_WORD}")) == (RIGHT, REFUSED)
 
 
@@ -262,12 +261,19 @@ def test_a_ticket_outlives_the_rotation(old: House, both: House, new: House) -> 
         new.bot.fakher.set_password(new.caller(), first.text, OWN)
 
 
-@pytest.mark.parametrize("later", ["both", "new"])
-def test_a_phones_right_to_choose_outlives_the_rotation(old: House, later: str, request: pytest.FixtureRequest) -> None:
-    house: House = request.getfixturevalue(later)
-    assert old.text(old.ask("تغییر 0012345679")) is Event.RIGHT_CODE_TO_CHANGE
-    assert house.text(OWN) is Event.NEW_PASSWORD
-    assert (house.login(OWN), house.account().password_key) == (RIGHT, "k2")
+def test_a_code_of_a_key_that_is_lacked_is_good_where_it_is_there(old: House, both: House, new: House) -> None:
+    code = old.ask("تغییر 0012345679")
+    assert new.text(f"{code} {ONE_WORD}") is Event.CODE_UNDER_UNKNOWN_KEY
+    assert both.text(f"{code} {ONE_WORD}") is Event.RIGHT_CODE_AND_PASSWORD
+    assert (both.login(ONE_WORD), both.account().password_key) == (RIGHT, "k2")
+
+
+def test_a_code_of_a_key_that_is_lacked_costs_no_try(old: House, both: House, new: House) -> None:
+    code = old.ask()
+    events = [new.text(word) for word in (code, WRONG) * 6]
+    assert events == [Event.CODE_UNDER_UNKNOWN_KEY] * 12
+    assert both.account().failures == 0
+    assert both.text(code) is Event.RIGHT_CODE
 
 
 def test_a_token_outlives_the_rotation(old: House, both: House, new: House) -> None:

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from threading import Event as Flag
@@ -22,6 +22,7 @@ from bot.sending.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbound_messages
 from store.database.engine import Store
+from store.outbound_messages import NewMessage
 from store.tables import CloseReason, CodeRow, ConversationRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
 from tests.support.parts import (
@@ -61,22 +62,22 @@ def fates(store: Store) -> list[str | None]:
 def queue(store: Store, number: int = 1, *, lease: timedelta | None = None, **changes: Any) -> list[int]:
     """Texts in the outbox, as a process wrote them; their ids."""
     now = changes.pop("now", NOON)
-    row = {
-        "kind": int(MessageKind.REPLY),
-        "phone": ZAHRA["mobile"],
-        "language": "en",
-        "phrase": "help",
-        "parameters": {},
-        "secret": None,
-        "code_id": None,
-        "account_id": None,
-        "inbound_gateway": "simulated",
-        "request_received_at": now,
-        "expires_at": now + timedelta(minutes=10),
-        **changes,
-    }
+    text = NewMessage(
+        kind=int(MessageKind.REPLY),
+        phone=ZAHRA["mobile"],
+        language="en",
+        phrase="help",
+        parameters={},
+        secret=None,
+        code_id=None,
+        account_id=None,
+        inbound_gateway="simulated",
+        request_received_at=now,
+        expires_at=now + timedelta(minutes=10),
+    )
+    text = replace(text, **changes)
     with store.writing() as connection:
-        return [outbound_messages.queue(connection, row, now, lease).id for _ in range(number)]
+        return [outbound_messages.queue(connection, text, now, lease).id for _ in range(number)]
 
 
 @dataclass
