@@ -27,6 +27,7 @@ from dialogs.tables.machine import DIALOGS, lasts, mermaid, revive, step
 from dialogs.tables.recovery import RECOVERY, RENAMED
 from dialogs.vocabulary import (
     Allowance,
+    AnyEvent,
     Asker,
     CodePurpose,
     CodeResult,
@@ -143,7 +144,7 @@ def phrases_of(effects: tuple[Effect, ...]) -> set[str]:
     return {effect.phrase for effect in effects if hasattr(effect, "phrase")}
 
 
-def said(event: Event, facts: Facts) -> list[str]:
+def said(event: AnyEvent, facts: Facts) -> list[str]:
     """The phrases with which an event is answered within the caps."""
     _, effects = step(facts.state, event)
     return [effect.phrase for effect in within_reply_caps(effects, facts) if isinstance(effect, Reply)]

@@ -52,10 +52,19 @@ from dialogs.vocabulary import (
 ID = "0012345679"
 IN_SCOPE = StaffFacts(reach=Reach.IN_SCOPE)
 STAFF_FACTS = [
-    StaffFacts(None, reach, is_own, locked, silent, held, too_often, codes_used_up, locked_out, new_mobile)
-    for reach, is_own, locked, silent, held, too_often, codes_used_up, locked_out, new_mobile in product(
-        Reach, *[(False, True)] * 7, NewMobile
+    StaffFacts(
+        reach=reach,
+        is_own=is_own,
+        locked=locked,
+        silent=silent,
+        held=held,
+        resets_used_up=resets_used_up,
+        codes_used_up=codes_used_up,
+        locked_out=locked_out,
+        new_mobile=new_mobile,
     )
+    for reach, new_mobile in product(Reach, NewMobile)
+    for is_own, locked, silent, held, resets_used_up, codes_used_up, locked_out in product((False, True), repeat=7)
 ]
 ACTS = {Intent.STAFF_RESET, Intent.STAFF_UNLOCK, Intent.STAFF_MOBILE}
 SILENT = {StaffEvent.TIMED_OUT}
