@@ -24,6 +24,7 @@ from bot.build import Bot, build
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
 from bot.credentials.passwords import Hashed
+from bot.fakher.service import Caller
 from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomputed
 from bot.ports import Inbound
 from bot.settings import read_keys
@@ -421,7 +422,7 @@ def test_a_code_with_a_password_texted_at_once_is_good_once(desk: Desk, times: i
     heard = at_once(desk, [desk.with_code(OWN)] * times)
     assert heard[Event.RIGHT_CODE_AND_PASSWORD] == 1
     assert heard[Event.NO_LIVE_CODE] == times - 1
-    assert desk.notices() == [(ZAHRA["mobile"], "en")]
+    assert desk.notices() == [(ZAHRA["mobile"], "fa")]
     assert desk.knows(OWN)
     assert desk.rows(select(GRANT)) == []
     assert desk.account().failures == 0
@@ -523,7 +524,7 @@ def test_a_code_that_another_process_ends_meanwhile_is_gone(database_url: str) -
     ("words", "event"),
     [
         ("EXIT", Event.NO_LIVE_CODE),
-        ("STOP", Event.UNANSWERED),
+        ("STOP", Event.CODE_WHILE_OPTED_OUT),
         (f"{{code}} {OTHER}", Event.NO_LIVE_CODE),
         (OTHER, Event.RIGHT_CODE_AND_PASSWORD),
         ("{code} Sffrn14", Event.RIGHT_CODE_AND_PASSWORD),
@@ -614,6 +615,18 @@ def test_the_other_account_on_a_mobile_is_nobodys_concern(desk: Desk) -> None:
     desk.begin("omid", TWIN)
     desk.player.play(f"> {{code}} {OWN}\n< password_changed")
     assert desk.notices() == [(TWIN["mobile"], "en")]
+
+
+def test_a_change_at_fakher_is_told_in_spite_of_stop(desk: Desk) -> None:
+    desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock())
+    desk.begin()
+    caller = Caller("t")
+    verdict = desk.bot.fakher.verify_code(caller, ZAHRA["national_id"], desk.with_code(""))
+    assert verdict.ticket
+    desk.player.play("zahra> STOP\n< opted_out\nclerk> STOP\n< opted_out\nstranger> RESET 0012345679\n< neutral")
+    desk.bot.fakher.set_password(caller, verdict.ticket.text, OWN)
+    desk.player.play("! sweep\nzahra< password_changed\nclerk< password_changed")
+    assert desk.knows(OWN)
 
 
 # What Fakher is told

@@ -227,9 +227,7 @@ def test_a_permanent_failure_is_told_at_once(player: Player, carrier: Carrier) -
 
 def test_staff_see_no_code_and_no_password(player: Player, carrier: Carrier) -> None:
     ordered(player)
-    player.play(
-        "zahra> {code}\n< new_password\ntehran> STATUS 0012345679\n< staff_status_with_resets"
-    )
+    player.play("zahra> {code}\n< new_password\ntehran> STATUS 0012345679\n< staff_status_with_resets")
     to_zahra = [sent.text for sent in carrier.sent if sent.to == ZAHRA["mobile"]]
     secret = re.compile(r"\b[0-9]{6}\b|^[a-z2-9]{12}$", re.MULTILINE)
     secrets = {found for words in to_zahra for found in secret.findall(words)}
@@ -286,7 +284,7 @@ def wrong_confirmations(bot: Bot, player: Player, number: int) -> None:
             player.clock.forward(minutes=6)
             player.play("tehran> RESET 0012345679\n< code_to_reset")
         player.text("{wrong}")
-    bot.courier.deliver_due()
+        bot.courier.deliver_due()
 
 
 def test_a_hundred_wrong_confirmations_lock_a_staff_member_out(bot: Bot, player: Player, printed: StringIO) -> None:
@@ -297,7 +295,8 @@ def test_a_hundred_wrong_confirmations_lock_a_staff_member_out(bot: Bot, player:
     player.play("> RESET 0012345679\n< staff_locked_out\n> STATUS 0012345679\n< staff_locked_out")
     player.play("colleague> STATUS 0012345679\n< staff_status")
     employ(bot.store, TEHRAN)
-    player.play("tehran> RESET 0012345679\n< code_to_reset\n> {wrong}\n< wrong_code\n> {code}")
+    player.play("tehran> RESET 0012345679\n< code_to_reset\n> {wrong}\n< wrong_code")
+    player.play("> {code}\nzahra< code\ntehran< staff_reset_done")
 
 
 def test_a_right_confirmation_ends_the_run_of_wrong_ones(bot: Bot, player: Player) -> None:
