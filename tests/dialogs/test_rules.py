@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialogs.classify import classify, is_guess
+from dialogs.classify import classify, hands_back_code
 from dialogs.parsing import lexicon
 from dialogs.parsing.normalise import national_id
 from dialogs.parsing.parse import explain, from_staff, parse
@@ -55,7 +55,7 @@ def wanted(row: dict[str, str]) -> set[Intent]:
 
 
 def meant(heard: ParsedMessage, *, code_is_out: bool) -> Intent:
-    guess = is_guess(heard, State.AWAITING_CODE, has_live_code=code_is_out, own_password_allowed=False)
+    guess = hands_back_code(heard, State.AWAITING_CODE, has_live_code=code_is_out, own_password_allowed=False)
     return Intent.CODE if guess else heard.intent
 
 
@@ -105,8 +105,10 @@ def test_a_code_that_is_out_is_tried_whatever_stands_beside_it(
 ) -> None:
     heard = parse(f"{before} {code} {after}")
     assert heard.code == code
-    assert is_guess(heard, State.AWAITING_CODE, has_live_code=True, own_password_allowed=own_password_allowed)
-    assert classify(heard, Facts(State.AWAITING_CODE, guess=CodeResult.RIGHT)) is Event.RIGHT_CODE
+    assert hands_back_code(
+        heard, State.AWAITING_CODE, has_live_code=True, own_password_allowed=own_password_allowed, opted_out=False
+    )
+    assert classify(heard, Facts(State.AWAITING_CODE, result=CodeResult.RIGHT)) is Event.RIGHT_CODE
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -114,7 +116,7 @@ def test_a_code_that_is_out_is_tried_whatever_stands_beside_it(
 def test_a_code_beside_an_id_is_tried_too(before: str, code: str, number: str) -> None:
     heard = parse(f"{before} {number}، {code}")
     assert heard.code == code
-    assert is_guess(heard, State.AWAITING_CODE, has_live_code=True, own_password_allowed=False)
+    assert hands_back_code(heard, State.AWAITING_CODE, has_live_code=True, own_password_allowed=False, opted_out=False)
 
 
 ENDING = {lexicon.Meaning.STOP, lexicon.Meaning.REFUSAL, lexicon.Meaning.CANCEL, lexicon.Meaning.MESSAGES}
@@ -143,11 +145,14 @@ def _joins(said: list[str], place: int, more: str) -> bool:
 
 def test_a_wrong_code_beside_a_keyword_and_an_id_is_a_request() -> None:
     asked, unasked = parse(f"رمز {ID} {CODE}"), parse(f"{ID} {CODE}")
-    wrong = Facts(State.AWAITING_CODE, asker=Asker.OWNER, guess=CodeResult.WRONG)
+    wrong = Facts(State.AWAITING_CODE, asker=Asker.OWNER, result=CodeResult.WRONG)
     assert classify(asked, wrong) is Event.ASKED
     assert classify(unasked, wrong) is Event.WRONG_CODE
-    for guess, event in ((CodeResult.LAST, Event.LAST_WRONG_CODE), (CodeResult.LOCKING, Event.LOCKING_WRONG_CODE)):
-        assert classify(asked, Facts(State.AWAITING_CODE, asker=Asker.OWNER, guess=guess)) is event
+    for result, event in (
+        (CodeResult.LAST_WRONG, Event.LAST_WRONG_CODE),
+        (CodeResult.LOCKING_WRONG, Event.LOCKING_WRONG_CODE),
+    ):
+        assert classify(asked, Facts(State.AWAITING_CODE, asker=Asker.OWNER, result=result)) is event
 
 
 # The table
