@@ -136,7 +136,7 @@ def build(
     random_source = random_source or SystemRandomSource()
     store = store or Store(settings.database_url, synchronous=settings.sqlite_synchronous)
     keyring = Keyring.of(read_keys(settings.secret_keys), cost)
-    phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
+    phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries, settings.mobile_prefixes)
     gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, HttpClient(), simulation)
     chosen = gateways if gateways is not None else [GATEWAYS[name](gateway_parts) for name in settings.gateways]
     courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.phone_numbers import REGIONS
+from bot.phone_numbers import REGIONS, fault_of_prefix
 from dialogs.replies.phrases import LONGEST, languages, say
 from dialogs.replies.segments import size
 
@@ -44,6 +44,8 @@ GatewayName = Literal["twilio", "kannel", "simulated"]
 Gateways = Annotated[tuple[GatewayName, ...], BeforeValidator(_listed)]
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_listed)]
+
+Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 KEPT_KEYS = Path("instance/secret_keys")
 TRIAL_DATABASE = Path("instance/ramz.db")
@@ -80,6 +82,7 @@ class Settings(BaseModel):
     default_region: Region = "IR"
     default_language: str = "fa"
     allowed_countries: Regions = ("IR",)
+    mobile_prefixes: Listed = ()
     messages_per_second: int = Field(default=100, ge=1, le=10_000)
     code_length: int = Field(default=6, ge=6, le=10)
     code_ttl_seconds: int = Field(default=600, ge=1, le=600)
@@ -166,6 +169,14 @@ class Settings(BaseModel):
         if "simulated" in gateways and len(gateways) > 1:
             raise ValueError("simulated can't stand beside a real gateway")
         return gateways
+
+    @model_validator(mode="after")
+    def _prefixes_of_allowed_countries(self) -> Self:
+        for prefix in self.mobile_prefixes:
+            fault = fault_of_prefix(prefix, self.allowed_countries)
+            if fault:
+                raise ValueError(f"MOBILE_PREFIXES: {prefix[:12]} {fault}")
+        return self
 
     @model_validator(mode="after")
     def _events_are_signed(self) -> Self:

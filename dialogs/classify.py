@@ -1,6 +1,8 @@
 """What a text means, given what is known: a text and the facts make exactly one event."""
 
 from dialogs import classify_staff
+from dialogs.audit_vocabulary import Action, Outcome, Record
+from dialogs.parsing.parse import from_staff
 from dialogs.staff_vocabulary import StaffEvent
 from dialogs.vocabulary import (
     Allowance,
@@ -55,6 +57,8 @@ _WITH_RIGHT_CODE = {
     PasswordVerdict.PERSONAL: Event.RIGHT_CODE_AND_PERSONAL_PASSWORD,
 }
 _OBJECTIONS = {Intent.CANCEL: Event.OBJECTED, Intent.OPT_OUT: Event.OBJECTED_BY_STOP}
+# The audit's row for a try that was spent on a text which is a request all the same.
+WRONG_BESIDE_REQUEST = Record(Action.CODE_TRIED, Outcome.FAILED, "wrong")
 _STAFF_AT_REST = {Intent.HELP: StaffEvent.HELP, Intent.UNKNOWN: StaffEvent.NOT_UNDERSTOOD}
 
 
@@ -68,17 +72,22 @@ def hands_back_code(
 ) -> bool:
     """Whether a try is to be spent on the text.
 
-    A keyword with a run as long as a code is a try only where a code is live; else the run is taken for a mistyped
-    national ID. A code with a password of one's own is a try only where such passwords are taken: else it would be
-    spent in vain.
+    Where a code is out to the phone, a lone run as long as one is a try, whatever stands beside it; elsewhere it must
+    be all that the text is about. A code with a password of one's own is a try only where such passwords are taken:
+    else it would be spent for nothing.
     """
     if opted_out:
         return False
     if brings_password(message, state):
         return own_password_allowed
-    if message.code is None or message.own_password:
+    if message.code is None:
         return False
-    return message.intent is Intent.CODE or (has_live_code and is_request(message) and message.naming is not Naming.ONE)
+    return has_live_code or message.intent is Intent.CODE
+
+
+def tries_beside_request(message: ParsedMessage, facts: Facts) -> bool:
+    """Whether a wrong code stands beside a keyword and an ID: it is a request, though a try is spent."""
+    return facts.result is CodeResult.WRONG and message.naming is Naming.ONE and is_request(message)
 
 
 def brings_password(message: ParsedMessage, state: State) -> bool:
@@ -88,6 +97,7 @@ def brings_password(message: ParsedMessage, state: State) -> bool:
 
 def classify(message: ParsedMessage, facts: Facts) -> AnyEvent:
     """The one event that the text is."""
+    message = from_staff(message) if facts.staff else message
     of_staff = _of_staff(message, facts)
     if of_staff is not None:
         return of_staff
@@ -116,7 +126,7 @@ def _at_rest(message: ParsedMessage, facts: Facts) -> StaffEvent | None:
 
 
 def _of_pilgrim(message: ParsedMessage, facts: Facts) -> Event:
-    if facts.result is not None:
+    if facts.result is not None and not tries_beside_request(message, facts):
         return _code(facts.result, facts)
     if facts.mobile_held and (message.objects or message.intent in _OBJECTIONS):
         return _OBJECTIONS.get(message.intent, Event.OBJECTED)

@@ -1,6 +1,6 @@
 """The words that the dialog is written in: states, events, effects, and what is known when a text is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
 from dialogs.audit_vocabulary import Record, RecordOrder
@@ -203,6 +203,46 @@ class Intent(StrEnum):
     UNKNOWN = auto()
 
 
+class Evidence(StrEnum):
+    """What a decision about a text rests on; dialogs/parsing/rules.py says what follows from it."""
+
+    # Facts, which no text tells.
+    CODE_IS_OUT = "a code is out to this phone"
+    FROM_STAFF = "the sender is staff"
+
+    # Numbers.
+    CODE = "one run as long as a code"
+    ID = "one national ID"
+    BADLY_NAMED = "a number in the place of an ID"
+    LABELLED = "the number has another name, or is a bank's"
+
+    # Whole texts.
+    STOP_COMMAND = "it says stop and nothing else"
+    CANCEL_COMMAND = "it says cancel and nothing else"
+    START_COMMAND = "it says start and nothing else"
+    HELP_COMMAND = "it says help and nothing else"
+    ORDER_ALONE = "it says what staff say and nothing else"
+    REFUSED = "it plainly refuses"
+
+    # Words.
+    ASKS = "words for a password or its recovery"
+    RESET = "words for a reset"
+    STATUS = "words for a status"
+    UNLOCK = "words for unlocking"
+    STATS = "words for figures"
+    NEGATED = "a negation"
+    SELLS = "what banks and advertisements say"
+    WANTS_STATUS = "the status of somebody"
+    WANTS_UNLOCK = "somebody to be unlocked"
+    WANTS_MOBILE = "the mobile of somebody"
+    WANTS_HELP = "a wish for help"
+    WANTS_CHANGE = "a wish for a change"
+    BRINGS_CODE = "a code, and no more than is said with one"
+    WANTS_RECOVERY = "a wish for a password"
+    LACKS_CODE = "a code that has not come"
+    NAMES_ITSELF = "an ID, or what is near one, and little else"
+
+
 class Naming(StrEnum):
     """How a text names a person."""
 
@@ -222,7 +262,8 @@ class ParsedMessage:
     file's name where the text tells, else None. `own_password` says that a password of the
     sender's own stands beside a code; `password_follows` that what follows a code can be one,
     if one is awaited. `mobile` is a number beside the ID that may be a mobile's, in ASCII digits;
-    `objects` says that the text is a plain no.
+    `objects` says that the text is a plain no. `intent` is what it asks for where no code is out and
+    the sender is not staff; `evidence` is what that was decided by, and holds nothing of the text.
     """
 
     intent: Intent
@@ -234,6 +275,7 @@ class ParsedMessage:
     password_follows: bool = False
     mobile: str | None = None
     objects: bool = False
+    evidence: frozenset[Evidence] = field(default=frozenset(), compare=False)
 
     def __repr__(self) -> str:
         return f"Heard({self.intent}, {self.naming}, code={self.code is not None}, language={self.language})"

@@ -77,6 +77,11 @@ def ids_at(connection: Connection, mobile: str) -> list[int]:
     return [account_id for (account_id,) in IDS_AT.rows(connection, {"key": mobile})]
 
 
+def places(connection: Connection, kind: str) -> list[str]:
+    """Every province (or broker, by `kind`) that an account has, as it is kept."""
+    return list(connection.execute(select(ACCOUNT.c[kind]).where(ACCOUNT.c[kind].is_not(None)).distinct()).scalars())
+
+
 def rehash(connection: Connection, account_id: int, old: str, password_hash: str, key_id: str) -> bool:
     """Put another hash of the same password in place of the old one; False where it has been changed meanwhile."""
     same = update(ACCOUNT).where(ACCOUNT.c.id == account_id, ACCOUNT.c.password_hash == old)

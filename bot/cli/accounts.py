@@ -52,7 +52,7 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     with store.reading() as connection:
         keyring = keys_of(found, connection)
     changes = _changes(keyring, found) if change_mobiles else None
-    phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries)
+    phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
     job = Import(store, phone_numbers, keyring, clock.system_clock, changes)
     try:
         with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:

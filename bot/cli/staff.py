@@ -1,5 +1,7 @@
 """`flask staff add|list|remove`: who may order by text."""
 
+from difflib import get_close_matches
+
 import click
 from flask.cli import AppGroup
 
@@ -9,7 +11,9 @@ from bot.cli.common import chosen, fail, note, opened, write
 from bot.phone_numbers import PhoneNumbers
 from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
+from dialogs.parsing.normalise import fold, place_name
 from dialogs.staff_vocabulary import Role
+from store import accounts
 from store.database.engine import Store
 from store.staff import Member, every, put
 
@@ -31,6 +35,7 @@ def add(mobile: str, role: str, name: str, province: str | None, broker: str | N
     row: dict[str, str | None] = {"mobile": number, "role": role, "name": _words("--name", name, LONGEST_NAME)}
     row |= {"province": None, "broker": None, **_place(role, province, broker)}
     store = opened(found)
+    _warn_of_places_without_accounts(store, row)
     with store.writing() as connection:
         member = put(connection, row)
         note(found, connection, Action.STAFF_ADDED, role, staff_id=member)
@@ -67,7 +72,7 @@ def _every(store: Store) -> list[Member]:
 
 
 def _number(found: Settings, mobile: str) -> str:
-    number = PhoneNumbers(found.default_region, found.allowed_countries).mobile(mobile)
+    number = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes).mobile(fold(mobile))
     if number is None:
         fail(f"--mobile: not a mobile number of {', '.join(found.allowed_countries)}")
     return number
@@ -81,11 +86,26 @@ def _place(role: str, province: str | None, broker: str | None) -> dict[str, str
             fail(f"--{name}: is not for the role {role}")
     if wanted is None:
         return {}
-    return {wanted: _words(f"--{wanted}", given[wanted] or "", LONGEST_PLACE)}
+    return {wanted: _words(f"--{wanted}", place_name(given[wanted] or ""), LONGEST_PLACE)}
+
+
+def _warn_of_places_without_accounts(store: Store, row: dict[str, str | None]) -> None:
+    for name in ("province", "broker"):
+        place = row[name]
+        if place is None:
+            continue
+        with store.reading() as connection:
+            known = {place_name(it) for it in accounts.places(connection, name)}
+        if place not in known:
+            nearest = get_close_matches(place, sorted(known), 1)
+            hint = f"; the nearest that one has is {nearest[0]}" if nearest else ""
+            click.echo(f"Warning: --{name}: no account has {place}{hint}.", err=True)
 
 
 def _words(option: str, written: str, longest: int) -> str:
     words = " ".join(written.split())
-    if not (words.isprintable() and 0 < len(words) <= longest):
+    # The half-space is how Persian names are written, though nothing of it can be seen.
+    seen = words.replace("\u200c", "")
+    if not (seen.isprintable() and seen and len(words) <= longest):
         fail(f"{option}: must be 1 to {longest} printable characters")
     return words

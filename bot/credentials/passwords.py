@@ -11,11 +11,13 @@ from argon2.exceptions import VerificationError
 
 from bot.credentials.keyring import PRODUCTION, Cost, Keyring
 from bot.ports import RandomSource
+from dialogs.parsing.normalise import fold
 
 # Lower case and digits without look-alikes (i, l, o; 0, 1), to be typed on any phone: 12 of 31 are 59 bits.
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-LENGTH = 12
+LENGTH, GROUP = 12, 4
 TEMPORARY = timedelta(hours=72)
+_HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2212_")
 
 
 @cache
@@ -52,14 +54,29 @@ class Generated:
 
 
 def generate(random_source: RandomSource, keyring: Keyring) -> Generated:
-    """Draw a temporary password, hash it, and seal it for the text that brings it.
+    """Draw a temporary password, hash it, and seal it, in groups, for the text that brings it.
 
-    One with a run of digits that a phone, or a person, could take for a code is drawn again.
+    One with a run of digits that a phone, or a person, could take for a code is drawn again,
+    and so is one that begins with a group of digits, which right-to-left text would move.
     """
     password = random_source.password(LENGTH, ALPHABET)
-    while re.search("[0-9]{6}", password):
+    while re.search(r"[0-9]{6}|^[0-9]{4}", password):
         password = random_source.password(LENGTH, ALPHABET)
-    return Generated(keyring.seal(password), hashed(keyring, password))
+    return Generated(keyring.seal(grouped(password)), hashed(keyring, password))
+
+
+def grouped(password: str) -> str:
+    """A generated password as it is read: `k7mw-4qtz-9hdx`."""
+    return "-".join(password[place : place + GROUP] for place in range(0, len(password), GROUP))
+
+
+def as_generated(typed: str) -> str | None:
+    """A generated password as it was drawn, however it is typed; None where it can be none.
+
+    Case, the script of its digits, hyphens and spaces do not matter.
+    """
+    letters = "".join(each for each in fold(typed) if not (each.isspace() or each in _HYPHENS))
+    return letters if len(letters) == LENGTH and set(letters) <= set(ALPHABET) else None
 
 
 def hashed(keyring: Keyring, password: str) -> Hashed:

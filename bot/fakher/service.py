@@ -172,9 +172,10 @@ class Fakher:
         with self.store.writing() as connection:
             account = accounts.find(connection, national_id=person, username=username)
             self._count(connection, caller, account, person or username or "", now)
-        kept = _kept(account)
+        kept, ends_at = _kept(account), account.password_expires_at if account else None
+        if ends_at is not None:  # it was generated, to be typed from a text
+            password = passwords.as_generated(password) or password
         is_right = passwords.verify(self.keyring, kept, password)
-        ends_at = account.password_expires_at if account else None
         why = "wrong_password" if not is_right else "expired" if ends_at is not None and ends_at <= now else None
         with self.store.writing() as connection:
             self._note(connection, caller, now, account, (Action.LOGIN, Outcome.FAILED if why else Outcome.OK, why))

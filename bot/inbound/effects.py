@@ -9,6 +9,7 @@ from bot.inbound import staff_effects
 from bot.inbound.context import MessageContext
 from bot.inbound.facts import DAY, HOUR
 from bot.inbound.send_code import send_code
+from bot.sending.messages import variant
 from dialogs.audit_vocabulary import Action, Record
 from dialogs.classify import is_request
 from dialogs.staff_vocabulary import HoldMobile, SetMobile, TellNewMobile, TellOldMobile, TellStaff
@@ -63,7 +64,7 @@ def apply(connection: Connection, ctx: MessageContext, effect: Effect) -> None: 
         case TellFakher(event):
             _tell_fakher(connection, ctx, event)
         case Record(action, outcome, reason):
-            for account_id in _about(connection, ctx):
+            for account_id in _about(connection, ctx, action):
                 ctx.record(action, account_id, outcome, reason)
         case HoldMobile() | SetMobile() | TellOldMobile() | TellNewMobile() | TellStaff():
             raise AssertionError("a change of mobile carries its own effects out")
@@ -71,12 +72,12 @@ def apply(connection: Connection, ctx: MessageContext, effect: Effect) -> None: 
             staff_effects.apply(connection, ctx, effect)
 
 
-def _about(connection: Connection, ctx: MessageContext) -> Sequence[int | None]:
+def _about(connection: Connection, ctx: MessageContext, action: Action) -> Sequence[int | None]:
     """Whose accounts a text tries something with. An ID that nobody has leaves nothing of itself."""
     parsed = ctx.message.parsed
     if ctx.account is not None:
         return [ctx.account.id]
-    if ctx.check is not None and ctx.check.account_ids:
+    if ctx.check is not None and ctx.check.account_ids and action is not Action.CODE_REQUESTED:
         return ctx.check.account_ids
     if parsed.national_id is not None:
         # The view knows accounts in good standing only.
@@ -126,7 +127,13 @@ def _set_new_password(connection: Connection, ctx: MessageContext) -> None:
     _use_code(connection, ctx)
     password_change.set_password(connection, ctx.account.id, new.kept, ctx.now, temporary=True)
     parameters = ctx.parameters()
-    ctx.say("new_password", MessageKind.PASSWORD, secret=new.sealed, account_id=ctx.account.id, parameters=parameters)
+    ctx.say(
+        variant("new_password", ctx.parts.settings),
+        MessageKind.PASSWORD,
+        secret=new.sealed,
+        account_id=ctx.account.id,
+        parameters=parameters,
+    )
     ctx.record(Action.PASSWORD_SET, ctx.account.id)
 
 

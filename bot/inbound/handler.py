@@ -23,11 +23,18 @@ from bot.parts import Parts
 from bot.ports import Inbound
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
-from dialogs.classify import brings_password, classify, hands_back_code, is_request
+from dialogs.classify import (
+    WRONG_BESIDE_REQUEST,
+    brings_password,
+    classify,
+    hands_back_code,
+    is_request,
+    tries_beside_request,
+)
 from dialogs.classify_staff import ORDERS
 from dialogs.limits import HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
 from dialogs.parsing.own_password import offered
-from dialogs.parsing.parse import parse
+from dialogs.parsing.parse import from_staff, parse
 from dialogs.reply_caps import within_reply_caps
 from dialogs.staff_vocabulary import Command, StaffEvent
 from dialogs.tables.machine import lasts, step
@@ -98,8 +105,9 @@ class InboundHandler:
 
     def _read(self, inbound: Inbound, phone: str) -> IncomingMessage:
         parts, length = self.parts, self.parts.settings.code_length
-        parsed = parse(inbound.text, length)
-        drawing = is_request(parsed) or parsed.intent in _MAY_SEND_CODE
+        parsed = parse(inbound.text, length, phone)
+        meant = {parsed.intent, from_staff(parsed).intent}
+        drawing = is_request(parsed) or not meant.isdisjoint(_MAY_SEND_CODE)
         drawn = one_time_codes.draw(parts.random_source, parts.keyring, length) if drawing else None
         brought = offered(inbound.text, length) if parsed.code or parsed.password_follows else None
         return IncomingMessage(inbound, phone, parsed, drawn, brought)
@@ -156,7 +164,7 @@ class InboundHandler:
         if not hands_back_code(
             parsed, state, has_live_code=has_live_code, own_password_allowed=allowed, opted_out=opted_out
         ):
-            return Need(stats=view.staff_id is not None and parsed.intent is Intent.STAFF_STATS)
+            return Need(stats=view.staff_id is not None and from_staff(parsed).intent is Intent.STAFF_STATS)
         own = message.brought.password if message.brought and brings_password(parsed, state) else None
         return Need(check=True, generated=own is None and view.phone_has_live_code, own_password=own)
 
@@ -208,6 +216,8 @@ class InboundHandler:
         facts = facts_of(ctx, flooded=self.flood_guard.flood.holds(ctx.view.account_mobile))
         event = classify(parsed, facts)
         state, decided = _step(ctx, event)
+        if tries_beside_request(parsed, facts):
+            decided = (*decided, WRONG_BESIDE_REQUEST)
         effects = within_reply_caps(decided, facts)
         conversations.move(connection, ctx.phone, ctx.view.version, _standing(ctx, event, state, effects))
         for effect in effects:

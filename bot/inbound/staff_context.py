@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bot.phone_numbers import PhoneNumbers
 from dialogs.limits import CONFIRMATIONS_PER_HOUR, RESETS_PER_DAY, RESETS_PER_HOUR
-from dialogs.parsing.normalise import fold
+from dialogs.parsing.normalise import is_same_place, place_name
 from dialogs.staff_vocabulary import (
     CONFIRMING,
     ChangeState,
@@ -24,6 +24,8 @@ from store.accounts import Account
 from store.mobile_changes import Change
 from store.staff import Member
 from store.staff_orders import StaffOrder, Workload
+
+NOWHERE = "-"  # what no account's province or broker is called
 
 
 @dataclass
@@ -88,8 +90,7 @@ def is_in_scope(member: Member, account: Account) -> bool:
     ours, theirs = (
         (member.province, account.province) if member.role == Role.PROVINCIAL else (member.broker, account.broker)
     )
-    words = fold(ours or "").split()
-    return bool(words) and words == fold(theirs or "").split()
+    return is_same_place(ours, theirs)
 
 
 def scope_of(connection: Connection, staff_id: int) -> dict[str, str]:
@@ -97,7 +98,8 @@ def scope_of(connection: Connection, staff_id: int) -> dict[str, str]:
     member = staff.find(connection, staff_id)
     if member.role == Role.HEADQUARTERS:
         return {}
-    return {"province": member.province or "-"} if member.role == Role.PROVINCIAL else {"broker": member.broker or "-"}
+    name, place = ("province", member.province) if member.role == Role.PROVINCIAL else ("broker", member.broker)
+    return {name: place_name(place or "") or NOWHERE}
 
 
 def facts(of: StaffContext, phone: str) -> StaffFacts:

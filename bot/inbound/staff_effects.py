@@ -218,9 +218,8 @@ def _confirmed(ctx: MessageContext) -> StaffOrder:
 
 
 def _ref(random_source: RandomSource) -> str:
-    """By which staff speak of an order. In two parts, so that no phone takes it for a code."""
-    digits = random_source.digits(6)
-    return f"{digits[:3]}-{digits[3:]}"
+    """By which staff speak of an order: one run, which keeps its order in any script, shorter than any code."""
+    return random_source.digits(5)
 
 
 def _names(of: StaffContext) -> dict[str, str]:

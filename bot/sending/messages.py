@@ -60,8 +60,8 @@ def variant(phrase: str, settings: Settings) -> str:
     """The form of a phrase that the settings ask for."""
     if phrase in {"code", "code_for_fakher", "code_with_password"} and settings.fakher_domain:
         return f"{phrase}_with_domain"
-    if phrase == "password_changed" and not settings.support_phone:
-        return "password_changed_no_phone"
+    if phrase in {"password_changed", "new_password"} and not settings.support_phone:
+        return f"{phrase}_no_phone"
     return phrase
 
 

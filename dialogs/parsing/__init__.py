@@ -6,5 +6,7 @@ spelling.py      slips of the thumb, and words run together
 numbers.py       which run of digits is an ID, which a code
 tokens.py        a text taken apart: words, numbers, language
 own_password.py  a password of one's own beside a code
-parse.py         what the text asks for: the rules, in their order
+rules.py         the order of evidence: a table, read from the top
+commands.py      texts that say one thing and nothing else, and plain refusals
+parse.py         what a text is evidence of, and what it asks for
 """

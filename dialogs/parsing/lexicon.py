@@ -32,7 +32,11 @@ class Meaning(StrEnum):
     START = auto()
     MESSAGES = auto()  # with a refusal: stop
     REFUSAL = auto()
+    REFUSED = auto()  # a whole refusal: I asked for nothing, do not change it
+    COURTESY = auto()  # may stand beside a command
+    FILLER = auto()  # so may this, and between a refusal and what it refuses
     NATIONAL_ID = auto()
+    LABEL = auto()  # what other numbers are called: an account, a ticket
     CONTACT = auto()  # a mobile number and its like, which this service does not change at a pilgrim's wish
     MOBILE = auto()  # the mobile number itself: staff can have it changed
     NO = auto()
@@ -44,7 +48,7 @@ class Meaning(StrEnum):
 
 ORDERS = frozenset({Meaning.PASSWORD, Meaning.RECOVERY, Meaning.CHANGE, Meaning.RESET})
 REQUESTS = ORDERS | {Meaning.LOST}
-OTHER_BUSINESS = frozenset({Meaning.ELSEWHERE, Meaning.MONEY})
+OTHER_BUSINESS = frozenset({Meaning.ELSEWHERE, Meaning.LABEL, Meaning.MONEY})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ _PERSIAN_FORMS = str.maketrans(
 )
 _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _LAST_KEPT = 0xFFFF
+_HALF_SPACE = "\u200c"
 
 _WEIGHTS = range(10, 1, -1)
 
@@ -27,6 +28,19 @@ def fold(text: str) -> str:
     it is total, linear and idempotent. Every line end is a newline and every other space a space.
     """
     return text.translate(_FOLDED)
+
+
+def place_name(written: str) -> str:
+    """A province's or broker's name in the one spelling that is kept and compared; empty where nothing can be seen.
+
+    It is folded as texts are, and a half-space is a space, for people write either.
+    """
+    return " ".join(fold(written.replace(_HALF_SPACE, " ")).split())
+
+
+def is_same_place(one: str | None, other: str | None) -> bool:
+    """Whether two names are of one province or broker. What folds to nothing is the same as nothing."""
+    return bool(one and other) and place_name(one or "") == place_name(other or "") != ""
 
 
 def national_id(digits: str) -> str | None:

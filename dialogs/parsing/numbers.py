@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ _DATES = re.compile(
     r")(?![0-9])"
 )
 _TIMES = re.compile(r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?(?![0-9:])")
+_DATE_SIGNS = frozenset("/.-")
 _MONEY = re.compile(r"[0-9]{1,3}(?:[,٬،][0-9]{3})+")
 _MOBILE = re.compile(r"(?:0|98|0098|980|00980)9[0-9]{9}")
 
@@ -30,6 +31,7 @@ _WHOLE = 10  # as many digits in one piece, or more, are a number of their own
 _LACKING = 8  # so are as many, an ID without its zeros, where no lone digits stand by
 _PIN_DIGITS = 4
 _ATTEMPT_DIGITS = 5
+_FEW_DIGITS = 2  # a day, a count, the number of a command
 _MOST_PIECES = 24  # of numbers written apart: more is no number at all
 _FARTHEST = 3  # characters between two pieces of one number
 _APART = frozenset(" \n,;:،؛")  # what parts a number from the letters beside it
@@ -50,7 +52,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as its sender meant it. `glued` and `touched` tell of unknown Latin letters at it."""
+    """A number as its sender meant it. `glued`, `touched` and `led` tell of unknown Latin letters at it."""
 
     digits: str
     start: int
@@ -58,6 +60,7 @@ class Number:
     national_id: str | None = None
     glued: bool = False  # letters right beside it: a passport number, a letter typed for a digit
     touched: bool = False  # or only signs between: part of an address or a password
+    led: bool = False  # they stand before it: another service's code (G-482913)
     money: bool = False
 
     @property
@@ -74,6 +77,11 @@ class Number:
     def is_code(self) -> bool:
         """Whether it is one if it is as long as one."""
         return not (self.touched or self.national_id)
+
+    @property
+    def may_be_code(self) -> bool:
+        """Whether it may be one where a code is awaited: a name may follow it after a sign (482913-Ali)."""
+        return not (self.glued or self.led or self.national_id)
 
     @property
     def is_attempt(self) -> bool:
@@ -93,7 +101,7 @@ def numbers(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], b
         if chain.glued or chain.touched:
             found.append(_number(folded, chain))
         else:
-            found.extend(_number(folded, Chain(part)) for part in _parts(chain.pieces, code_length))
+            found.extend(_number(folded, Chain(part)) for part in _parts(folded, chain.pieces, code_length))
     return found
 
 
@@ -103,6 +111,7 @@ class Chain(NamedTuple):
     pieces: Sequence[Piece]
     glued: bool = False
     touched: bool = False
+    led: bool = False
 
     @property
     def digits(self) -> str:
@@ -113,7 +122,7 @@ class Chain(NamedTuple):
 def _without_moments(folded: str) -> str:
     if ":" in folded:
         folded = _TIMES.sub(_blank, folded)
-    return _DATES.sub(_blank, folded)
+    return folded if _DATE_SIGNS.isdisjoint(folded) else _DATES.sub(_blank, folded)
 
 
 def _blank(moment: re.Match[str]) -> str:
@@ -125,27 +134,35 @@ def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], b
     for place, piece in enumerate(all_pieces):
         if not piece.is_digits:
             continue
-        gaps = [gap for gap in _gaps_to_latin(folded, all_pieces, place, is_word) if _APART.isdisjoint(gap)]
+        before = _gap_before(folded, all_pieces, place, is_word)
+        gaps = [gap for gap in (before, _gap_after(folded, all_pieces, place, is_word)) if gap is not None]
         if chain and (gaps or not _linked(all_pieces[place - 1], piece)):
             yield Chain(chain)
             chain = []
         if gaps:
-            yield Chain([piece], "" in gaps, True)
+            yield Chain([piece], "" in gaps, True, before is not None)
         else:
             chain.append(piece)
     if chain:
         yield Chain(chain)
 
 
-def _gaps_to_latin(
-    folded: str, all_pieces: Sequence[Piece], place: int, is_word: Callable[[str], bool]
-) -> Iterator[str]:
-    """What stands between a run of digits and the unknown Latin words on either side of it."""
-    piece = all_pieces[place]
-    if place and _is_strange(all_pieces[place - 1].text, is_word):
-        yield folded[all_pieces[place - 1].end : piece.start]
-    if place + 1 < len(all_pieces) and _is_strange(all_pieces[place + 1].text, is_word):
-        yield folded[piece.end : all_pieces[place + 1].start]
+def _gap_before(folded: str, all_pieces: Sequence[Piece], place: int, is_word: Callable[[str], bool]) -> str | None:
+    """The signs between a run of digits and an unknown Latin word before it; None where they are apart."""
+    if not place or not _is_strange(all_pieces[place - 1].text, is_word):
+        return None
+    return _sign(folded[all_pieces[place - 1].end : all_pieces[place].start])
+
+
+def _gap_after(folded: str, all_pieces: Sequence[Piece], place: int, is_word: Callable[[str], bool]) -> str | None:
+    """The signs between a run of digits and an unknown Latin word after it; None where they are apart."""
+    if place + 1 >= len(all_pieces) or not _is_strange(all_pieces[place + 1].text, is_word):
+        return None
+    return _sign(folded[all_pieces[place].end : all_pieces[place + 1].start])
+
+
+def _sign(gap: str) -> str | None:
+    return gap if _APART.isdisjoint(gap) else None
 
 
 def _is_strange(text: str, is_word: Callable[[str], bool]) -> bool:
@@ -156,15 +173,27 @@ def _linked(left: Piece, right: Piece) -> bool:
     return left.is_digits and right.start - left.end <= _FARTHEST
 
 
-def _parts(chain: Sequence[Piece], code_length: int) -> Iterator[Sequence[Piece]]:
+def _parts(folded: str, chain: Sequence[Piece], code_length: int) -> Iterator[Sequence[Piece]]:
     """The numbers of a chain: all of it where that is a number, else what can stand alone and what is left between."""
     alone = _standing_alone(chain, code_length)
-    if len(chain) == 1 or _is_number(chain, code_length):
+    if len(chain) == 1 or (_is_number(chain, code_length) and not _is_code_and_more(folded, chain, code_length)):
         yield chain
         return
     for is_alone, group in groupby(zip(alone, chain, strict=True), itemgetter(0)):
         part = [piece for _, piece in group]
         yield from ([piece] for piece in part) if is_alone else _halves(part, code_length)
+
+
+def _is_code_and_more(folded: str, chain: Sequence[Piece], code_length: int) -> bool:
+    """Whether a code stands by a few digits (482913 11), apart: nobody writes an ID in such groups."""
+    lengths = sorted(len(piece.text) for piece in chain)
+    if lengths[-1] != code_length or lengths[-2] > _FEW_DIGITS:
+        return False
+    return all(" " in gap or "\n" in gap for gap in _gaps(folded, chain))
+
+
+def _gaps(folded: str, chain: Sequence[Piece]) -> Iterator[str]:
+    return (folded[left.end : right.start] for left, right in pairwise(chain))
 
 
 def _standing_alone(chain: Sequence[Piece], code_length: int) -> list[bool]:
@@ -209,4 +238,4 @@ def _number(folded: str, chain: Chain) -> Number:
     start, end = chain.pieces[0].start, chain.pieces[-1].end
     named = None if chain.glued or (chain.touched and len(chain.digits) < 10) else national_id(chain.digits)
     money = len(chain.pieces) > 1 and _MONEY.fullmatch(folded[start:end]) is not None
-    return Number(chain.digits, start, end, named, chain.glued, chain.touched, money)
+    return Number(chain.digits, start, end, named, chain.glued, chain.touched, chain.led, money)

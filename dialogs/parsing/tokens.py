@@ -1,8 +1,9 @@
 """A text taken apart: its words and what they mean, its numbers, and the language that it is in."""
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dialogs.parsing import lexicon
 from dialogs.parsing.lexicon import REQUESTS, Meaning, Word
@@ -21,46 +22,89 @@ _PERSIAN_LETTERS = frozenset("پچژگیک")
 _ARABIC_LETTERS = frozenset("ةإأ")
 _ARTICLE = "ال"
 
+# A mobile's ten digits, as the operators number them; with a word for a mobile beside it, any nine may follow the 9.
+_MOBILE = re.compile(r"9(?:0[0-5]|1[0-9]|2[0-3]|3[0-9]|41|9[0-6])[0-9]{7}")
+_LABELLED_MOBILE = re.compile(r"9[0-9]{9}")
 
-@dataclass(frozen=True)
+
+class Token(NamedTuple):
+    """A word of a text, and what it means here, if anything."""
+
+    piece: Piece
+    word: Word | None
+
+    @property
+    def meanings(self) -> frozenset[Meaning]:
+        """Everything that it can mean."""
+        return self.word.meanings if self.word else _NOTHING
+
+
+_NOTHING: frozenset[Meaning] = frozenset()
+_NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass
 class Tokens:
-    """What is to be known of a text before it is decided what it asks for."""
+    """What is to be known of a text before it is decided what it asks for.
+
+    `own` are the last ten digits of its sender's number. What most decisions ask for is worked out at once.
+    """
 
     original: str
     folded: str
     pieces: Sequence[Piece]
-    words: Sequence[Word]
-    strange: Sequence[Piece]  # the words that mean nothing here
+    tokens: Sequence[Token]
     numbers: Sequence[Number]
     code_length: int
+    own: str = ""
+    words: Sequence[Word] = field(init=False)  # what its words mean, in order
+    strange: Sequence[Piece] = field(init=False)  # the words that mean nothing here
+    meanings: frozenset[Meaning] = field(init=False)  # everything that a word of it can mean
+    ids: frozenset[str] = field(init=False)  # the different national IDs in it
+    code: str | None = field(init=False)  # the only number in it that is as long as a code
+    naming: Naming = field(init=False)  # how it names a person
 
-    @cached_property
-    def meanings(self) -> frozenset[Meaning]:
-        """Everything that a word of it can mean."""
-        return frozenset().union(*(word.meanings for word in self.words))
+    def __post_init__(self) -> None:
+        """Work out the rest, each from what stands above it."""
+        self.words = [word for _, word in self.tokens if word]
+        self.strange = [piece for piece, word in self.tokens if not word]
+        self.meanings = _NOTHING.union(*[word.meanings for word in self.words])
+        self.ids = self._ids() if self.numbers else _NOBODY
+        self.code = self._code() if self.numbers else None
+        self.naming = self._naming() if self.numbers else Naming.NOBODY
 
-    @cached_property
-    def ids(self) -> frozenset[str]:
-        """The different national IDs in it. A sum of money may pass for one where money is spoken of."""
+    def _ids(self) -> frozenset[str]:
+        """The IDs, but for sums of money, the sender's own number, and mobiles beside an ID that pass for one."""
         sums = self.says(Meaning.MONEY)
-        return frozenset(each.national_id for each in self.numbers if each.national_id and not (sums and each.money))
+        ids = frozenset([it.national_id for it in self.numbers if it.national_id and not (sums and it.money)])
+        ids = ids - {self.own} if self.own in ids else ids
+        return ids if len(ids) < 2 else self._without_mobiles(ids)
 
-    @cached_property
-    def code(self) -> str | None:
-        """The only number in it that is as long as a code."""
-        codes = {each.digits for each in self.numbers if len(each.digits) == self.code_length and each.is_code}
+    def _without_mobiles(self, ids: frozenset[str]) -> frozenset[str]:
+        if self.count(Meaning.NATIONAL_ID) > 1:  # each is called an ID
+            return ids
+        shape = _LABELLED_MOBILE if self.says(Meaning.MOBILE, Meaning.CONTACT) else _MOBILE
+        return frozenset([each for each in ids if not shape.fullmatch(each)]) or ids
+
+    def _code(self) -> str | None:
+        length, sums = self.code_length, self.says(Meaning.MONEY)
+        codes = {it.digits for it in self.numbers if len(it.digits) == length and it.may_be_code}
+        if sums or self.own in codes:
+            codes -= {self.own, *[it.digits for it in self.numbers if it.money]}
         return codes.pop() if len(codes) == 1 else None
 
-    @cached_property
-    def naming(self) -> Naming:
-        """How it names a person."""
+    def _naming(self) -> Naming:
         if self.ids:
             return Naming.ONE if len(self.ids) == 1 else Naming.SEVERAL
         if any(each.is_foreign for each in self.numbers):
             return Naming.FOREIGN
         return Naming.INVALID if any(each.is_attempt for each in self.numbers) else Naming.NOBODY
 
-    @cached_property
+    def before(self, number: Number) -> Token | None:
+        """The word that stands before a number, on its line or not."""
+        return next((token for token in reversed(self.tokens) if token.piece.end <= number.start), None)
+
+    @property
     def language(self) -> str | None:
         """The language that most of it speaks for, and Persian where Arabic is as likely."""
         letters = [piece.text for piece in self.pieces if not piece.is_digits]
@@ -107,29 +151,18 @@ class Tokens:
         return sum(word.languages == {language} for word in self.words)
 
 
-def read(text: str, code_length: int) -> Tokens:
-    """Takes a text apart."""
+def read(text: str, code_length: int, own: str = "") -> Tokens:
+    """Takes a text apart. `own` are the last ten digits of its sender's number."""
     text = text[:LONGEST]
     folded = fold(text)
     found = pieces(folded)
-    known, strange = _looked_up(found)
-    if strange and not any(word.meanings & REQUESTS for word in known):
-        known, strange = _with_guesses(known, strange)
-    return Tokens(text, folded, found, known, strange, numbers(folded, found, _is_word, code_length), code_length)
+    tokens = list(_tokens(found))
+    if not all(token.word for token in tokens) and not any(token.meanings & REQUESTS for token in tokens):
+        tokens = _with_guesses(tokens)
+    return Tokens(text, folded, found, tokens, numbers(folded, found, _is_word, code_length), code_length, own)
 
 
-def _looked_up(found: Sequence[Piece]) -> tuple[list[Word], list[Piece]]:
-    known: list[Word] = []
-    strange: list[Piece] = []
-    for piece, word in _keywords(found):
-        if word:
-            known.append(word)
-        else:
-            strange.append(piece)
-    return known, strange
-
-
-def _keywords(found: Sequence[Piece]) -> Iterator[tuple[Piece, Word | None]]:
+def _tokens(found: Sequence[Piece]) -> Iterator[Token]:
     """Each word and what it means, keywords of several words first."""
     place = 0
     while place < len(found):
@@ -137,7 +170,7 @@ def _keywords(found: Sequence[Piece]) -> Iterator[tuple[Piece, Word | None]]:
             place += 1
             continue
         length, word = _longest_keyword(found, place)
-        yield found[place], word
+        yield Token(found[place], word)
         place += length
 
 
@@ -154,18 +187,17 @@ def _longest_keyword(found: Sequence[Piece], place: int) -> tuple[int, Word | No
     return 1, lexicon.find(run[0])
 
 
-def _with_guesses(known: list[Word], strange: list[Piece]) -> tuple[list[Word], list[Piece]]:
+def _with_guesses(tokens: list[Token]) -> list[Token]:
+    strange = [token.piece.text for token in tokens if not token.word]
     if len(strange) > _GUESSED_AT:
-        return known, strange
-    right: list[Word] = []
-    left: list[Piece] = []
-    for piece, following in zip(strange, [*strange[1:], None], strict=True):
-        word = guess(piece.text) or (following and guess(piece.text + following.text))
-        if word:
-            right.append(word)
-        else:
-            left.append(piece)
-    return [*known, *right], left
+        return tokens
+    following = iter([*strange[1:], ""])
+    guessed = (token if token.word else _guessed(token.piece, next(following)) for token in tokens)
+    return list(guessed)
+
+
+def _guessed(piece: Piece, following: str) -> Token:
+    return Token(piece, guess(piece.text) or (guess(piece.text + following) if following else None))
 
 
 def _is_word(word: str) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from idnumbers.nationalid import IRN
 
-from dialogs.parsing.normalise import fold, national_id
+from dialogs.parsing.normalise import fold, is_same_place, national_id, place_name
 from tests.support.places import TESTS
 
 with (TESTS / "data" / "national_ids.csv").open(encoding="utf-8", newline="") as file:
@@ -105,3 +105,24 @@ def test_it_is_an_id_of_ten_ascii_digits_or_none(text: str) -> None:
 @pytest.mark.parametrize("text", ["٨٠٥٢٩١٦٣٧٢", "8052916372 ", "+8052916372", "0000000000", "00000000", "²052916372"])
 def test_it_takes_only_plain_digits(text: str) -> None:
     assert national_id(text) is None
+
+
+@pytest.mark.parametrize(
+    "written", ["خراسان رضوی", "خراسان\u200cرضوی", " خراسان  رضوي ", "خراسان\u00a0رضوی", "خُراسان رضوی\u200f"]
+)
+def test_a_place_has_one_spelling(written: str) -> None:
+    assert place_name(written) == "خراسان رضوی"
+    assert is_same_place(written, "خراسان رضوی")
+
+
+@given(st.text(), st.text())
+def test_places_are_the_same_where_their_spelling_is_and_there_is_one(one: str, other: str) -> None:
+    assert place_name(place_name(one)) == place_name(one)
+    assert is_same_place(one, other) == (place_name(one) == place_name(other) != "")
+    assert is_same_place(one, one) == bool(place_name(one))
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", "\u200c", "ـ", "\u200f"])
+def test_what_folds_to_nothing_matches_nothing(nothing: str | None) -> None:
+    assert not is_same_place(nothing, nothing)
+    assert not is_same_place(nothing, "تهران")

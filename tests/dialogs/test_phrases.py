@@ -6,9 +6,12 @@ import unicodedata
 from itertools import product
 
 import pytest
+from bidi import get_display  # type: ignore[import-untyped]
 
-from dialogs.replies.phrases import LONGEST, languages, say
+from dialogs.parsing.parse import parse
+from dialogs.replies.phrases import LONGEST, dialled, languages, say
 from dialogs.replies.segments import size
+from dialogs.vocabulary import Intent
 from tests.support.parts import settings
 
 LANGUAGES = sorted(languages())
@@ -24,8 +27,8 @@ def parameters(language: str, phrase: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-def test_there_are_three_languages() -> None:
-    assert LANGUAGES == ["ar", "en", "fa"]
+def test_a_language_is_one_file_and_these_are_there() -> None:
+    assert {"ar", "en", "fa"} <= set(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -67,7 +70,7 @@ def test_the_longest_parameters_are_the_longest_that_settings_allow() -> None:
     )
     assert len(LONGEST["code"]) == longest.code_length
     assert int(LONGEST["minutes"]) == 600 // 60
-    assert len(LONGEST["password"]) == 12
+    assert len(LONGEST["password"].replace("-", "")) == 12
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
@@ -95,9 +98,10 @@ def test_no_other_phrase_has_a_run_that_could_pass_for_a_code(language: str, len
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_password_stands_alone_on_its_line(language: str) -> None:
-    text = say("new_password", language, {"password": "k7mw4qtz9hdx"})
-    assert text.split("\n").count("k7mw4qtz9hdx") == 1
-    assert text.count("k7mw4qtz9hdx") == 1
+    for phrase in ("new_password", "new_password_no_phone"):
+        text = say(phrase, language, LONGEST)
+        assert text.split("\n").count("k7mw-4qtz-9hdx") == 1
+        assert text.count("k7mw-4qtz-9hdx") == 1
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -124,8 +128,10 @@ def test_no_phrase_has_an_odd_or_needless_space(language: str, phrase: str) -> N
 def test_numbers_are_in_the_languages_own_digits_but_for_what_is_typed(language: str, phrase: str) -> None:
     shown = say(phrase, language, LONGEST)
     for name in parameters(language, phrase):
-        if name in ("code", "password", "phone", "domain"):
+        if name in ("code", "password", "domain"):
             assert LONGEST[name] in shown
+        elif name == "phone":
+            assert dialled(LONGEST[name]) in shown
         else:
             assert LONGEST[name].translate(str.maketrans("0123456789", languages()[language]["digits"])) in shown
 
@@ -134,6 +140,62 @@ def test_numbers_are_in_the_languages_own_digits_but_for_what_is_typed(language:
 def test_a_parameter_that_is_missing_is_no_silent_gap(language: str) -> None:
     with pytest.raises(KeyError):
         say("wrong_code", language, {})
+
+
+# The order in which they are read
+
+
+@pytest.mark.parametrize(("language", "phrase"), EACH)
+def test_what_is_read_right_to_left_keeps_its_numbers_in_order(language: str, phrase: str) -> None:
+    digits = str.maketrans("0123456789", languages()[language]["digits"])
+    given = {
+        name: value for name, value in LONGEST.items() if name in parameters(language, phrase) - {"resets", "state"}
+    }
+    shown = [*given.values(), *(value.translate(digits) for value in given.values()), dialled(LONGEST["phone"])]
+    for line in say(phrase, language, LONGEST | {"state": "-"}).split("\n"):
+        seen = get_display(line)
+        for number in filter(line.__contains__, shown):
+            assert number in seen, (line, seen)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_of_several_refs_keeps_its_order(language: str) -> None:
+    line = say("staff_status_with_resets", language, LONGEST).split("\n")[-1]
+    for part in re.findall(r"[\d:]+", line):
+        assert part in get_display(line)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("+982112345678", "02112345678"), ("+9647801234567", "009647801234567"), ("1666", "1666"), ("02188", "02188")],
+)
+def test_a_number_is_shown_as_it_is_dialled_here(written: str, shown: str) -> None:
+    assert dialled(written) == shown
+
+
+def test_no_phrase_points_to_digits_by_a_sign_that_right_to_left_text_moves() -> None:
+    for language, phrase in EACH:
+        text = say(phrase, language, LONGEST | {"password": ""})
+        assert not re.search(r"…|\+\d|\d-\d", text), text
+
+
+# What they ask for
+
+A_PASSWORD = {"fa": "کلمه رمز", "ar": "كلمة رمز"}
+
+
+@pytest.mark.parametrize(("language", "phrase"), EACH)
+def test_whoever_forgot_a_password_is_never_asked_for_it(language: str, phrase: str) -> None:
+    assert A_PASSWORD.get(language, "password and") not in languages()[language]["phrases"][phrase]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_it_asks_for_is_enough(language: str) -> None:
+    """The ID alone, which the replies ask for, is understood; so are the words that help names."""
+    assert parse("0012345679").intent is Intent.RECOVER
+    told = say("help", language, LONGEST)
+    stops = [it for it in re.findall(r"\d+", told) if parse(it).intent is Intent.OPT_OUT]
+    assert len(stops) == 1
 
 
 # Segments, counted by hand

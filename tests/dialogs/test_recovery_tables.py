@@ -17,44 +17,37 @@ from bot.build import Bot
 from bot.cli.diagram import with_diagrams
 from bot.ports import Inbound
 from bot.sending.messages import variant
-from dialogs.classify import (
-    HINTS_PER_HOUR,
-    REPLIES_TO_WHO_NAMES_NOBODY,
-    SHRUGS_PER_HOUR,
-    UNHEARD,
-    classify,
-    is_guess,
-    is_password,
-    is_request,
-)
+from dialogs.audit_vocabulary import Record
+from dialogs.classify import brings_password, classify, hands_back_code, is_request
+from dialogs.limits import HINTS_PER_HOUR, REPLIES_TO_WHO_NAMES_NOBODY, UNPARSED_PER_HOUR
 from dialogs.replies.phrases import languages
+from dialogs.reply_caps import LAST_REPLY, within_reply_caps
 from dialogs.tables.dialog import STAY, Arrow
 from dialogs.tables.machine import DIALOGS, lasts, mermaid, revive, step
-from dialogs.tables.recovery import ANYWHERE, LASTS, RENAMED, TABLE
+from dialogs.tables.recovery import RECOVERY, RENAMED
 from dialogs.vocabulary import (
     Allowance,
+    AnyEvent,
     Asker,
+    CodePurpose,
     CodeResult,
     Effect,
     Event,
     Facts,
     FakherEvent,
-    GrantTicket,
-    Hint,
     Intent,
-    LockAccount,
     Naming,
     Notify,
+    NotifyFormer,
     OptIn,
     OptOut,
     ParsedMessage,
     PasswordVerdict,
-    Say,
+    Reply,
     Season,
     SendCode,
     SetNewPassword,
     SetOwnPassword,
-    Shrug,
     State,
     TellFakher,
 )
@@ -67,9 +60,9 @@ README = ROOT / "README.md"
 ID = "0012345679"
 CODE = "314159"
 
-REPLIES = (Say, Hint, Shrug, SendCode, SetNewPassword, Notify)
-SILENT = {Event.UNANSWERED, Event.TIMED_OUT}
-WORDS = (Say, Hint, Shrug)
+TABLE, ANYWHERE, LASTS = RECOVERY.table, RECOVERY.anywhere, RECOVERY.lasts
+REPLIES = (Reply, SendCode, SetNewPassword, Notify)
+SILENT = {Event.UNANSWERED, Event.TIMED_OUT, Event.CODE_WHILE_OPTED_OUT}
 
 HEARD = [
     ParsedMessage(intent, naming, ID if naming is Naming.ONE else None, code, None, own, follows)
@@ -81,14 +74,13 @@ FACTS = [
         asker=asker,
         allowance=allowance,
         in_dialog=in_dialog,
-        guess=guess,
+        result=result,
         opted_out=opted_out,
         named_this_hour=named,
-        stop_confirmed_this_hour=named,
-        unparsed_replies_this_hour=shrugged,
+        unparsed_replies_this_hour=unparsed,
         hints_this_hour=hinted,
     )
-    for season, asker, allowance, in_dialog, guess, opted_out, named, shrugged, hinted in product(
+    for season, asker, allowance, in_dialog, result, opted_out, named, unparsed, hinted in product(
         Season,
         Asker,
         Allowance,
@@ -96,34 +88,51 @@ FACTS = [
         (None, *CodeResult),
         (False, True),
         (False, True),
-        (0, SHRUGS_PER_HOUR - 1, SHRUGS_PER_HOUR),
+        (0, UNPARSED_PER_HOUR - 1, UNPARSED_PER_HOUR),
         (0, HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
     )
 ]
 FACTS_OF_A_MOVE = [Facts(mobile_held=True, hints_this_hour=hinted) for hinted in (0, HINTS_PER_HOUR)]
-# What matters where a password is changed. One that comes with its code is not too late.
+# What matters where a password is changed.
 FACTS_OF_A_CHANGE = [
     Facts(
         state=state,
         asker=Asker.OWNER,
         allowance=allowance,
         in_dialog=True,
-        guess=guess,
-        offer=offer,
+        result=result,
+        purpose=purpose,
+        password=password,
         own_password_allowed=allowed,
         named_this_hour=True,
         hints_this_hour=hinted,
     )
-    for state, allowance, guess, offer, allowed, hinted in product(
+    for state, allowance, result, purpose, password, allowed, hinted in product(
         State,
         Allowance,
         (None, *CodeResult),
+        (CodePurpose.RECOVERY, CodePurpose.CHANGE),
         (None, *PasswordVerdict),
         (False, True),
         (HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
     )
-    if guess is None or offer is not PasswordVerdict.TOO_LATE
 ]
+# What was done, and what a code led to: said however much was said before.
+ALWAYS_SAID = {
+    Event.CANCEL: "cancelled",
+    Event.STOP: "opted_out",
+    Event.OBJECTED_BY_STOP: "opted_out",
+    Event.START: "opted_in",
+    Event.OBJECTED: "mobile_kept",
+    Event.WRONG_CODE: "wrong_code",
+    Event.LAST_WRONG_CODE: "code_burned",
+    Event.LOCKING_WRONG_CODE: "recovery_locked",
+    Event.RIGHT_CODE_FOR_FAKHER: "own_password_at_fakher",
+    Event.RIGHT_CODE_WITHOUT_PASSWORD: "ask_code_with_password",
+    Event.RIGHT_CODE_AND_SHORT_PASSWORD: "password_too_short",
+    Event.RIGHT_CODE_AND_COMMON_PASSWORD: "password_too_common",
+    Event.RIGHT_CODE_AND_PERSONAL_PASSWORD: "password_too_personal",
+}
 
 
 def effects_of(event: Event) -> list[tuple[Effect, ...]]:
@@ -133,6 +142,12 @@ def effects_of(event: Event) -> list[tuple[Effect, ...]]:
 
 def phrases_of(effects: tuple[Effect, ...]) -> set[str]:
     return {effect.phrase for effect in effects if hasattr(effect, "phrase")}
+
+
+def said(event: AnyEvent, facts: Facts) -> list[str]:
+    """The phrases with which an event is answered within the caps."""
+    _, effects = step(facts.state, event)
+    return [effect.phrase for effect in within_reply_caps(effects, facts) if isinstance(effect, Reply)]
 
 
 def every_arrow() -> Iterator[Arrow[Any]]:
@@ -183,64 +198,88 @@ def test_it_answers_help_exit_and_stop_in_every_state_alike(state: State, event:
     assert target is (state if event is Event.HELP else State.IDLE)
 
 
-@pytest.mark.parametrize("event", sorted(set(Event) - SILENT - set(UNHEARD.values())))
+@pytest.mark.parametrize("event", sorted(set(Event) - SILENT))
 def test_it_leaves_no_text_unanswered(event: Event) -> None:
     for effects in effects_of(event):
         assert any(isinstance(effect, REPLIES) for effect in effects)
 
 
 @pytest.mark.parametrize("event", sorted(SILENT))
-def test_it_does_nothing_where_it_is_silent(event: Event) -> None:
-    assert set(effects_of(event)) == {()}
+def test_it_changes_nothing_where_it_is_silent(event: Event) -> None:
+    assert all(isinstance(effect, Record) for effects in effects_of(event) for effect in effects)
 
 
 def test_it_still_sends_the_code_that_a_busy_clerk_asks_for_and_says_nothing() -> None:
-    assert set(effects_of(Event.ASKED_FROM_OTHER_PHONE_UNHEARD)) == {(OptIn(), SendCode())}
+    spent = Facts(named_this_hour=True, hints_this_hour=HINTS_PER_HOUR)
+    done = within_reply_caps(step(State.IDLE, Event.ASKED_FROM_OTHER_PHONE)[1], spent)
+    assert SendCode() in done and OptIn() in done
+    assert not any(isinstance(effect, Reply) for effect in done)
 
 
-@pytest.mark.parametrize("event", sorted(UNHEARD))
-def test_it_does_without_a_word_what_it_does_with_one(event: Event) -> None:
+@given(st.sampled_from(State), st.sampled_from(Event), st.sampled_from(FACTS))
+def test_it_does_without_a_word_all_that_it_does_with_one(state: State, event: Event, facts: Facts) -> None:
+    effects = step(state, event)[1]
+    done = [effect for effect in within_reply_caps(effects, facts) if not isinstance(effect, Reply)]
+    assert done == [effect for effect in effects if not isinstance(effect, Reply)]
+
+
+@pytest.mark.parametrize("event", sorted(Event))
+def test_it_is_silent_after_what_it_says_to_anyone_and_never_about_what_was_done(event: Event) -> None:
+    spent = Facts(unparsed_replies_this_hour=99, hints_this_hour=99)
+    assert said(event, spent) == ([ALWAYS_SAID[event]] if event in ALWAYS_SAID else [])
     for effects in effects_of(event):
-        done = tuple(effect for effect in effects if not isinstance(effect, WORDS))
-        assert done in set(effects_of(UNHEARD[event]))
+        capped = [effect for effect in effects if isinstance(effect, Reply) and effect.per_hour is not None]
+        assert all(effect.per_hour in {UNPARSED_PER_HOUR, HINTS_PER_HOUR} for effect in capped)
 
 
-@pytest.mark.parametrize("event", sorted(event for event in Event if event not in UNHEARD))
-def test_it_does_nothing_but_speak_where_silence_may_follow(event: Event) -> None:
-    spoken = [effects for effects in effects_of(event) if any(isinstance(effect, Hint | Shrug) for effect in effects)]
-    assert all(len(effects) == 1 for effects in spoken)
+def test_the_neutral_reply_stands_before_the_code() -> None:
+    for effects in effects_of(Event.ASKED_FROM_OTHER_PHONE):
+        words = [effect for effect in effects if isinstance(effect, Reply | SendCode)]
+        assert words == [Reply("neutral", HINTS_PER_HOUR), SendCode()]
 
 
 def test_it_says_the_same_to_a_stranger_whether_a_code_goes_out_or_not() -> None:
     for state in State:
         sent, vain = step(state, Event.ASKED_FROM_OTHER_PHONE), step(state, Event.ASKED_IN_VAIN)
         assert sent[0] is vain[0]
-        assert [effect for effect in sent[1] if effect != SendCode()] == list(vain[1])
+        spoken = [
+            [each for each in effects if not isinstance(each, SendCode | Record)] for effects in (sent[1], vain[1])
+        ]
+        assert spoken[0] == spoken[1]
 
 
-def test_it_sets_a_password_only_for_a_right_code_or_by_the_right_that_one_gave() -> None:
+def test_it_sets_a_password_only_for_a_right_code_in_the_same_text() -> None:
     setting = {event for event in Event for effects in effects_of(event) if SetNewPassword() in effects}
     assert setting == {Event.RIGHT_CODE}
     choosing = {event for event in Event for effects in effects_of(event) if SetOwnPassword() in effects}
-    assert choosing == {Event.RIGHT_CODE_AND_PASSWORD, Event.NEW_PASSWORD}
-    granting = {event for event in Event for effects in effects_of(event) if GrantTicket() in effects}
-    assert {event.name.partition("_AND_")[0] for event in granting} == {"RIGHT_CODE", "RIGHT_CODE_TO_CHANGE"}
+    assert choosing == {Event.RIGHT_CODE_AND_PASSWORD}
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_right_code_that_sets_nothing_leaves_the_dialog_where_it_is(state: State) -> None:
+    for event in Event:
+        if event.name.startswith("RIGHT_CODE_") and event is not Event.RIGHT_CODE_AND_PASSWORD:
+            target, effects = step(state, event)
+            assert target is state
+            assert {type(effect) for effect in effects} == {Reply, Record}
 
 
 def test_it_gives_notice_and_tells_fakher_of_every_password() -> None:
     for event in Event:
         for effects in effects_of(event):
             new, own = SetNewPassword() in effects, SetOwnPassword() in effects
-            assert (Notify("password_changed") in effects) == (new or own)
+            assert (Notify("password_changed") in effects) == own
+            assert (NotifyFormer("password_changed") in effects) == new
             told = [effect.event for effect in effects if isinstance(effect, TellFakher)]
             assert (FakherEvent.PASSWORD_RECOVERED in told) == new
             assert (FakherEvent.PASSWORD_CHANGED in told) == own
-            assert (FakherEvent.RECOVERY_LOCKED in told) == (LockAccount() in effects)
+            # That recovery is locked, the effect itself tells, about each account.
+            assert FakherEvent.RECOVERY_LOCKED not in told
 
 
 def test_it_takes_only_a_persons_own_request_or_start_as_consent() -> None:
     consenting = {event for event in Event for effects in effects_of(event) if OptIn() in effects}
-    assert consenting == {e for e in Event if e.name.startswith("ASKED")} | {Event.START, Event.START_UNHEARD}
+    assert consenting == {e for e in Event if e.name.startswith("ASKED")} | {Event.START}
 
 
 def test_it_is_pure() -> None:
@@ -281,7 +320,7 @@ def test_it_hears_a_phone_whose_stored_state_no_release_knows(bot: Bot, carrier:
     settled(bot).hear(Inbound("simulated", "M1", ZAHRA["mobile"], "راهنما"))
     conversation = table(ConversationRow)
     with bot.store.writing() as connection:
-        connection.execute(update(conversation).values(state="awaiting_fingerprint", table_version=99))
+        connection.execute(update(conversation).values(state="awaiting_fingerprint"))
     assert bot.hear(Inbound("simulated", "M2", ZAHRA["mobile"], f"رمز {ID}")) is Event.ASKED
 
 
@@ -289,7 +328,7 @@ def test_it_hears_a_phone_whose_stored_state_no_release_knows(bot: Bot, carrier:
 
 
 def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
-    by_the_way = {"new_password", "code_to_console", "staff_undelivered", "staff_status_with_resets"}
+    by_the_way = {"new_password", "code_to_console", "staff_undelivered", "staff_status_with_resets", LAST_REPLY}
     said = by_the_way.union(*(phrases_of(arrow.effects) for arrow in every_arrow()))
     said |= {phrase for phrase in languages()["fa"]["phrases"] if phrase.startswith("state_")}  # they stand in another
     chosen = [settings(), settings(FAKHER_DOMAIN="fakher.haj.ir", SUPPORT_PHONE="")]
@@ -314,77 +353,86 @@ def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start()
         event = classify(heard, facts)
         if is_request(heard) or heard.intent is Intent.OPT_IN:
             continue
-        assert event is Event.UNANSWERED, f"{heard} {facts}"
+        assert event in SILENT, f"{heard} {facts}"
 
 
 def test_it_answers_what_another_bot_may_have_said_three_times_an_hour() -> None:
-    assert SHRUGS_PER_HOUR == REPLIES_TO_WHO_NAMES_NOBODY == 3
-    spent = [facts for facts in FACTS if facts.unparsed_replies_this_hour >= SHRUGS_PER_HOUR]
-    shrugs = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Shrug)}
-    assert {Event.NOT_UNDERSTOOD, Event.HELP, Event.START, Event.CANCEL, Event.ASKED_WITHOUT_ID} < shrugs
-    assert not {classify(heard, facts) for heard in HEARD for facts in spent} & (shrugs - {Event.STOP})
-    assert classify(ParsedMessage(Intent.UNKNOWN), Facts(unparsed_replies_this_hour=2)) is Event.NOT_UNDERSTOOD
+    assert UNPARSED_PER_HOUR == REPLIES_TO_WHO_NAMES_NOBODY == 3
+    unparsed = {
+        event
+        for event in Event
+        for effects in effects_of(event)
+        for each in effects
+        if isinstance(each, Reply) and each.per_hour == UNPARSED_PER_HOUR
+    }
+    assert {Event.NOT_UNDERSTOOD, Event.HELP, Event.NOTHING_TO_START, Event.ASKED_WITHOUT_ID} < unparsed
+    for event, number in product(unparsed, range(5)):
+        said_then = said(event, Facts(unparsed_replies_this_hour=number))
+        assert len(said_then) == (number < UNPARSED_PER_HOUR)
+        assert (said_then == [LAST_REPLY]) == (number == UNPARSED_PER_HOUR - 1)
 
 
-def test_it_gives_three_replies_in_all_to_a_phone_that_names_nobody() -> None:
-    words = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Hint | Shrug)}
-    for shrugged, hinted in ((3, 0), (2, 1), (1, 2), (0, 3)):
-        facts = Facts(in_dialog=True, unparsed_replies_this_hour=shrugged, hints_this_hour=hinted)
-        unnamed = [heard for heard in HEARD if heard.naming is not Naming.ONE]
-        assert not {classify(heard, facts) for heard in unnamed} & (words - {Event.STOP})
+@pytest.mark.parametrize(("unparsed", "hints"), [(3, 0), (2, 1), (1, 2), (0, 3)])
+def test_it_gives_three_replies_in_all_to_a_phone_that_names_nobody(unparsed: int, hints: int) -> None:
+    spent = Facts(in_dialog=True, unparsed_replies_this_hour=unparsed, hints_this_hour=hints)
+    one_less = replace(spent, unparsed_replies_this_hour=max(unparsed - 1, 0), hints_this_hour=hints - (not unparsed))
+    for event in set(Event) - SILENT - set(ALWAYS_SAID):
+        assert said(event, spent) == []
+        assert set(said(event, one_less)) <= {LAST_REPLY}
 
 
-def test_it_confirms_one_stop_an_hour() -> None:
+def test_it_confirms_every_stop_that_stops_something_and_every_start_that_starts() -> None:
     spent = Facts(unparsed_replies_this_hour=99, hints_this_hour=99)
     assert classify(ParsedMessage(Intent.OPT_OUT), spent) is Event.STOP
-    assert classify(ParsedMessage(Intent.OPT_OUT), replace(spent, stop_confirmed_this_hour=True)) is Event.STOP_UNHEARD
+    assert classify(ParsedMessage(Intent.OPT_IN), replace(spent, opted_out=True)) is Event.START
+    assert (said(Event.STOP, spent), said(Event.START, spent)) == (["opted_out"], ["opted_in"])
+    assert said(classify(ParsedMessage(Intent.OPT_IN), spent), spent) == []
 
 
-def test_it_hints_no_more_than_its_cap_allows() -> None:
-    hints = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Hint)}
-    spent = [facts for facts in [*FACTS, *FACTS_OF_A_CHANGE] if facts.hints_this_hour >= HINTS_PER_HOUR]
-    assert not {classify(heard, facts) for heard in HEARD for facts in spent} & hints
+def test_it_hints_no_more_than_its_cap_allows_and_says_so_at_the_end() -> None:
+    for number in range(12):
+        facts = Facts(named_this_hour=True, hints_this_hour=number)
+        expected = ["neutral"] * (number < HINTS_PER_HOUR - 1) + [LAST_REPLY] * (number == HINTS_PER_HOUR - 1)
+        assert said(Event.ASKED_IN_VAIN, facts) == said(Event.ASKED_FROM_OTHER_PHONE, facts) == expected
 
 
 def test_it_holds_no_code_or_password_back_because_of_a_cap() -> None:
     spent = Facts(unparsed_replies_this_hour=99, hints_this_hour=99)
     named = ParsedMessage(Intent.RECOVER, Naming.ONE, ID)
     assert classify(named, replace(spent, asker=Asker.OWNER)) is Event.ASKED
-    assert classify(ParsedMessage(Intent.CODE, code=CODE), replace(spent, guess=CodeResult.RIGHT)) is Event.RIGHT_CODE
-    assert classify(ParsedMessage(Intent.OPT_OUT), spent) is Event.STOP
-    assert classify(named, replace(spent, asker=Asker.OTHER_PHONE)) is Event.ASKED_FROM_OTHER_PHONE_UNHEARD
+    right = replace(spent, result=CodeResult.RIGHT, purpose=CodePurpose.RECOVERY)
+    assert classify(ParsedMessage(Intent.CODE, code=CODE), right) is Event.RIGHT_CODE
+    assert classify(named, replace(spent, asker=Asker.OTHER_PHONE)) is Event.ASKED_FROM_OTHER_PHONE
+    for event in (Event.ASKED, Event.ASKED_FROM_OTHER_PHONE):
+        assert SendCode() in within_reply_caps(step(State.IDLE, event)[1], spent)
 
 
 @pytest.mark.parametrize("season", [Season.OPENS_LATER, Season.CLOSED])
 def test_it_says_the_same_to_everybody_out_of_season(season: Season) -> None:
     requests = [heard for heard in HEARD if is_request(heard)]
-    closed = [
-        f
-        for f in FACTS
-        if f.season is season and f.guess is None and f.unparsed_replies_this_hour + f.hints_this_hour < 3
-    ]
+    closed = [f for f in FACTS if f.season is season and f.result is None]
     assert len({classify(heard, facts) for heard in requests for facts in closed}) == 1
 
 
 @pytest.mark.parametrize("season", Season)
 def test_it_lets_an_open_conversation_go_on_out_of_season(season: Season) -> None:
-    for intent, guess, event in [
+    for intent, result, event in [
         (Intent.CODE, CodeResult.RIGHT, Event.RIGHT_CODE),
         (Intent.HELP, None, Event.HELP),
         (Intent.OPT_OUT, None, Event.STOP),
         (Intent.CANCEL, None, Event.CANCEL),
     ]:
-        facts = Facts(season=season, guess=guess, in_dialog=True)
-        assert classify(ParsedMessage(intent, code=CODE if guess else None), facts) is event
+        facts = Facts(season=season, result=result, in_dialog=True)
+        assert classify(ParsedMessage(intent, code=CODE if result else None), facts) is event
 
 
 def test_it_tells_a_stranger_nothing_about_an_account() -> None:
     named = ParsedMessage(Intent.RECOVER, Naming.ONE, ID)
     for facts in FACTS:
-        if facts.asker is Asker.STRANGER and facts.season is Season.OPEN and facts.guess is None:
-            spent = facts.hints_this_hour >= HINTS_PER_HOUR
-            if facts.named_this_hour:
-                assert classify(named, facts) is (Event.ASKED_UNHEARD if spent else Event.ASKED_IN_VAIN)
+        if facts.asker is Asker.STRANGER and facts.season is Season.OPEN and facts.result is None:
+            other = replace(facts, asker=Asker.OTHER_PHONE, allowance=Allowance.YES)
+            assert classify(named, facts) is Event.ASKED_IN_VAIN
+            assert said(Event.ASKED_IN_VAIN, facts) == said(classify(named, other), other)
 
 
 @pytest.mark.parametrize("intent", [Intent.STAFF_STATUS, Intent.STAFF_UNLOCK, Intent.STAFF_STATS])
@@ -398,51 +446,68 @@ def test_it_takes_a_staff_reset_of_others_for_a_recovery() -> None:
         assert len({classify(each, facts) for each in heard}) == 1
 
 
-def guessed(heard: ParsedMessage, state: State = State.IDLE, *, live: bool = True, allowed: bool = False) -> bool:
-    return is_guess(heard, state, has_live_code=live, own_password_allowed=allowed)
+def hands_back(
+    heard: ParsedMessage,
+    state: State = State.IDLE,
+    *,
+    live: bool = True,
+    allowed: bool = False,
+    opted_out: bool = False,
+) -> bool:
+    return hands_back_code(heard, state, has_live_code=live, own_password_allowed=allowed, opted_out=opted_out)
 
 
-def test_it_takes_a_code_beside_a_keyword_for_a_guess_only_where_one_is_awaited() -> None:
+def test_it_takes_a_code_beside_a_keyword_for_one_only_where_one_is_awaited() -> None:
     spoken = ParsedMessage(Intent.RECOVER, Naming.INVALID, code=CODE)
-    assert guessed(spoken)
-    assert not guessed(spoken, live=False)
-    assert guessed(ParsedMessage(Intent.CODE, code=CODE), live=False)
-    assert not guessed(ParsedMessage(Intent.RECOVER, Naming.ONE, ID, CODE))
+    assert hands_back(spoken)
+    assert not hands_back(spoken, live=False)
+    assert hands_back(ParsedMessage(Intent.CODE, code=CODE), live=False)
+    assert hands_back(ParsedMessage(Intent.RECOVER, Naming.ONE, ID, CODE))
+    assert not hands_back(ParsedMessage(Intent.RECOVER, Naming.ONE, ID, CODE), live=False)
+    assert hands_back(ParsedMessage(Intent.UNKNOWN, code=CODE))
 
 
 def test_it_spends_no_code_on_a_password_that_it_would_not_take() -> None:
     named = ParsedMessage(Intent.CHANGE, code=CODE, own_password=True)
-    assert guessed(named, allowed=True)
-    assert not guessed(named)
+    assert hands_back(named, allowed=True)
+    assert not hands_back(named)
     follows = ParsedMessage(Intent.UNKNOWN, code=CODE, password_follows=True)
-    assert guessed(follows, State.AWAITING_CODE_TO_CHANGE, allowed=True)
-    assert not guessed(follows, State.AWAITING_CODE_TO_CHANGE)
-    assert not guessed(follows, State.AWAITING_CODE, allowed=True)
+    assert hands_back(follows, State.AWAITING_CODE_TO_CHANGE, allowed=True)
+    assert not hands_back(follows, State.AWAITING_CODE_TO_CHANGE)
+    assert hands_back(follows, State.AWAITING_CODE)  # to recover: what follows is no password
 
 
-def test_it_takes_any_text_but_a_global_word_or_an_id_for_the_awaited_password() -> None:
-    spoken = [heard for heard in HEARD if not heard.own_password]
-    taken = {heard.intent for heard in spoken if is_password(heard, State.AWAITING_NEW_PASSWORD)}
-    assert taken == set(Intent) - {Intent.HELP, Intent.CANCEL, Intent.OPT_OUT, Intent.OPT_IN}
-    assert not any(is_password(heard, State.AWAITING_NEW_PASSWORD) for heard in spoken if heard.naming is Naming.ONE)
-    assert not any(is_password(heard, state) for heard in HEARD for state in set(State) - {State.AWAITING_NEW_PASSWORD})
+@pytest.mark.parametrize("heard", HEARD, ids=repr)
+def test_it_spends_no_try_on_a_text_from_a_phone_that_has_said_stop(heard: ParsedMessage) -> None:
+    for state, allowed in product(State, (True, False)):
+        assert not hands_back(heard, state, allowed=allowed, opted_out=True)
+
+
+@pytest.mark.parametrize("state", State)
+def test_it_takes_no_text_without_a_code_for_a_password(state: State) -> None:
+    for heard in HEARD:
+        if not (heard.own_password or heard.password_follows):
+            assert not brings_password(heard, state)
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_it_asks_for_a_password_only_where_such_are_taken(allowed: bool) -> None:
-    changing = Facts(state=State.AWAITING_CODE_TO_CHANGE, guess=CodeResult.RIGHT, own_password_allowed=allowed)
-    expected = Event.RIGHT_CODE_TO_CHANGE if allowed else Event.RIGHT_CODE
-    assert classify(ParsedMessage(Intent.CODE, code=CODE), changing) is expected
-    awaited = Facts(state=State.AWAITING_NEW_PASSWORD, own_password_allowed=allowed)
-    expected = Event.NOT_UNDERSTOOD if allowed else Event.OFFERED_OWN_PASSWORD
-    assert classify(ParsedMessage(Intent.UNKNOWN), awaited) is expected
+@pytest.mark.parametrize("state", State)
+def test_a_right_code_to_change_brings_no_password_by_itself(state: State, allowed: bool) -> None:
+    facts = Facts(
+        state=state, result=CodeResult.RIGHT, purpose=CodePurpose.CHANGE, in_dialog=True, own_password_allowed=allowed
+    )
+    expected = Event.RIGHT_CODE_WITHOUT_PASSWORD if allowed else Event.RIGHT_CODE_FOR_FAKHER
+    assert classify(ParsedMessage(Intent.CODE, code=CODE), facts) is expected
+    assert classify(ParsedMessage(Intent.CODE, code=CODE), replace(facts, purpose=CodePurpose.RECOVERY)) is (
+        Event.RIGHT_CODE
+    )
 
 
 @given(st.lists(st.tuples(st.sampled_from(HEARD), st.sampled_from(Asker), st.sampled_from(Allowance)), max_size=60))
 def test_it_keeps_its_caps_and_its_silence_on_every_walk(
     texts: list[tuple[ParsedMessage, Asker, Allowance]],
 ) -> None:
-    state, opted_out, named, stopped, hinted, shrugged = State.IDLE, False, False, False, 0, 0
+    state, opted_out, named, hinted, unparsed = State.IDLE, False, False, 0, 0
     for heard, asker, allowance in texts:
         named = named or (is_request(heard) and heard.naming is Naming.ONE)
         facts = Facts(
@@ -452,19 +517,19 @@ def test_it_keeps_its_caps_and_its_silence_on_every_walk(
             in_dialog=state is not State.IDLE,
             opted_out=opted_out,
             named_this_hour=named,
-            stop_confirmed_this_hour=stopped,
-            unparsed_replies_this_hour=shrugged,
+            unparsed_replies_this_hour=unparsed,
             hints_this_hour=hinted,
         )
         event = classify(heard, facts)
-        state, effects = step(state, event)
-        assert not (opted_out and effects) or is_request(heard) or heard.intent is Intent.OPT_IN
-        hinted += sum(isinstance(effect, Hint) for effect in effects)
-        shrugged += sum(isinstance(effect, Shrug) for effect in effects)
-        stopped = stopped or event is Event.STOP
+        state, decided = step(state, event)
+        effects = within_reply_caps(decided, facts)
+        spoken = [effect for effect in effects if isinstance(effect, Reply)]
+        assert not (opted_out and spoken) or is_request(heard) or heard.intent is Intent.OPT_IN
+        hinted += sum(effect.per_hour == HINTS_PER_HOUR for effect in spoken)
+        unparsed += sum(effect.per_hour == UNPARSED_PER_HOUR for effect in spoken)
         opted_out = OptOut() in effects or (opted_out and OptIn() not in effects)
-        assert hinted <= HINTS_PER_HOUR and shrugged <= SHRUGS_PER_HOUR + stopped
-        assert named or hinted + shrugged <= REPLIES_TO_WHO_NAMES_NOBODY + stopped
+        assert hinted <= HINTS_PER_HOUR and unparsed <= UNPARSED_PER_HOUR
+        assert named or hinted + unparsed <= REPLIES_TO_WHO_NAMES_NOBODY
 
 
 # Secrets
@@ -479,9 +544,9 @@ def test_it_shows_no_part_of_a_text(heard: ParsedMessage) -> None:
         assert CODE not in shown
 
 
-def test_its_effects_can_hold_nothing_but_a_phrases_key() -> None:
-    for kind in get_args(Effect):
-        assert [field.name for field in fields(kind)] in ([], ["phrase"], ["event"], ["alarm"])
+def test_its_effects_can_hold_nothing_but_words_of_the_tables() -> None:
+    words = {"phrase", "purpose", "per_hour", "event", "alarm", "action", "outcome", "reason", "done"}
+    assert {field.name for kind in get_args(Effect) for field in fields(kind)} == words
 
 
 # The drawing
@@ -503,7 +568,8 @@ def drawn(line: str) -> Iterator[tuple[str, str, str]]:
 
 
 def caption(event: Event, effects: tuple[Effect, ...]) -> str:
-    done = ", ".join(" ".join([type(effect).__name__, *vars(effect).values()]) for effect in effects)
+    given = [[it for it in vars(each).values() if it not in (None, "", "code", "ok", "recovery")] for each in effects]
+    done = ", ".join(" ".join(map(str, [type(each).__name__, *it])) for each, it in zip(effects, given, strict=True))
     return f"{event.name} / {done}" if done else event.name
 
 

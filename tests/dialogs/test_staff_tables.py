@@ -8,54 +8,67 @@ from itertools import product
 import pytest
 
 from dialogs import classify_staff
-from dialogs.classify import HINTS_PER_HOUR, SHRUGS_PER_HOUR, classify
-from dialogs.parsing.parse import parse
+from dialogs.audit_vocabulary import Record, RecordOrder
+from dialogs.classify import classify
+from dialogs.limits import HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
+from dialogs.parsing.parse import from_staff, parse
+from dialogs.reply_caps import LAST_REPLY, within_reply_caps
 from dialogs.staff_vocabulary import (
     ChangeEvent,
     ChangeState,
-    Confirmation,
+    CloseOrder,
+    Command,
     HoldMobile,
+    LockStaff,
     MoveChange,
     NewMobile,
     Reach,
-    SendCodeToHolder,
+    SendCodeToAccount,
     SetMobile,
     StaffEvent,
     StaffFacts,
     StaffState,
     TellOldMobile,
     UnlockRecovery,
-    UseConfirmation,
 )
 from dialogs.tables.machine import lasts, step
 from dialogs.vocabulary import (
     AnyEvent,
     Asker,
+    CodePurpose,
     CodeResult,
     Event,
     Facts,
-    Hint,
     Intent,
     Naming,
     ParsedMessage,
-    Say,
+    Reply,
     SendCode,
     SetNewPassword,
     SetOwnPassword,
-    Shrug,
     State,
 )
 
 ID = "0012345679"
 IN_SCOPE = StaffFacts(reach=Reach.IN_SCOPE)
 STAFF_FACTS = [
-    StaffFacts(reach, is_own, locked, silent, held, too_often, new_mobile, confirmation)
-    for reach, is_own, locked, silent, held, too_often, new_mobile, confirmation in product(
-        Reach, *[(False, True)] * 5, NewMobile, (None, *Confirmation)
+    StaffFacts(
+        reach=reach,
+        is_own=is_own,
+        locked=locked,
+        silent=silent,
+        held=held,
+        resets_used_up=resets_used_up,
+        codes_used_up=codes_used_up,
+        locked_out=locked_out,
+        new_mobile=new_mobile,
     )
+    for reach, new_mobile in product(Reach, NewMobile)
+    for is_own, locked, silent, held, resets_used_up, codes_used_up, locked_out in product((False, True), repeat=7)
 ]
-SILENT = {StaffEvent.UNANSWERED, StaffEvent.TIMED_OUT}
-DOES_SOMETHING = (SendCodeToHolder, UnlockRecovery, MoveChange)
+ACTS = {Intent.STAFF_RESET, Intent.STAFF_UNLOCK, Intent.STAFF_MOBILE}
+SILENT = {StaffEvent.TIMED_OUT}
+DOES_SOMETHING = (SendCodeToAccount, UnlockRecovery, MoveChange)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +102,7 @@ def test_it_lasts_as_long_as_promised() -> None:
 @pytest.mark.parametrize("state", StaffState)
 def test_it_leaves_no_order_unanswered(state: StaffState, event: StaffEvent) -> None:
     _, effects = step(state, event)
-    assert any(isinstance(effect, Say | Hint | Shrug) or hasattr(effect, "phrase") for effect in effects)
+    assert any(isinstance(effect, Reply) or hasattr(effect, "phrase") for effect in effects)
 
 
 @pytest.mark.parametrize("state", StaffState)
@@ -98,7 +111,8 @@ def test_it_does_nothing_but_for_a_right_confirmation_which_it_uses_up(state: St
         _, effects = step(state, event)
         if any(isinstance(effect, DOES_SOMETHING) for effect in effects):
             assert event is StaffEvent.CONFIRMED
-            assert effects[0] == UseConfirmation()
+            assert CloseOrder() in effects
+            assert not any(isinstance(effect, LockStaff) for effect in effects)
 
 
 @pytest.mark.parametrize("state", StaffState)
@@ -127,14 +141,54 @@ def every_heard() -> list[ParsedMessage]:
     ]
 
 
+def confirming(result: CodeResult, staff: StaffFacts) -> AnyEvent:
+    """What a confirmation code is heard as."""
+    facts = Facts(staff=staff, result=result, purpose=CodePurpose.STAFF_ORDER)
+    return classify(ParsedMessage(Intent.CODE, code="314159"), facts)
+
+
 def test_it_makes_one_event_of_every_text_and_all_facts() -> None:
     found: set[AnyEvent] = set()
-    for heard, staff, guess in product(every_heard(), STAFF_FACTS, (None, CodeResult.NO_LIVE_CODE)):
-        found.add(classify(heard, Facts(staff=staff, guess=guess)))
-    found.add(
-        classify(ParsedMessage(Intent.HELP), Facts(staff=IN_SCOPE, hints_this_hour=classify_staff.REPLIES_PER_HOUR))
-    )
+    for heard, staff, result in product(every_heard(), STAFF_FACTS, (None, CodeResult.NO_LIVE_CODE)):
+        found.add(classify(heard, Facts(staff=staff, result=result)))
+    for staff, result, command in product(STAFF_FACTS, CodeResult, Command):
+        found.add(confirming(result, replace(staff, command=command)))
     assert set(StaffEvent) - found == {StaffEvent.TIMED_OUT}
+
+
+def test_it_confirms_nothing_out_of_scope_and_nothing_about_ones_own_account() -> None:
+    for staff, command in product(STAFF_FACTS, Command):
+        event = confirming(CodeResult.RIGHT, replace(staff, command=command))
+        if staff.is_own or staff.reach is Reach.OUT_OF_SCOPE:
+            assert event is StaffEvent.CONFIRMED_OUT_OF_SCOPE
+
+
+def test_it_approves_only_what_another_one_has_proposed() -> None:
+    for staff in STAFF_FACTS:
+        event = confirming(CodeResult.RIGHT, replace(staff, command=Command.APPROVE_MOBILE))
+        assert event is not StaffEvent.CONFIRMED or staff.new_mobile is NewMobile.BY_SECOND
+
+
+@pytest.mark.parametrize("command", [Command.RESET, Command.PROPOSE_MOBILE])
+def test_it_confirms_no_code_and_no_other_mobile_while_one_is_held(command: Command) -> None:
+    held = replace(IN_SCOPE, held=True, command=command)
+    assert confirming(CodeResult.RIGHT, held) is StaffEvent.CONFIRMED_WHILE_HELD
+    assert confirming(CodeResult.RIGHT, replace(held, held=False)) is StaffEvent.CONFIRMED
+
+
+@pytest.mark.parametrize("intent", sorted(ACTS - {Intent.STAFF_RESET}))
+def test_it_refuses_an_order_about_ones_own_account(intent: Intent) -> None:
+    order = ParsedMessage(intent, Naming.ONE, ID)
+    for staff in STAFF_FACTS:
+        if staff.is_own and staff.reach is Reach.IN_SCOPE and not staff.locked_out:
+            assert classify(order, Facts(staff=staff)) is StaffEvent.OWN_ACCOUNT_ORDERED
+
+
+@pytest.mark.parametrize("intent", sorted(classify_staff.ORDERS))
+def test_it_takes_no_order_of_one_who_is_locked_out(intent: Intent) -> None:
+    out = replace(IN_SCOPE, locked_out=True)
+    for naming in Naming:
+        assert classify(ParsedMessage(intent, naming, ID), Facts(staff=out)) is StaffEvent.LOCKED_OUT
 
 
 @pytest.mark.parametrize("heard", every_heard(), ids=repr)
@@ -146,7 +200,7 @@ def test_it_hears_no_order_from_anyone_else(heard: ParsedMessage) -> None:
 def test_it_refuses_what_is_out_of_scope_alike() -> None:
     orders = [heard for heard in every_heard() if heard.intent in classify_staff.ORDERS and heard.naming is Naming.ONE]
     for heard in orders:
-        outside = [it for it in STAFF_FACTS if it.reach is Reach.OUT_OF_SCOPE and not it.is_own and not it.confirmation]
+        outside = [it for it in STAFF_FACTS if it.reach is Reach.OUT_OF_SCOPE and not it.is_own and not it.locked_out]
         found = {classify(heard, Facts(staff=it)) for it in outside}
         assert found == ({StaffEvent.STATS_ORDERED} if heard.intent is Intent.STAFF_STATS else {StaffEvent.REFUSED})
 
@@ -160,18 +214,34 @@ def test_it_takes_a_reset_of_ones_own_account_for_a_recovery() -> None:
 
 def test_it_answers_staff_often_but_not_without_end() -> None:
     status = ParsedMessage(Intent.STAFF_STATUS, Naming.ONE, ID)
-    assert classify_staff.REPLIES_PER_HOUR > HINTS_PER_HOUR
-    busy = Facts(staff=IN_SCOPE, hints_this_hour=classify_staff.REPLIES_PER_HOUR - 1)
-    assert classify(status, busy) is StaffEvent.STATUS_ORDERED
-    for heard, staff in product(every_heard(), STAFF_FACTS):
-        spent = Facts(
-            staff=staff, hints_this_hour=classify_staff.REPLIES_PER_HOUR, unparsed_replies_this_hour=SHRUGS_PER_HOUR
-        )
-        event = classify(heard, spent)
-        if isinstance(event, StaffEvent):
-            assert not any(isinstance(each, Hint | Shrug) for each in step(StaffState.AT_REST, event)[1]) or (
-                event is StaffEvent.CONFIRMED
-            )
+    assert STAFF_REPLIES_PER_HOUR > HINTS_PER_HOUR
+    assert classify(status, Facts(staff=IN_SCOPE)) is StaffEvent.STATUS_ORDERED
+    for event, number in product(StaffEvent, (0, STAFF_REPLIES_PER_HOUR - 1, STAFF_REPLIES_PER_HOUR)):
+        facts = Facts(staff=IN_SCOPE, hints_this_hour=number, unparsed_replies_this_hour=UNPARSED_PER_HOUR)
+        effects = step(StaffState.AT_REST, event)[1]
+        left = within_reply_caps(effects, facts)
+        assert [it for it in left if not isinstance(it, Reply)] == [it for it in effects if not isinstance(it, Reply)]
+        capped = [it.phrase for it in left if isinstance(it, Reply) and it.per_hour is not None]
+        assert not capped or number < STAFF_REPLIES_PER_HOUR
+        assert not capped or (capped == [LAST_REPLY]) == (number == STAFF_REPLIES_PER_HOUR - 1)
+
+
+def test_what_a_confirmation_led_to_is_said_however_much_was_said_before() -> None:
+    spent = Facts(staff=IN_SCOPE, hints_this_hour=999, unparsed_replies_this_hour=999)
+    for state, event in product(set(StaffState) - {StaffState.AT_REST}, StaffEvent):
+        if "CONFIRM" in event.name and event not in {
+            StaffEvent.NO_LIVE_CONFIRMATION,
+            StaffEvent.CONFIRMATION_UNDER_UNKNOWN_KEY,
+        }:
+            effects = within_reply_caps(step(state, event)[1], spent)
+            assert any(isinstance(effect, Reply) for effect in effects), (state, event)
+
+
+@pytest.mark.parametrize("event", sorted(set(StaffEvent) - {StaffEvent.TIMED_OUT}))
+@pytest.mark.parametrize("state", StaffState)
+def test_it_writes_every_order_and_every_confirmation_down_once(state: StaffState, event: StaffEvent) -> None:
+    rows = [effect for effect in step(state, event)[1] if isinstance(effect, Record | RecordOrder)]
+    assert len(rows) == (event not in {StaffEvent.HELP, StaffEvent.NOT_UNDERSTOOD})
 
 
 def test_it_hears_an_order_of_staff_who_have_said_stop_and_nothing_else() -> None:
@@ -184,8 +254,7 @@ def test_it_hears_an_order_of_staff_who_have_said_stop_and_nothing_else() -> Non
 @pytest.mark.parametrize("intent", [Intent.CANCEL, Intent.OPT_OUT, Intent.OPT_IN])
 def test_it_leaves_the_words_that_hold_everywhere_to_the_recovery_table(intent: Intent) -> None:
     for staff in STAFF_FACTS:
-        if staff.confirmation is None:
-            assert isinstance(classify(ParsedMessage(intent), Facts(staff=staff)), Event)
+        assert isinstance(classify(ParsedMessage(intent), Facts(staff=staff)), Event)
 
 
 @pytest.mark.parametrize(
@@ -216,5 +285,5 @@ def test_it_takes_nothing_else_for_an_objection(words: str) -> None:
     ],
 )
 def test_it_finds_the_number_beside_the_id(words: str, mobile: str | None) -> None:
-    heard = parse(words)
+    heard = from_staff(parse(words))
     assert (heard.intent, heard.national_id, heard.mobile) == (Intent.STAFF_MOBILE, "8052916372", mobile)

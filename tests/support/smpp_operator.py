@@ -62,7 +62,7 @@ class SmppOperator:
     def __init__(self) -> None:
         """Listen on a free port."""
         self.texts: list[Submitted] = []
-        self.close_reason = Fate()
+        self.fate = Fate()
         self.refusals: list[int] = []  # the next texts are answered so
         self.unread: list[str] = []  # what has come over the wire and is none of the known
         self._ids = count(1)
@@ -203,7 +203,7 @@ class _Link(StreamRequestHandler):
         status, text = self.operator.take(body)
         self._write(SUBMIT | RESPONSE, status, number, f"{text.id}\0".encode() if text else b"")
         if text and text.receipted:
-            pdu = _receipt(text, self.operator.close_reason)
+            pdu = _receipt(text, self.operator.fate)
             Thread(target=self.ask, args=(DELIVER, pdu), daemon=True).start()
 
     def _write(self, command: int, status: int, number: int, body: bytes = b"") -> None:
@@ -230,15 +230,15 @@ def _deliver(sender: str, to: str, words: str) -> bytes:
     return _message(sender, to, 0, coding, octets)
 
 
-def _receipt(text: Submitted, close_reason: Fate) -> bytes:
-    name, state = close_reason.state
-    network, number = close_reason.error or (0, 0)
+def _receipt(text: Submitted, fate: Fate) -> bytes:
+    name, state = fate.state
+    network, number = fate.error or (0, 0)
     words = (
-        f"id:{text.id} sub:001 dlvrd:{int(close_reason.state == DELIVERED):03d} submit date:2609010900 done date:2609010900 "
+        f"id:{text.id} sub:001 dlvrd:{int(fate.state == DELIVERED):03d} submit date:2609010900 done date:2609010900 "
         f"stat:{name} err:{number:03d} text:{text.text[:20] if text.coding == DEFAULT else ''}"
     )
     known = _option(RECEIPTED_ID, f"{text.id}\0".encode()) + _option(STATE, bytes([state]))
-    error = _option(NETWORK_ERROR, struct.pack(">BH", network, number)) if close_reason.error else b""
+    error = _option(NETWORK_ERROR, struct.pack(">BH", network, number)) if fate.error else b""
     return _message(text.to, text.sender, RECEIPT, DEFAULT, words.encode("ascii", "replace")) + known + error
 
 

@@ -28,7 +28,7 @@ from dialogs.replies.segments import size
 from store import conversations, seasons
 from store.tables import AccountRow, DeliveryStatus, OutboundMessageRow, table
 from tests.support.parts import Carrier, StoppedClock
-from tests.support.people import LEADER, PHONES, employ
+from tests.support.people import LEADER, PHONES, STAFF, employ
 
 MESSAGE = table(OutboundMessageRow)
 UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
@@ -117,12 +117,6 @@ def _no_season(player: Player) -> None:
         seasons.clear(connection)
 
 
-def _unlock(player: Player, who: str) -> None:
-    account = table(AccountRow)
-    with player.bot.store.writing() as connection:
-        connection.execute(update(account).where(account.c.mobile == PHONES[who]).values(locked_at=None, failures=0))
-
-
 def _sweep(player: Player) -> None:
     for job in player.bot.jobs.all():
         job.run()
@@ -130,6 +124,26 @@ def _sweep(player: Player) -> None:
 
 def _employ_leader(player: Player) -> None:
     employ(player.bot.store, LEADER)
+
+
+def _employ(player: Player, who: str, province: str = "") -> None:
+    """One of the staff, taken on again; in another province, where one is named."""
+    (person,) = [it for it in STAFF if it["mobile"] == PHONES[who]]
+    employ(player.bot.store, person | ({"province": province} if province else {}))
+
+
+def _change_account(player: Player, who: str, **columns: object) -> None:
+    account = table(AccountRow)
+    with player.bot.store.writing() as connection:
+        connection.execute(update(account).where(account.c.mobile == PHONES[who]).values(columns))
+
+
+def _place(player: Player, who: str, province: str) -> None:
+    _change_account(player, who, province=province)
+
+
+def _lock(player: Player, who: str) -> None:
+    _change_account(player, who, locked_at=player.clock(), failures=100)
 
 
 def _dismiss(player: Player, who: str) -> None:
@@ -146,9 +160,11 @@ def _undelivered(player: Player, who: str) -> None:
 
 
 def _import(player: Player, who: str, mobile: str) -> None:
-    account = table(AccountRow)
-    with player.bot.store.writing() as connection:
-        connection.execute(update(account).where(account.c.mobile == PHONES[who]).values(mobile=mobile))
+    _change_account(player, who, mobile=mobile)
+
+
+def _unlock(player: Player, who: str) -> None:
+    _change_account(player, who, locked_at=None, failures=0)
 
 
 def _opt_out(player: Player, who: str) -> None:
@@ -162,6 +178,9 @@ HAPPENINGS: dict[str, Callable[..., None]] = {
     "unlock": _unlock,
     "sweep": _sweep,
     "employ-leader": _employ_leader,
+    "employ": _employ,
+    "place": _place,
+    "lock": _lock,
     "dismiss": _dismiss,
     "undelivered": _undelivered,
     "import": _import,

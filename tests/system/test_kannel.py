@@ -258,7 +258,7 @@ def test_the_operators_reasons_reach_the_outbox(line: Line) -> None:
         (well, [refusal], Reason.REFUSED),
     ]:
         (pilgrim,) = line.some(1, "en")
-        line.operator.close_reason, line.operator.refusals = close_reason, refusals
+        line.operator.fate, line.operator.refusals = close_reason, refusals
         line.text(pilgrim, f"RESET {pilgrim.national_id}")
         assert eventually(partial(line.has_failed, pilgrim, reason), 60), reason
 

@@ -19,6 +19,7 @@ from bot.gateways.simulated import Message, Simulated
 from bot.inbound.facts import state_of
 from bot.simulation.demo import Mobile, mobiles
 from bot.simulation.state import Fault
+from dialogs.parsing.parse import Explanation, explain
 from dialogs.replies.segments import size
 from dialogs.staff_vocabulary import CONFIRMING, ChangeState, Command, StaffState
 from dialogs.tables.dialog import Dialog
@@ -183,7 +184,7 @@ def _text(bot: Bot, turn: Lock) -> Response:
     if number is None or not isinstance(words, str) or len(words) > LONGEST:
         abort(400)
     with turn:  # so that the texts which it causes can be told from others'
-        at, after = bot.clock(), _newest(bot)
+        at, after, decided = bot.clock(), _newest(bot), _decided(bot, number, words)
         status, name = Phone(bot, number, current_app).text(words)
         upto = _newest(bot)
     with bot.store.reading() as connection:
@@ -193,10 +194,21 @@ def _text(bot: Bot, turn: Lock) -> Response:
         at=at.isoformat(),
         heard=status == 200,
         event=event.upper() if event else None,
+        rule=decided.rule.name,
+        by=list(decided.words),
         size=size(words)._asdict(),
         after=after,
         upto=upto,
     )
+
+
+def _decided(bot: Bot, number: str, words: str) -> Explanation:
+    """By which rule, and which of its words, the text is about to be understood."""
+    now, staff = bot.clock(), number in {it.number for it in mobiles() if it.is_staff}
+    with bot.store.reading() as connection:
+        live = [it for it in phone_debug.codes(connection, number) if it.closed_at is None and it.expires_at > now]
+        out = bool(live) or phone_debug.pending(connection, number, now) is not None
+    return explain(words, bot.settings.code_length, number, code_is_out=out, staff=staff)
 
 
 def _newest(bot: Bot) -> int:

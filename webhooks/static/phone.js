@@ -126,8 +126,10 @@ function show(phone, texts) {
 function showState(phone, states) {
   phone.section.querySelector("[data-state]").textContent = states.join(" · ");
   phone.states = states;
-  phone.event = said.findLast((it) => it.from === phone.number)?.event ?? "";
+  const last = said.findLast((it) => it.from === phone.number);
+  phone.event = last?.event ?? "";
   phone.section.querySelector("[data-event]").textContent = phone.event;
+  phone.section.querySelector("[data-rule]").textContent = last?.rule ? [last.rule, ...(last.by ?? [])].join(" · ") : "";
   phone.section.querySelector(".understood").hidden = !phone.event;
 }
 

@@ -126,6 +126,12 @@ def test_a_recovery_is_told_step_by_step(town: Town) -> None:
     assert town.text("zahra", "{code}") == ["pilgrim…4567 code_tried failed no_live_code zahra"]
 
 
+def test_a_wrong_code_beside_a_request_is_told_too(town: Town) -> None:
+    town.text("zahra", "رمز 0012345679")
+    missed, refused = "pilgrim…4567 code_tried failed wrong zahra", "pilgrim…4567 code_requested refused too_soon zahra"
+    assert town.text("zahra", "رمز 0012345679 {wrong}") == [missed, refused]
+
+
 def test_a_change_is_told_step_by_step(town: Town) -> None:
     assert town.text("zahra", "تغییر 0012345679") == [SENT, "pilgrim…4567 code_requested ok to_change zahra"]
     assert town.text("zahra", "{code}") == ["pilgrim…4567 code_tried ok without_password zahra"]

@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -11,15 +12,15 @@ from hypothesis import strategies as st
 
 from bot.build import Bot
 from bot.clock import jalali, next_rabi_al_awwal, shown, system_clock, today_in_tehran
-from bot.credentials import codes, passwords
+from bot.credentials import one_time_codes, passwords
 from bot.credentials.keyring import Keyring, Unreadable
 from bot.credentials.passwords import ALPHABET, LENGTH, Hashed
 from bot.phone_numbers import PhoneNumbers
 from bot.ports import Inbound
 from bot.random_source import SystemRandomSource
 from dialogs.parsing.normalise import national_id
-from dialogs.vocabulary import Event
-from store.codes import Tried
+from dialogs.vocabulary import CodePurpose, Event
+from store.codes import Code
 from tests.conftest import MakeBot
 from tests.support.parts import KEYS, Carrier, LoadedRandomSource, settings
 from tests.support.people import ZAHRA, settled
@@ -31,11 +32,16 @@ AFTER = Keyring.of({"new": NEW})
 NEW_FIRST = "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 
 
-def tried(keyring: Keyring, code_id: str = "c1", account_id: int = 7, digits: str = "012345") -> Tried:
+def tried(keyring: Keyring, code_id: str = "c1", account_id: int = 7, digits: str = "012345") -> Code:
     """A code as it is kept, made with the newest key."""
-    digest = codes.digest(keyring, keyring.newest, code_id, account_id, digits)
+    purpose = CodePurpose.RECOVERY
+    digest = one_time_codes.digest(keyring, keyring.newest, purpose, code_id, account_id, digits)
     assert digest is not None
-    return Tried(code_id, account_id, keyring.newest, digest, 4)
+    return Code(code_id, purpose, account_id, None, keyring.newest, digest, 4)
+
+
+def is_right(keyring: Keyring, code: Code, digits: str) -> bool:
+    return one_time_codes._is_right(keyring, code, digits)
 
 
 # Rotation
@@ -49,14 +55,14 @@ def test_it_makes_what_is_new_with_the_newest_key() -> None:
 
 
 def test_it_still_checks_and_opens_what_an_older_key_made() -> None:
-    assert codes.is_right(BETWEEN, tried(BEFORE), "012345")
-    assert not codes.is_right(BETWEEN, tried(BEFORE), "012346")
+    assert is_right(BETWEEN, tried(BEFORE), "012345")
+    assert not is_right(BETWEEN, tried(BEFORE), "012346")
     assert passwords.verify(BETWEEN, passwords.hashed(BEFORE, "k7mw4qtz9hdx"), "k7mw4qtz9hdx")
     assert BETWEEN.open(BEFORE.seal("012345")) == "012345"
 
 
 def test_it_refuses_what_only_a_removed_key_could_check() -> None:
-    assert not codes.is_right(AFTER, tried(BEFORE), "012345")
+    assert not is_right(AFTER, tried(BEFORE), "012345")
     assert not passwords.verify(AFTER, passwords.hashed(BEFORE, "k7mw4qtz9hdx"), "k7mw4qtz9hdx")
     with pytest.raises(Unreadable):
         AFTER.open(BEFORE.seal("012345"))
@@ -64,7 +70,7 @@ def test_it_refuses_what_only_a_removed_key_could_check() -> None:
 
 def test_it_does_not_take_another_key_of_the_same_id() -> None:
     impostor = Keyring.of({"old": NEW})
-    assert not codes.is_right(impostor, tried(BEFORE), "012345")
+    assert not is_right(impostor, tried(BEFORE), "012345")
     assert not passwords.verify(impostor, passwords.hashed(BEFORE, "x"), "x")
 
 
@@ -72,15 +78,17 @@ def ask_for_a_code(bot: Bot) -> None:
     assert settled(bot).hear(Inbound("simulated", "M1", ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}")) is Event.ASKED
 
 
-@pytest.mark.parametrize(("keys", "event"), [(f"{NEW_FIRST},{KEYS}", Event.RIGHT_CODE), (NEW_FIRST, Event.WRONG_CODE)])
+@pytest.mark.parametrize(
+    ("keys", "event"), [(f"{NEW_FIRST},{KEYS}", Event.RIGHT_CODE), (NEW_FIRST, Event.CODE_UNDER_UNKNOWN_KEY)]
+)
 def test_a_code_outlives_a_rotation_but_not_its_key(
-    make_bot: MakeBot, carrier: Carrier, keyring: str, event: Event
+    make_bot: MakeBot, carrier: Carrier, keys: str, event: Event
 ) -> None:
     first = make_bot()
     ask_for_a_code(first)
     first.courier.deliver_due()
     (text,) = carrier.sent
-    second = make_bot(SECRET_KEYS=keyring)
+    second = make_bot(SECRET_KEYS=keys)
     code = re.findall(r"[0-9]{6}", text.text)[0]
     assert second.hear(Inbound("simulated", "M2", ZAHRA["mobile"], code)) is event
 
@@ -124,15 +132,18 @@ def test_keys_show_nothing_of_themselves() -> None:
 def test_a_codes_digest_is_bound_to_its_row_and_its_account() -> None:
     mine = tried(BEFORE)
     assert len({mine.digest, tried(BEFORE, code_id="c2").digest, tried(BEFORE, account_id=8).digest}) == 3
-    moved_row = Tried("c2", 7, mine.key_id, mine.digest, 4)
-    moved_account = Tried("c1", 8, mine.key_id, mine.digest, 4)
-    assert not codes.is_right(BEFORE, moved_row, "012345")
-    assert not codes.is_right(BEFORE, moved_account, "012345")
+    moved_row = replace(mine, id="c2")
+    moved_account = replace(mine, account_id=8)
+    assert not is_right(BEFORE, moved_row, "012345")
+    assert not is_right(BEFORE, moved_account, "012345")
+    for purpose in (CodePurpose.STAFF_ORDER, CodePurpose.CONSOLE):
+        assert not is_right(BEFORE, replace(mine, purpose=purpose), "012345")
+        assert not is_right(BEFORE, replace(mine, purpose=purpose, account_id=None, staff_id=7), "012345")
 
 
 @pytest.mark.parametrize("digits", ["", "12345", "0123456", "012345 ", "٠١٢٣٤٥", "012345\0"])
 def test_a_code_is_right_digit_for_digit_or_not_at_all(digits: str) -> None:
-    assert not codes.is_right(BEFORE, tried(BEFORE), digits)
+    assert not is_right(BEFORE, tried(BEFORE), digits)
 
 
 def test_a_digest_is_a_whole_sha_256_and_not_of_the_bare_digits() -> None:
@@ -143,7 +154,7 @@ def test_a_digest_is_a_whole_sha_256_and_not_of_the_bare_digits() -> None:
 @pytest.mark.parametrize("length", range(6, 11))
 def test_it_draws_a_code_of_any_length_that_is_no_national_id(length: int) -> None:
     for _ in range(300):
-        fresh = codes.make(SystemRandomSource(), BEFORE, length)
+        fresh = one_time_codes.draw(SystemRandomSource(), BEFORE, length)
         assert re.fullmatch(rf"[0-9]{{{length}}}", fresh.digits)
         assert national_id(fresh.digits) is None
         assert BEFORE.open(fresh.sealed) == fresh.digits
@@ -161,11 +172,11 @@ class SecondThrow(LoadedRandomSource):
 
 
 def test_it_throws_again_where_the_code_is_a_national_id() -> None:
-    assert codes.make(SecondThrow(), BEFORE, 10).digits == "0012345678"
+    assert one_time_codes.draw(SecondThrow(), BEFORE, 10).digits == "0012345678"
 
 
 def test_a_code_shows_nothing_of_itself() -> None:
-    fresh = codes.make(LoadedRandomSource(), BEFORE, 6)
+    fresh = one_time_codes.draw(LoadedRandomSource(), BEFORE, 6)
     assert "100001" not in repr(fresh)
     assert repr(fresh.sealed)[2:-1] not in repr(fresh)
 
@@ -397,3 +408,11 @@ class StubbornDice(LoadedRandomSource):
 def test_a_generated_password_holds_nothing_like_a_code() -> None:
     made = passwords.generate(StubbornDice("ab234567cdef", "a2b3c4d5e6f7"), BEFORE)
     assert BEFORE.open(made.sealed) == "a2b3c4d5e6f7"
+
+
+@given(st.text("0123456789", min_size=7, max_size=7), st.sampled_from(["0", "+98", "0098"]))
+def test_a_range_that_the_metadata_lacks_is_read_where_a_setting_names_it(rest: str, before: str) -> None:
+    named = PhoneNumbers("IR", ("IR",), ("+98941", "+98995"))
+    assert named.mobile(f"{before}941{rest}") == f"+98941{rest}"
+    assert named.mobile(f"{before}941{rest}0") is None
+    assert PhoneNumbers("IR", ("IR",)).mobile(f"{before}941{rest}") is None

@@ -24,16 +24,26 @@ from bot.build import Bot, build
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
 from bot.credentials.passwords import Hashed
-from bot.inbound.context import IncomingMessage, MessageContext, NewPassword, Precomputed
+from bot.fakher.service import Caller
+from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomputed
 from bot.ports import Inbound
 from bot.settings import read_keys
 from dialogs.parsing.normalise import fold
 from dialogs.parsing.own_password import CodeAndPassword, offered
 from dialogs.parsing.parse import parse
 from dialogs.vocabulary import AnyEvent, Event, PasswordVerdict, Season, State
-from store import conversations, reset_grants
+from store import codes, conversations
 from store.database.engine import Store
-from store.tables import METADATA, AccountRow, OutboundMessageRow, ResetGrantRow, WebhookEventRow, table
+from store.tables import (
+    METADATA,
+    AccountRow,
+    CloseReason,
+    CodeRow,
+    OutboundMessageRow,
+    ResetGrantRow,
+    WebhookEventRow,
+    table,
+)
 from tests.conftest import MakeBot
 from tests.support.parts import CHEAP, KEYS, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import OMID, PHONES, STRANGER, TWIN, ZAHRA, settle, settled
@@ -48,6 +58,7 @@ ACCOUNT, EVENT, MESSAGE, GRANT = (
     table(OutboundMessageRow),
     table(ResetGrantRow),
 )
+CODE_ROW = table(CodeRow)
 ON = {"OWN_PASSWORD_BY_SMS": "on"}
 EVENTS = {
     "FAKHER_EVENTS_URL": "http://127.0.0.1:9/x",
@@ -203,19 +214,21 @@ def send_by_each_path(town: Town) -> None:
         town.bot.jobs.safely(job)
 
 
-REFUSED = {Event.ASKED_TO_CHANGE_AT_FAKHER, Event.OFFERED_OWN_PASSWORD, Event.RIGHT_CODE, Event.NO_LIVE_CODE}
+REFUSED = {
+    Event.ASKED_TO_CHANGE_AT_FAKHER,
+    Event.OFFERED_OWN_PASSWORD,
+    Event.RIGHT_CODE,
+    Event.RIGHT_CODE_FOR_FAKHER,
+    Event.NO_LIVE_CODE,
+}
 TAKEN = {
     Event.ASKED_TO_CHANGE,
     Event.RIGHT_CODE,
-    Event.RIGHT_CODE_TO_CHANGE,
+    Event.RIGHT_CODE_WITHOUT_PASSWORD,
     Event.RIGHT_CODE_AND_PASSWORD,
     Event.RIGHT_CODE_AND_SHORT_PASSWORD,
     Event.RIGHT_CODE_AND_COMMON_PASSWORD,
     Event.RIGHT_CODE_AND_PERSONAL_PASSWORD,
-    Event.NEW_PASSWORD,
-    Event.SHORT_PASSWORD,
-    Event.COMMON_PASSWORD,
-    Event.PERSONAL_PASSWORD,
     Event.WRONG_CODE,
     Event.LAST_WRONG_CODE,
     Event.NO_LIVE_CODE,
@@ -245,14 +258,14 @@ def test_it_leaves_no_trace(database_url: str, printed: StringIO, allowed: str, 
         assert passwords_in_bytes(bytes_of(database_url)) == set()
 
 
-@pytest.mark.parametrize("lost", ["ticket", "inbox", "outbox", "conversation"])
+@pytest.mark.parametrize("lost", ["reset_grant", "inbound_message", "outbound_message", "conversation"])
 def test_a_database_that_fails_in_the_middle_tells_nothing(store: Store, printed: StringIO, lost: str) -> None:
     town = town_on(store, **ON)
     town.say(f"تغییر {ZAHRA['national_id']}")
-    town.say("{code}")
+    code = A_CODE.findall(town.carrier.sent[-1].text)[0]
     with store.writing() as connection:
         connection.execute(text(f"DROP TABLE {lost}"))
-    form = {"from": ZAHRA["mobile"], "id": "M-last", "text": GOOD[0]}
+    form = {"from": ZAHRA["mobile"], "id": "M-last", "text": f"{code} {GOOD[0]}"}
     answer = town.client.post("/webhooks/simulated/sms", data=form, headers={"X-Test": "yes"})
     assert answer.status_code in (500, 503)
     assert "error" in printed.getvalue()
@@ -295,26 +308,26 @@ def test_a_trace_would_be_found(sqlite_url: str, printed: StringIO) -> None:
         assert passwords_in_bytes(bytes_of(sqlite_url)) == {GOOD[1], GOOD[3]}
 
 
-def turn_of(store: Store, words: str) -> MessageContext:
+def context_of(store: Store, words: str) -> MessageContext:
     """A text under the lock, with all that is known of its password."""
     keyring = Keyring.of(read_keys(KEYS))
     inbound = Inbound("simulated", "M1", ZAHRA["mobile"], f"739151 {words}")
     found = IncomingMessage(inbound, ZAHRA["mobile"], parse(inbound.text), None, offered(inbound.text, 6))
-    prepared = Precomputed(password=words, own=passwords.hashed(keyring, words))
+    prepared = Precomputed(Need(check=True, own_password=words), own=passwords.hashed(keyring, words))
     with store.reading() as connection:
         view = conversations.view(
             connection, phone=found.phone, national_id=None, gateway="simulated", provider_id="M1", now=NOON
         )
-    state, choice = State.AWAITING_CODE_TO_CHANGE, NewPassword(PasswordVerdict.GOOD)
-    return MessageContext(found, view, NOON, state, Season.OPEN, settings(**ON), prepared, choice=choice)
+    parts, state = build(settings(**ON), store=store).parts, State.AWAITING_CODE_TO_CHANGE
+    return MessageContext(found, view, NOON, state, Season.OPEN, parts, prepared, password=PasswordVerdict.GOOD)
 
 
 @pytest.mark.parametrize("password", [GOOD[0], GOOD[1], GOOD[2], SHORT, PERSONAL])
 def test_a_thing_in_play_shows_no_password(store: Store, password: str) -> None:
-    turn = turn_of(store, password)
-    assert turn.text.offered == CodeAndPassword("739151", password)
-    assert turn.text.offered is not None
-    for thing in (turn, turn.text, turn.text.inbound, turn.text.heard, turn.text.offered, turn.prepared, turn.choice):
+    ctx = context_of(store, password)
+    assert ctx.message.brought == CodeAndPassword("739151", password)
+    message, work = ctx.message, ctx.work
+    for thing in (ctx, message, message.inbound, message.parsed, message.brought, work, work.need, work.own):
         shown = f"{thing!r} {thing}"
         assert passwords_in(shown) == set()
         assert "739151" not in shown
@@ -332,8 +345,12 @@ class Desk:
     clock: StoppedClock
 
     def begin(self, who: str = "zahra", person: dict[str, Any] = ZAHRA) -> None:
-        """To where the password is awaited."""
-        self.player.play(f"{who}> CHANGE {person['national_id']}\n< code\n> {{code}}\n< ask_new_password")
+        """To where the code is awaited, with a password."""
+        self.player.play(f"{who}> CHANGE {person['national_id']}\n< code_with_password")
+
+    def with_code(self, words: str, who: str = "zahra") -> str:
+        """The newest code of a phone, and what is texted beside it."""
+        return f"{self.player.codes[who][-1]} {words}".strip()
 
     def hear(self, words: str, phone: str = ZAHRA["mobile"]) -> AnyEvent | None:
         return self.bot.hear(Inbound("simulated", f"H{next(self.player.numbers)}", phone, words))
@@ -393,44 +410,54 @@ def at_once(desk: Desk, words: list[str]) -> Counter[AnyEvent | None]:
         return Counter(pool.map(say, words))
 
 
-@pytest.mark.parametrize("times", [2, MANY])
-def test_one_password_texted_at_once_is_one_change_and_one_notice(desk: Desk, times: int) -> None:
-    desk.begin()
-    heard = at_once(desk, [OWN] * times)
-    assert heard[Event.NEW_PASSWORD] == 1
-    assert heard[Event.NOT_UNDERSTOOD] + heard[Event.UNANSWERED] == times - 1
-    assert desk.notices() == [(ZAHRA["mobile"], "fa")]
-    assert desk.knows(OWN)
-    assert [ticket.closed_at is None for ticket in desk.rows(select(GRANT))] == [False]
-
-
 def test_of_several_texted_at_once_one_is_set(desk: Desk) -> None:
     desk.begin()
     own = [f"{OWN}-{number}" for number in range(8)]
-    assert at_once(desk, own)[Event.NEW_PASSWORD] == 1
+    assert at_once(desk, [desk.with_code(each) for each in own])[Event.RIGHT_CODE_AND_PASSWORD] == 1
     assert sum(map(desk.knows, own)) == 1
     assert len(desk.notices()) == 1
 
 
-def test_a_code_with_a_password_texted_at_once_is_good_once(desk: Desk) -> None:
-    desk.player.play("> CHANGE 0012345679\n< code")
-    code = desk.player.codes["zahra"][-1]
-    heard = at_once(desk, [f"{code} {OWN}"] * MANY)
+@pytest.mark.parametrize("times", [2, MANY])
+def test_a_code_with_a_password_texted_at_once_is_good_once(desk: Desk, times: int) -> None:
+    desk.begin()
+    heard = at_once(desk, [desk.with_code(OWN)] * times)
     assert heard[Event.RIGHT_CODE_AND_PASSWORD] == 1
-    assert len(desk.notices()) == 1
+    assert heard[Event.NO_LIVE_CODE] == times - 1
+    assert desk.notices() == [(ZAHRA["mobile"], "fa")]
     assert desk.knows(OWN)
     assert desk.rows(select(GRANT)) == []
     assert desk.account().failures == 0
 
 
-def test_a_right_code_texted_at_once_gives_one_right_to_choose(desk: Desk) -> None:
-    desk.player.play("> CHANGE 0012345679\n< code")
-    heard = at_once(desk, [desk.player.codes["zahra"][-1]] * MANY)
-    assert heard[Event.RIGHT_CODE_TO_CHANGE] == 1
-    assert [ticket.closed_at for ticket in desk.rows(select(GRANT))] == [None]
+def test_a_right_code_texted_alone_at_once_sets_nothing_and_spends_a_try_each(desk: Desk) -> None:
+    desk.begin()
+    heard = at_once(desk, [desk.with_code("")] * MANY)
+    assert heard[Event.RIGHT_CODE_WITHOUT_PASSWORD] == 5
+    assert heard[Event.NO_LIVE_CODE] == MANY - 5
     assert desk.account().password_hash is None
-    desk.bot.courier.deliver_due()
-    desk.player.play(f"> {OWN}\n< password_changed")
+    assert desk.hear(desk.with_code(OWN)) is Event.NO_LIVE_CODE
+
+
+def test_a_forged_text_after_the_right_code_sets_no_password(desk: Desk) -> None:
+    desk.begin()
+    assert desk.hear(desk.with_code("")) is Event.RIGHT_CODE_WITHOUT_PASSWORD
+    for forged in (OTHER, f"CHANGE {OTHER}", f"000000 {OTHER}", f"CHANGE 000000 to {OTHER}"):
+        assert desk.hear(forged) in {Event.NOT_UNDERSTOOD, Event.WRONG_CODE, Event.ASKED_TO_CHANGE_WITHOUT_ID}
+        assert desk.account().password_hash is None
+    assert desk.hear(desk.with_code(OWN)) is Event.RIGHT_CODE_AND_PASSWORD
+    assert (desk.knows(OWN), desk.knows(OTHER)) == (True, False)
+
+
+@pytest.mark.parametrize("weak", ["Sffrn14", "trustno1", "zahra-1447-kettle"])
+def test_a_weak_password_leaves_the_code_live_and_its_try_spent(desk: Desk, weak: str) -> None:
+    desk.begin()
+    for left in (4, 3, 2, 1):
+        desk.hear(desk.with_code(weak))
+        (code,) = desk.rows(select(CODE_ROW.c.closed_at, CODE_ROW.c.tries_left))
+        assert code == (None, left)
+    assert (desk.account().password_hash, desk.account().failures) == (None, 0)
+    assert desk.hear(desk.with_code(OWN)) is Event.RIGHT_CODE_AND_PASSWORD
 
 
 class Interrupted(Store):
@@ -482,28 +509,17 @@ def two_processes(url: str) -> Iterator[TwoProcesses]:
         yield TwoProcesses(desks[0], desks[1], store)
 
 
-def void_tickets(desk: Desk) -> None:
+def cancel_codes(desk: Desk) -> None:
     with desk.bot.store.writing() as connection:
-        reset_grants.close_of(connection, desk.account().id, desk.clock())
+        codes.close_of_account(connection, desk.account().id, CloseReason.VOIDED, desk.clock())
 
 
-def test_a_right_that_another_process_ends_meanwhile_is_gone(database_url: str) -> None:
+def test_a_code_that_another_process_ends_meanwhile_is_gone(database_url: str) -> None:
     with two_processes(database_url) as two:
         two.here.begin()
-        two.store.before = lambda: void_tickets(two.there)
-        assert two.here.hear(OWN) is Event.PASSWORD_TOO_LATE
+        two.store.before = lambda: cancel_codes(two.there)
+        assert two.here.hear(two.here.with_code(OWN)) is Event.NO_LIVE_CODE
         assert two.store.before is None
-        assert two.here.account().password_hash is None
-        assert two.here.notices() == []
-        assert two.here.hear(OWN) is Event.NOT_UNDERSTOOD
-
-
-def test_a_right_that_another_process_ends_within_the_transaction_is_gone(postgresql_url: str) -> None:
-    with two_processes(postgresql_url) as two:
-        two.here.begin()
-        two.store.within = ("UPDATE reset_grant SET closed_at", lambda: void_tickets(two.there))
-        assert two.here.hear(OWN) is Event.PASSWORD_TOO_LATE
-        assert two.store.within is None
         assert two.here.account().password_hash is None
         assert two.here.notices() == []
 
@@ -511,50 +527,32 @@ def test_a_right_that_another_process_ends_within_the_transaction_is_gone(postgr
 @pytest.mark.parametrize(
     ("words", "event"),
     [
-        ("EXIT", Event.NOT_UNDERSTOOD),
-        ("STOP", Event.UNANSWERED),
-        (f"RESET {ZAHRA['national_id']}", Event.NOT_UNDERSTOOD),
-        (OTHER, Event.NOT_UNDERSTOOD),
-        ("Sffrn14", Event.NEW_PASSWORD),
-        ("HELP", Event.NEW_PASSWORD),
+        ("EXIT", Event.NO_LIVE_CODE),
+        ("STOP", Event.CODE_WHILE_OPTED_OUT),
+        (f"{{code}} {OTHER}", Event.NO_LIVE_CODE),
+        (OTHER, Event.RIGHT_CODE_AND_PASSWORD),
+        ("{code} Sffrn14", Event.RIGHT_CODE_AND_PASSWORD),
+        ("{code}", Event.RIGHT_CODE_AND_PASSWORD),
+        ("HELP", Event.RIGHT_CODE_AND_PASSWORD),
     ],
 )
 def test_a_text_that_another_process_hears_meanwhile_comes_first(database_url: str, words: str, event: Event) -> None:
     with two_processes(database_url) as two:
         two.here.begin()
-        two.store.before = lambda: two.there.hear(words)
-        assert two.here.hear(OWN) is event
+        two.store.before = lambda: two.there.hear(words.replace("{code}", two.here.with_code("")))
+        assert two.here.hear(two.here.with_code(OWN)) is event
         assert two.store.before is None
-        assert two.here.knows(OWN) == (event is Event.NEW_PASSWORD)
-        assert two.here.knows(OTHER) == (words == OTHER)
-
-
-def test_a_password_that_overtakes_its_code_is_taken_all_the_same(database_url: str) -> None:
-    with two_processes(database_url) as two:
-        two.here.player.play("> CHANGE 0012345679\n< code")
-        code = two.here.player.codes["zahra"][-1]
-        two.store.before = lambda: two.there.hear(code)
-        assert two.here.hear(OWN) is Event.NEW_PASSWORD
-        assert two.here.knows(OWN)
-
-
-def test_a_code_with_a_password_that_another_process_hears_first_is_good_once(database_url: str) -> None:
-    with two_processes(database_url) as two:
-        two.here.player.play("> CHANGE 0012345679\n< code")
-        code = two.here.player.codes["zahra"][-1]
-        two.store.before = lambda: two.there.hear(f"{code} {OTHER}")
-        assert two.here.hear(f"{code} {OWN}") is Event.NO_LIVE_CODE
-        assert (two.here.knows(OTHER), two.here.knows(OWN)) == (True, False)
-        assert len(two.here.notices()) == 1
+        assert two.here.knows(OWN) == (event is Event.RIGHT_CODE_AND_PASSWORD)
+        assert two.here.knows(OTHER) == (words == f"{{code}} {OTHER}")
+        assert len(two.here.notices()) == two.here.knows(OWN) + two.here.knows(OTHER)
 
 
 # Those whom it concerns
 
 FORMER = PHONES["clerk"]
-NEXT = f"> CHANGE 0012345679\n< code\n> {{code}}\n< ask_new_password\n> {OWN}"
-SAME = f"> CHANGE 0012345679\n< code\n> {{code}} {OWN}"
+OF_THEIR_OWN = f"> CHANGE 0012345679\n< code_with_password\n> {{code}} {OWN}\n< password_changed"
 GENERATED = "> RESET 0012345679\n< code\n> {code}\n< new_password"
-WAYS = pytest.mark.parametrize("way", [NEXT, SAME, GENERATED], ids=["next text", "same text", "generated"])
+WAYS = pytest.mark.parametrize("way", [OF_THEIR_OWN, GENERATED], ids=["own", "generated"])
 
 
 @WAYS
@@ -569,66 +567,70 @@ WAYS = pytest.mark.parametrize("way", [NEXT, SAME, GENERATED], ids=["next text",
 )
 def test_the_mobile_before_is_told_for_three_days(desk: Desk, way: str, ago: timedelta, is_told: bool) -> None:
     desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock() - ago)
-    desk.player.play(f"{way}\n< password_changed" + "\nclerk< fa password_changed" * is_told)
-    assert [phone for phone, _ in desk.notices()] == [ZAHRA["mobile"], FORMER][: 1 + is_told]
+    desk.player.play(way + "\nclerk< fa password_changed" * is_told)
+    assert (FORMER in [phone for phone, _ in desk.notices()]) is is_told
 
 
 @WAYS
-def test_a_mobile_before_that_said_stop_is_told_nothing(desk: Desk, way: str) -> None:
+def test_a_mobile_before_is_told_in_spite_of_stop(desk: Desk, way: str) -> None:
     desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock())
-    desk.player.play(f"clerk> STOP\n< opted_out\nzahra{way}\n< password_changed")
-    assert desk.notices() == [(ZAHRA["mobile"], "fa")]
+    desk.player.play(f"clerk> STOP\n< opted_out\nzahra{way}\nclerk< password_changed")
 
 
 @WAYS
-def test_it_is_told_again_once_it_says_start(desk: Desk, way: str) -> None:
-    desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock())
-    desk.player.play("clerk> STOP\n< opted_out\n> START\n< opted_in")
-    desk.player.play(f"zahra{way}\n< password_changed\nclerk< password_changed")
-
-
-@WAYS
-def test_a_mobile_that_came_back_is_told_once(desk: Desk, way: str) -> None:
+def test_a_mobile_that_came_back_is_told_as_the_registered_one(desk: Desk, way: str) -> None:
     desk.change(former_mobile=ZAHRA["mobile"], mobile_changed_at=desk.clock())
-    desk.player.play(f"{way}\n< password_changed")
-    assert len(desk.notices()) == 1
+    desk.player.play(way)
+    assert len(desk.notices()) == (way == OF_THEIR_OWN)
 
 
 @WAYS
 def test_a_first_mobile_has_none_before_it(desk: Desk, way: str) -> None:
     desk.change(former_mobile=None, mobile_changed_at=desk.clock())
-    desk.player.play(f"{way}\n< password_changed")
-    assert len(desk.notices()) == 1
+    desk.player.play(way)
+    assert len(desk.notices()) == (way == OF_THEIR_OWN)
 
 
 def test_the_mobile_before_is_told_in_the_accounts_language(desk: Desk) -> None:
     desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock(), language="ar")
     desk.begin()
-    desk.hear(OWN)
+    desk.hear(desk.with_code(OWN))
     assert desk.notices() == [(ZAHRA["mobile"], "ar"), (FORMER, "ar")]
 
 
 def test_one_without_a_language_is_told_in_that_of_the_texts_before(desk: Desk) -> None:
     desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock(), language=None)
-    desk.player.play(
-        "> CHANGE 0012345679\n< en code\n> {code}\n< en ask_new_password\n> زعفران\n< en password_too_short"
-    )
-    desk.player.play("> زعفران-۱۴۴۷-کتری\n< en password_changed\nclerk< fa password_changed")
+    desk.player.play("> CHANGE 0012345679\n< en code_with_password\n> {code} زعفران\n< en password_too_short")
+    desk.player.play("> {code} زعفران-۱۴۴۷-کتری\n< en password_changed\nclerk< fa password_changed")
 
 
-@pytest.mark.parametrize("words", ["Sffrn14", "trustno1", "zahra-1447-kettle", "EXIT", "HELP"])
+@pytest.mark.parametrize(
+    "words", ["{code} Sffrn14", "{code} trustno1", "{code} zahra-1447-kettle", "{code}", "EXIT", "HELP"]
+)
 def test_nobody_is_told_of_what_was_not_changed(desk: Desk, words: str) -> None:
     desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock())
     desk.begin()
-    desk.hear(words)
+    desk.hear(words.replace("{code}", desk.with_code("")))
     assert desk.notices() == []
 
 
 def test_the_other_account_on_a_mobile_is_nobodys_concern(desk: Desk) -> None:
     desk.change(OMID, former_mobile=FORMER, mobile_changed_at=desk.clock())
     desk.begin("omid", TWIN)
-    desk.player.play(f"> {OWN}\n< password_changed")
+    desk.player.play(f"> {{code}} {OWN}\n< password_changed")
     assert desk.notices() == [(TWIN["mobile"], "en")]
+
+
+def test_a_change_at_fakher_is_told_in_spite_of_stop(desk: Desk) -> None:
+    desk.change(former_mobile=FORMER, mobile_changed_at=desk.clock())
+    desk.begin()
+    caller = Caller("t")
+    verdict = desk.bot.fakher.verify_code(caller, ZAHRA["national_id"], desk.with_code(""))
+    assert verdict.ticket
+    desk.player.play("zahra> STOP\n< opted_out\nclerk> STOP\n< opted_out\nstranger> RESET 0012345679\n< neutral")
+    desk.bot.fakher.set_password(caller, verdict.ticket.text, OWN)
+    desk.player.play("! sweep\nzahra< password_changed\nclerk< password_changed")
+    assert desk.knows(OWN)
 
 
 # What Fakher is told
@@ -637,34 +639,33 @@ def test_the_other_account_on_a_mobile_is_nobodys_concern(desk: Desk) -> None:
 def test_fakher_is_told_of_each_by_its_kind(make_desk: MakeDesk) -> None:
     desk = make_desk(**EVENTS)
     zahra = desk.account().id
-    desk.player.play(f"{NEXT}\n< password_changed")
+    desk.player.play(OF_THEIR_OWN)
     assert desk.announced() == [("password.changed", zahra)]
-    desk.player.play(f"{SAME}\n< password_changed")
-    assert desk.announced() == [("password.changed", zahra)] * 2
     desk.clock.forward(minutes=5)
-    desk.player.play(f"{GENERATED}\n< password_changed")
-    assert desk.announced() == [*[("password.changed", zahra)] * 2, ("password.recovered", zahra)]
+    desk.player.play(GENERATED)
+    assert desk.announced() == [("password.changed", zahra), ("password.recovered", zahra)]
     newest = desk.rows(select(EVENT).order_by(EVENT.c.id))[-1]
     assert (newest.happened_at, newest.ended_at) == (desk.clock(), None)
 
 
-def test_fakher_is_told_of_a_generated_password_as_recovered_even_by_a_code_to_change(make_desk: MakeDesk) -> None:
+def test_fakher_is_told_nothing_of_a_code_to_change_that_is_texted_where_it_is_for_fakher(make_desk: MakeDesk) -> None:
     desk = make_desk(OWN_PASSWORD_BY_SMS="off", **EVENTS)
-    desk.player.play("> CHANGE 0012345679\n< code_for_fakher\n> {code}\n< new_password\n< password_changed")
-    assert desk.announced() == [("password.recovered", desk.account().id)]
+    desk.player.play("> CHANGE 0012345679\n< code_for_fakher\n> {code}\n< own_password_at_fakher")
+    assert desk.announced() == []
+    assert desk.account().password_hash is None
 
 
 def test_fakher_is_told_of_the_account_that_was_changed(make_desk: MakeDesk) -> None:
     desk = make_desk(**EVENTS)
     desk.begin("omid", TWIN)
-    desk.player.play(f"> {OWN}\n< password_changed")
+    desk.player.play(f"> {{code}} {OWN}\n< password_changed")
     assert desk.announced() == [("password.changed", desk.account(TWIN).id)]
 
 
 @pytest.mark.parametrize("wrong", ["{wrong}", f"{{wrong}} {OWN}", f"CHANGE {{wrong}} to {OWN}"])
 def test_fakher_is_told_of_a_recovery_that_was_closed(make_desk: MakeDesk, wrong: str) -> None:
     desk = make_desk(**EVENTS)
-    desk.player.play("> CHANGE 0012345679\n< code")
+    desk.player.play("> CHANGE 0012345679\n< code_with_password")
     desk.change(failures=98)
     desk.player.play(f"> {wrong}\n< wrong_code")
     assert desk.announced() == []
@@ -689,7 +690,7 @@ def test_fakher_is_told_of_each_account_that_was_closed_and_no_other(
 ) -> None:
     desk = make_desk(**EVENTS)
     for person, failed in zip((OMID, TWIN), failures, strict=True):
-        desk.player.play(f"omid> CHANGE {person['national_id']}\n< code")
+        desk.player.play(f"omid> CHANGE {person['national_id']}\n< code_with_password")
         desk.change(person, failures=failed)
     desk.player.play("> 999999\n< recovery_locked")
     closed = [desk.account(person).id for person, failed in zip((OMID, TWIN), failures, strict=True) if failed == 99]
@@ -698,15 +699,19 @@ def test_fakher_is_told_of_each_account_that_was_closed_and_no_other(
 
 def test_fakher_is_told_nothing_else(make_desk: MakeDesk) -> None:
     desk = make_desk(**EVENTS)
-    desk.player.play("> CHANGE 0012345679\n< code\n> {wrong}\n< wrong_code\n> {code} Sffrn14\n< password_too_short")
-    desk.player.play("> trustno1\n< password_too_common\n> HELP\n< help\n> EXIT\n< cancelled\n> STOP\n< opted_out")
+    desk.player.play(
+        "> CHANGE 0012345679\n< code_with_password\n> {wrong}\n< wrong_code\n> {code} Sffrn14\n< password_too_short"
+    )
+    desk.player.play(
+        "> {code} trustno1\n< password_too_common\n> HELP\n< help\n> EXIT\n< cancelled\n> STOP\n< opted_out"
+    )
     assert desk.announced() == []
 
 
 def test_fakher_is_told_nothing_where_it_does_not_want_it(desk: Desk) -> None:
-    for way in (NEXT, SAME, GENERATED):
-        desk.player.play(f"{way}\n< password_changed")
-    desk.player.play("> CHANGE 0012345679\n< code")
+    for way in (OF_THEIR_OWN, GENERATED):
+        desk.player.play(way)
+    desk.player.play("> CHANGE 0012345679\n< code_with_password")
     desk.change(failures=99)
     desk.player.play("> {wrong}\n< recovery_locked")
     assert desk.announced() == []
@@ -715,5 +720,5 @@ def test_fakher_is_told_nothing_where_it_does_not_want_it(desk: Desk) -> None:
 def test_one_change_is_one_event_however_often_it_is_texted_at_once(make_desk: MakeDesk) -> None:
     desk = make_desk(**EVENTS)
     desk.begin()
-    at_once(desk, [OWN] * MANY)
+    at_once(desk, [desk.with_code(OWN)] * MANY)
     assert desk.announced() == [("password.changed", desk.account().id)]

@@ -11,9 +11,18 @@ from sqlalchemy import insert
 from bot.build import Bot
 from bot.ports import Inbound
 from bot.sending.flood_guard import ENOUGH, LATELY, PER_MINUTE_ABROAD, UNDECIDED, far_above
-from dialogs.vocabulary import AnyEvent, Event
+from dialogs.vocabulary import AnyEvent, CodePurpose, Event
 from store.database.engine import Store
-from store.tables import AccountRow, CloseReason, CodeRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
+from store.tables import (
+    AccountRow,
+    CloseReason,
+    CodeRow,
+    DeliveryStatus,
+    MessageKind,
+    OutboundMessageRow,
+    RequestedBy,
+    table,
+)
 from tests.conftest import MakeBot
 from tests.support.parts import StoppedClock
 from tests.support.people import OMID, STRANGER, ZAHRA, settled
@@ -33,7 +42,8 @@ def send_codes(store: Store, at: datetime, *, used: int = 0, unused: int = 0, ph
             "id": name,
             "account_id": 1,
             "phone": phone,
-            "by_owner": False,
+            "purpose": CodePurpose.RECOVERY,
+            "requested_by": RequestedBy.OTHER_PHONE,
             "key_id": "k1",
             "digest": bytes(32),
             "tries_left": 5,
@@ -53,7 +63,7 @@ def send_codes(store: Store, at: datetime, *, used: int = 0, unused: int = 0, ph
             "parameters": {},
             "code_id": name,
             "inbound_gateway": "simulated",
-            "heard_at": at,
+            "request_received_at": at,
             "created_at": at,
             "expires_at": at + timedelta(minutes=10),
             "next_attempt_at": at,

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from threading import Event as Flag
@@ -22,6 +22,7 @@ from bot.sending.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbound_messages
 from store.database.engine import Store
+from store.outbound_messages import NewMessage
 from store.tables import CloseReason, CodeRow, ConversationRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
 from tests.support.parts import (
@@ -34,7 +35,7 @@ from tests.support.parts import (
     eventually,
     settings,
 )
-from tests.support.people import FATIMA, OMID, STRANGER, ZAHRA, settle, settled
+from tests.support.people import FATIMA, OMID, STRANGER, UNKNOWN_ID, ZAHRA, settle, settled
 
 MESSAGE, CODE, CONVERSATION = table(OutboundMessageRow), table(CodeRow), table(ConversationRow)
 REQUEST = "رمز 0012345679"
@@ -61,22 +62,22 @@ def fates(store: Store) -> list[str | None]:
 def queue(store: Store, number: int = 1, *, lease: timedelta | None = None, **changes: Any) -> list[int]:
     """Texts in the outbox, as a process wrote them; their ids."""
     now = changes.pop("now", NOON)
-    row = {
-        "kind": int(MessageKind.REPLY),
-        "phone": ZAHRA["mobile"],
-        "language": "en",
-        "phrase": "help",
-        "parameters": {},
-        "secret": None,
-        "code_id": None,
-        "account_id": None,
-        "inbound_gateway": "simulated",
-        "request_received_at": now,
-        "expires_at": now + timedelta(minutes=10),
-        **changes,
-    }
+    text = NewMessage(
+        kind=int(MessageKind.REPLY),
+        phone=ZAHRA["mobile"],
+        language="en",
+        phrase="help",
+        parameters={},
+        secret=None,
+        code_id=None,
+        account_id=None,
+        inbound_gateway="simulated",
+        request_received_at=now,
+        expires_at=now + timedelta(minutes=10),
+    )
+    text = replace(text, **changes)
     with store.writing() as connection:
-        return [outbound_messages.queue(connection, row, now, lease).id for _ in range(number)]
+        return [outbound_messages.queue(connection, text, now, lease).id for _ in range(number)]
 
 
 @dataclass
@@ -411,10 +412,36 @@ class TestSecrets:
         bot.courier.deliver_due()
         text(bot, "100001")
         waiting = rows(bot.store)[1]
-        assert waiting.phrase == "new_password" and bot.keyring.open(waiting.secret) == "aaaaaaaaaaab"
+        assert waiting.phrase == "new_password" and bot.keyring.open(waiting.secret) == "aaaa-aaaa-aaab"
         bot.courier.deliver_due()
         assert "aaaaaaaaaaab" in carrier.sent[1].text.splitlines()
         self.ends_with(bot, DeliveryStatus.ACCEPTED, None, number=1)
+
+
+class TestTheNeutralReply:
+    """Its place among what is sent must not tell whether there is an account."""
+
+    @pytest.mark.parametrize("named", [ZAHRA["national_id"], UNKNOWN_ID], ids=["known", "unknown"])
+    def test_it_leaves_in_the_first_slot_known_or_not(self, bot: Bot, carrier: Carrier, named: str) -> None:
+        settled(bot)
+        text(bot, f"رمز {named}", STRANGER)
+        bot.courier.deliver_due()
+        to = [sent.to for sent in carrier.sent]
+        assert to == [STRANGER, ZAHRA["mobile"]][: 1 + (named == ZAHRA["national_id"])]
+
+    def test_codes_of_others_that_wait_do_not_go_before_it(
+        self, bot: Bot, carrier: Carrier, clock: StoppedClock
+    ) -> None:
+        settled(bot)
+        named = [ZAHRA["national_id"], UNKNOWN_ID, OMID["national_id"], UNKNOWN_ID]
+        strangers = [f"+98930000001{place}" for place in range(len(named))]
+        for stranger, national_id in zip(strangers, named, strict=True):
+            text(bot, f"رمز {national_id}", stranger)
+        clock.forward(minutes=1)  # what this process had claimed is anybody's
+        bot.courier.deliver_due()
+        slots = [sent.to for sent in carrier.sent]
+        assert slots[: len(named)] == strangers
+        assert set(slots[len(named) :]) == {ZAHRA["mobile"], OMID["mobile"]}
 
 
 class TestOptingOutAtTheProvider:
@@ -431,7 +458,7 @@ class TestOptingOutAtTheProvider:
     def test_it_is_remembered_of_a_phone_that_never_texted(self, bot: Bot, carrier: Carrier) -> None:
         settled(bot)
         text(bot, REQUEST, STRANGER)
-        carrier.failures = [OPTED_OUT]
+        carrier.failures = [OPTED_OUT, OPTED_OUT]  # the reply to the stranger leaves before the code
         bot.courier.deliver_due()
         with bot.store.reading() as connection:
             found = select(CONVERSATION.c.opted_out_at).where(CONVERSATION.c.phone == ZAHRA["mobile"])

@@ -18,6 +18,7 @@ from bot.ports import Gateway, Inbound, Outbound, Reason, SendFailed
 from bot.sending.failover import LIMIT, PAUSE
 from store import circuit_breakers, counters, outbound_messages
 from store.database.engine import Store
+from store.outbound_messages import NewMessage
 from store.tables import DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
 from tests.support import twilio_standin
@@ -41,22 +42,22 @@ def write(bot: Bot, number: int = 1, kind: MessageKind = MessageKind.CODE, inbou
     """Texts that wait to be sent, each with a code in it where it is one."""
     now = bot.clock()
     phrase, secret = ("code", bot.keyring.seal("482913")) if kind is MessageKind.CODE else ("help", None)
-    row = {
-        "kind": int(kind),
-        "phone": ZAHRA["mobile"],
-        "language": "en",
-        "phrase": phrase,
-        "parameters": {"minutes": "10"},
-        "secret": secret,
-        "code_id": None,
-        "account_id": None,
-        "inbound_gateway": inbound_gateway,
-        "request_received_at": now,
-        "expires_at": now + timedelta(minutes=10),
-    }
+    text = NewMessage(
+        kind=int(kind),
+        phone=ZAHRA["mobile"],
+        language="en",
+        phrase=phrase,
+        parameters={"minutes": "10"},
+        secret=secret,
+        code_id=None,
+        account_id=None,
+        inbound_gateway=inbound_gateway,
+        request_received_at=now,
+        expires_at=now + timedelta(minutes=10),
+    )
     with bot.store.writing() as connection:
         for _ in range(number):
-            outbound_messages.queue(connection, row, now, None)
+            outbound_messages.queue(connection, text, now, None)
 
 
 def tally(bot: Bot, name: str, label: str) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from bot.build import Bot
 from bot.ports import Inbound, Reason, Receipt
 from dialogs.vocabulary import Event
-from store import counters
+from store import counters, outbound_messages
 from store.tables import CodeRow, ConversationRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
 from tests.support.parts import Carrier, StoppedClock
@@ -79,8 +79,19 @@ class TestACodeThatDidNotArrive:
         clock.forward(seconds=250)
         fail(pair, rows(pair)[0])
         after = code_row(pair)
-        same = ("id", "account_id", "phone", "by_owner", "tries_left", "created_at", "expires_at", "closed_at")
+        same = (
+            "id",
+            "account_id",
+            "phone",
+            "requested_by",
+            "purpose",
+            "tries_left",
+            "created_at",
+            "expires_at",
+            "closed_at",
+        )
         assert all(getattr(before, name) == getattr(after, name) for name in same)
+        assert (before.closed_at, after.closed_at) == (None, None)
         assert (before.tries_left, before.digest == after.digest) == (4, False)
         assert second.sent[-1].validity == 350
         assert "۶" in second.sent[-1].text, "six minutes are left, rounded up"
@@ -191,6 +202,29 @@ class TestAStopThatTheProviderHolds:
         text(pair, REQUEST)
         fail(pair, rows(pair)[0], Reason.OPTED_OUT)
         assert [sent.to for sent in second.sent] == [ZAHRA["mobile"]]
+
+
+class TestWhatHasArrived:
+    @pytest.mark.parametrize("status", [DeliveryStatus.DELIVERED, DeliveryStatus.DROPPED])
+    def test_it_never_becomes_failed_by_being_given_up(
+        self, pair: Bot, clock: StoppedClock, status: DeliveryStatus
+    ) -> None:
+        """The receipt of a text whose sending was thought to have failed comes before that is noted."""
+        text(pair, REQUEST)
+        (sent,) = rows(pair)
+        assert pair.note(Receipt("first", sent.provider_id, status, None, sent.id))
+        before = rows(pair)
+        with pair.store.writing() as connection:
+            given_up = {"text": sent.id, "by": "second", "at": clock(), "why": "timeout"}
+            outbound_messages.give_up(connection, [given_up])
+        assert rows(pair) == before
+        assert before[0].status == status
+
+    def test_what_has_not_is_given_up(self, pair: Bot, clock: StoppedClock) -> None:
+        text(pair, REQUEST)
+        with pair.store.writing() as connection:
+            outbound_messages.give_up(connection, [{"text": rows(pair)[0].id, "by": "x", "at": clock(), "why": "y"}])
+        assert rows(pair)[0].status == DeliveryStatus.FAILED
 
 
 class TestCounting:

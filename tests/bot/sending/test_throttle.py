@@ -78,7 +78,7 @@ def queue(bot: Bot, number: int, kind: MessageKind) -> None:
         "parameters": {"minutes": "10"},
         "secret": secret,
         "inbound_gateway": "simulated",
-        "heard_at": now,
+        "request_received_at": now,
         "created_at": now,
         "expires_at": now + timedelta(minutes=10),
         "next_attempt_at": now,

@@ -93,8 +93,8 @@ class Desk:
     def temporary(self) -> str:
         """A generated password, recovered by text."""
         self.player.play("zahra> RESET 0012345679\n< code\n> {code}\n< new_password")
-        (found,) = re.findall(r"^[a-z2-9]{12}$", self.carrier.sent[-1].text, re.MULTILINE)
-        return str(found)
+        (found,) = re.findall(r"^[a-z2-9]{4}(?:-[a-z2-9]{4}){2}$", self.carrier.sent[-1].text, re.MULTILINE)
+        return str(found).replace("-", "")
 
     def account(self, person: dict[str, Any] = ZAHRA) -> Any:
         return self.rows(select(ACCOUNT).where(ACCOUNT.c.national_id == person["national_id"]))[0]

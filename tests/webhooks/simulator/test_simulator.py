@@ -92,7 +92,7 @@ def test_it_recovers_a_password(page: Page) -> None:
     assert page.looks()["states"] == [State.AWAITING_CODE.name]
     page.text(page.code())
     _, password = page.texts()
-    assert re.search("^[a-z2-9]{12}$", password["text"], re.MULTILINE)
+    assert re.search("^[a-z2-9]{4}(-[a-z2-9]{4}){2}$", password["text"], re.MULTILINE)
     assert {it["tick"] for it in page.texts()} == {"delivered"}
     assert page.looks()["states"] == [State.IDLE.name]
 
@@ -101,6 +101,15 @@ def test_it_shows_what_another_phone_caused(page: Page) -> None:
     page.text(REQUEST, OMID.mobile)
     assert len(page.code()) == 6
     assert [it["code"] for it in page.texts(OMID.mobile)] == [None]
+
+
+def test_it_shows_which_rule_and_which_words_decided(page: Page) -> None:
+    heard = page.text(f"سلام، لغو رمز {ZAHRA.national_id}")
+    assert (heard["event"], heard["rule"], heard["by"]) == ("ASKED", "an ID", [ZAHRA.national_id])
+    code = page.code()
+    heard = page.text(f"{code} لغو نشه")
+    assert (heard["event"], heard["by"]) == ("RIGHT_CODE", [code])
+    assert heard["rule"] == "a run as long as a code, where one is out"
 
 
 def test_it_measures_texts_both_ways(page: Page) -> None:

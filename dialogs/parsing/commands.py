@@ -1,0 +1,119 @@
+"""Texts that say one thing and nothing else, and texts that plainly refuse: what of a text's words counts."""
+
+from collections.abc import Sequence
+
+from dialogs.parsing.lexicon import ORDERS, REQUESTS, Meaning
+from dialogs.parsing.tokens import Token, Tokens
+
+_OPT_OUT_NUMBER, _OPT_IN_NUMBER = "11", "12"
+_QUESTION_MARKS = frozenset("?؟")
+
+_BESIDE = frozenset({Meaning.COURTESY, Meaning.FILLER})
+_STOPS = frozenset({Meaning.STOP, Meaning.REFUSAL, Meaning.MESSAGES, Meaning.CANCEL, Meaning.DECLINED}) | _BESIDE
+_ELEVEN = frozenset({Meaning.STOP, Meaning.CANCEL, Meaning.MESSAGES, Meaning.COURTESY})
+_CANCELS = frozenset({Meaning.CANCEL, Meaning.DECLINED, Meaning.NO}) | _BESIDE
+_STARTS = frozenset({Meaning.START, Meaning.MESSAGES}) | _BESIDE
+_HELPS = frozenset({Meaning.HELP}) | _BESIDE
+_ORDERS = frozenset({Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET, Meaning.COURTESY})
+_REQUEST = ORDERS | {Meaning.ONE_TIME}
+
+# Words that end something; refused, they ask that it go on.
+_ENDS = frozenset({Meaning.STOP, Meaning.CANCEL, Meaning.REFUSAL})
+_NEGATES = frozenset({Meaning.DECLINED, Meaning.NEGATION})
+
+
+def is_stop(said: Tokens) -> bool:
+    """Whether it asks for no more texts, by number, by word, or by verb and object."""
+    if said.numbers:
+        return said.is_just(_OPT_OUT_NUMBER) and _is_all(said, _beside_number(said, Meaning.STOP, Meaning.CANCEL))
+    stops = said.says(Meaning.STOP) or (said.says(Meaning.MESSAGES) and said.says(Meaning.REFUSAL, Meaning.CANCEL))
+    return stops and _is_all(said, _STOPS) and not _keeps(said)
+
+
+def is_cancel(said: Tokens) -> bool:
+    """Whether it drops the request, and no reservation."""
+    if said.numbers or said.says(Meaning.MESSAGES, Meaning.NEGATION):
+        return False
+    if not said.says(Meaning.CANCEL, Meaning.DECLINED):
+        return False
+    # What is cancelled may be named where the word for cancelling is there.
+    return _is_all(said, _CANCELS | _REQUEST if said.says(Meaning.CANCEL) else _CANCELS) and not _keeps(said)
+
+
+def is_start(said: Tokens) -> bool:
+    """Whether it asks to be texted again."""
+    if said.numbers:
+        return said.is_just(_OPT_IN_NUMBER) and _is_all(said, _beside_number(said, Meaning.START) | {Meaning.START})
+    return said.says(Meaning.START) and _is_all(said, _STARTS)
+
+
+def is_help(said: Tokens) -> bool:
+    """Whether it asks what can be texted; a question mark does."""
+    if said.numbers or not said.pieces:
+        return not said.pieces and not _QUESTION_MARKS.isdisjoint(said.folded)
+    return said.says(Meaning.HELP) and _is_all(said, _HELPS)
+
+
+def is_order_alone(said: Tokens) -> bool:
+    """Whether it is a word of staff's, alone or with an ID."""
+    if not said.says(Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET):
+        return False
+    return _is_all(said, _ORDERS) and (not said.numbers or said.names_somebody)
+
+
+def refuses(said: Tokens) -> bool:
+    """Whether it plainly refuses what would be done: I asked for nothing, do not change it.
+
+    Where a wish follows, it does not: not the old one, send a new password.
+    """
+    if said.says(Meaning.DECLINED) and not said.says_any(REQUESTS):
+        return True
+    if not said.says(Meaning.REFUSED, Meaning.DECLINED, Meaning.NEGATION):
+        return False
+    tokens = said.tokens
+    ends = [_refused(said, place) for place in range(len(tokens)) if _refuses_at(said, place)]
+    return bool(ends) and not any(token.meanings & REQUESTS for token in tokens[max(ends) :])
+
+
+def _refuses_at(said: Tokens, place: int) -> bool:
+    meanings = said.tokens[place].meanings
+    if Meaning.REFUSED in meanings:
+        return True
+    if meanings.isdisjoint(_NEGATES):
+        return False
+    before = _next_that_counts(said.tokens[:place][::-1])
+    if before is not None:
+        return not before.meanings.isdisjoint(_REQUEST)
+    return Meaning.DECLINED in meanings  # it refuses what follows
+
+
+def _refused(said: Tokens, place: int) -> int:
+    """Where what is refused ends: with the words for it that follow, if they do."""
+    tokens, place = said.tokens, place + 1
+    while place < len(tokens) and not tokens[place].meanings.isdisjoint(_REQUEST | _BESIDE):
+        place += 1
+    return place
+
+
+def _next_that_counts(tokens: Sequence[Token]) -> Token | None:
+    return next((token for token in tokens if token.meanings.isdisjoint(_BESIDE)), None)
+
+
+def _keeps(said: Tokens) -> bool:
+    """Whether it asks that nothing be ended: a refusal goes before the word that ends, and refuses nothing else."""
+    refused = False
+    for token in said.tokens:
+        if refused and not token.meanings.isdisjoint(_ENDS) and token.meanings.isdisjoint(_NEGATES):
+            return True
+        if Meaning.MESSAGES in token.meanings and not refused:
+            return False
+        refused = refused or Meaning.DECLINED in token.meanings
+    return False
+
+
+def _is_all(said: Tokens, allowed: frozenset[Meaning]) -> bool:
+    return all(not token.meanings.isdisjoint(allowed) for token in said.tokens)
+
+
+def _beside_number(said: Tokens, *words: Meaning) -> frozenset[Meaning]:
+    return _ELEVEN | {Meaning.FILLER} if said.says(*words) else _ELEVEN
