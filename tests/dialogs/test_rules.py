@@ -1,7 +1,6 @@
 """What is evidence of what: texts aimed at the rules, and what must hold of any text of the lexicon's words."""
 
 import csv
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +13,9 @@ from dialogs.parsing.parse import explain, from_staff, parse
 from dialogs.parsing.rules import NOTHING, RULES, decide
 from dialogs.replies.phrases import languages
 from dialogs.vocabulary import Asker, CodeResult, Event, Evidence, Facts, Intent, Naming, ParsedMessage, State
+from tests.support.places import TESTS
 
-DATA = Path(__file__).parent / "data"
+DATA = TESTS / "data"
 
 ID, CODE = "8052916372", "482913"
 OWN = "+989351112217"  # whose last ten digits pass for an ID, as those of the next one do
@@ -55,7 +55,9 @@ def wanted(row: dict[str, str]) -> set[Intent]:
 
 
 def meant(heard: ParsedMessage, *, code_is_out: bool) -> Intent:
-    guess = hands_back_code(heard, State.AWAITING_CODE, has_live_code=code_is_out, own_password_allowed=False)
+    guess = hands_back_code(
+        heard, State.AWAITING_CODE, has_live_code=code_is_out, own_password_allowed=False, opted_out=False
+    )
     return Intent.CODE if guess else heard.intent
 
 
