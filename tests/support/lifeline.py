@@ -37,7 +37,7 @@ def _pipe() -> int:
 
 def _watchman(told: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.lifeline"],
+        [sys.executable, "-m", "tests.support.lifeline"],
         cwd=ROOT,
         stdin=told,
         stdout=subprocess.DEVNULL,
@@ -106,7 +106,7 @@ def _named(facts: list[Fact]) -> Iterator[psutil.Process]:
 
 def _is_another(process: psutil.Process) -> bool:
     """Whether a process is such a watchman itself, of a run within this one: it ends when it has done its work."""
-    return "tests.lifeline" in process.cmdline()
+    return "tests.support.lifeline" in process.cmdline()
 
 
 if __name__ == "__main__":
