@@ -9,6 +9,8 @@ from bot.console_login import Console
 from bot.credentials.keyring import Keyring
 from bot.fakher.events import EventPoster
 from bot.fakher.service import Fakher
+from bot.gateways.http.gateway import HttpGateway
+from bot.gateways.http.provider import PREFIX
 from bot.gateways.kannel import Kannel
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
@@ -49,6 +51,14 @@ GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
         parts.simulation.faults if parts.simulation else no_faults,
     ),
 }
+
+
+def make_gateway(name: str, parts: GatewayParts) -> Gateway:
+    """The gateway of a name in GATEWAYS. Providers with an HTTP API need no line above: each has a profile."""
+    if name.startswith(PREFIX):
+        found = parts.settings.providers[name]
+        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source)
+    return GATEWAYS[name](parts)
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ def build(
     keyring = Keyring.of(read_keys(settings.secret_keys))
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries)
     parts = GatewayParts(settings, store, keyring, clock, random_source, simulation)
-    chosen = gateways if gateways is not None else [GATEWAYS[name](parts) for name in settings.gateways]
+    chosen = gateways if gateways is not None else [make_gateway(name, parts) for name in settings.gateways]
     courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
     conversation = InboundHandler(store, settings, phone_numbers, keyring, clock, random_source, courier)
     event_poster = EventPoster(store, settings, clock)

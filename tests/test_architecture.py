@@ -26,7 +26,7 @@ MAY_KNOW = {
 DOORS = {
     "twilio": ("bot/gateways/twilio.py",),
     "requests": ("bot/gateways/twilio.py",),
-    "urllib3": ("bot/fakher/events.py", "bot/gateways/kannel.py"),
+    "urllib3": ("bot/fakher/events.py", "bot/gateways/kannel.py", "bot/gateways/http/client.py"),
     "apscheduler": ("bot/jobs.py",),
     "argon2": ("bot/credentials/passwords.py",),
     "phonenumbers": ("bot/phone_numbers.py",),
@@ -35,7 +35,12 @@ DOORS = {
     "persiantools": ("bot/clock.py",),
     "hijridate": ("bot/clock.py",),
     "zoneinfo": ("bot/clock.py",),
-    "pydantic": ("bot/settings.py", "webhooks/api/models.py", "webhooks/api/endpoints.py"),
+    "pydantic": (
+        "bot/settings.py",
+        "bot/gateways/http/profile.py",
+        "webhooks/api/models.py",
+        "webhooks/api/endpoints.py",
+    ),
     "openapi_pydantic": ("webhooks/api/openapi.py",),
     "standardwebhooks": ("bot/fakher/events.py",),
     "zxcvbn": ("bot/credentials/password_policy.py",),

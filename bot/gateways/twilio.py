@@ -130,16 +130,16 @@ class Twilio:
             raise Malformed("From is needed")
         return Inbound(self.name, name, sender, call.form.get("Body", ""))
 
-    def read_receipt(self, call: Call) -> Receipt | None:
+    def read_receipts(self, call: Call) -> list[Receipt]:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""
         name = as_name(call.form.get("MessageSid", "") or call.form.get("SmsSid", ""))
         status = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
         if status is None:
-            return None
+            return []
         code = call.form.get("ErrorCode", "")
         code = code if status is DeliveryStatus.FAILED and re.fullmatch("[0-9]{1,9}", code) else ""
         error = REASONS.get(int(code or 0), Reason.UNKNOWN) if status is DeliveryStatus.FAILED else None
-        return Receipt(self.name, name, status, error, as_ref(call.query.get("ref", "")), code)
+        return [Receipt(self.name, name, status, error, as_ref(call.query.get("ref", "")), code)]
 
     def send(self, text: Outbound) -> str:
         """Create a message. Not idempotent at Twilio: after a timeout a second copy may go out."""
