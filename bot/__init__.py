@@ -33,6 +33,7 @@ periods.py        which days they are asked of
 kpi_report.py     the figures on a terminal, and as a CSV's rows
 sheets.py         CSV that spreadsheets open safely
 jobs.py           what is done again and again (APScheduler)
+polling.py        asks providers for texts and receipts that they don't call with
 codes.py          one-time passwords: made, sealed, compared
 passwords.py      passwords and their hashes (argon2)
 policy.py         what a password of one's own must be

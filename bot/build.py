@@ -15,9 +15,10 @@ from bot.gateways.kannel import Kannel
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
 from bot.inbound.handler import InboundHandler
+from bot.inbound.polling import Polling
 from bot.jobs import Jobs
 from bot.phone_numbers import PhoneNumbers
-from bot.ports import Clock, Gateway, Inbound, RandomSource, Receipt
+from bot.ports import Clock, Gateway, Inbound, Polled, RandomSource, Receipt
 from bot.random_source import SystemRandomSource
 from bot.sending.courier import Courier
 from bot.sending.receipts import Receipts
@@ -127,7 +128,15 @@ def build(
     conversation = InboundHandler(store, settings, phone_numbers, keyring, clock, random_source, courier)
     event_poster = EventPoster(store, settings, clock)
     chain = Chain(store, keyring, clock, random_source)
-    jobs = Jobs(store, clock, conversation, event_poster, chain)
+    receipts = Receipts(store, settings, keyring, clock, random_source, courier)
+
+    def hear(inbound: Inbound) -> object:
+        with courier.hushed():
+            return conversation.hear(inbound)
+
+    polled = [gateway for gateway in chosen if isinstance(gateway, Polled)]
+    polling = Polling(store, keyring, clock, polled, hear, receipts.note)
+    jobs = Jobs(store, clock, conversation, event_poster, chain, polling.jobs())
     fakher = Fakher(store, settings, keyring, clock, random_source, courier)
     named = {gateway.name: gateway for gateway in chosen}
     return Bot(
@@ -144,6 +153,6 @@ def build(
         event_poster=event_poster,
         fakher=fakher,
         simulation=simulation,
-        receipts=Receipts(store, settings, keyring, clock, random_source, courier),
+        receipts=receipts,
         console=Console(store, settings, phone_numbers, keyring, clock, random_source, courier),
     )

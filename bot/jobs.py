@@ -3,7 +3,7 @@
 Every process runs every job: each is harmless twice, and no answer depends on one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +36,7 @@ from store import (
 )
 from store import mobile_changes as changes
 from store.database.engine import Store
+from store.polling import polled_messages
 
 LOG = logger("jobs")
 
@@ -56,6 +57,7 @@ FORGETFUL = (
     conversations,
     simulated_messages,
     outbound_messages,
+    polled_messages,
     rate_limits,
     reset_grants,
 )
@@ -74,9 +76,16 @@ class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
     def __init__(
-        self, store: Store, clock: Clock, conversation: InboundHandler, event_poster: EventPoster, chain: Chain
+        self,
+        store: Store,
+        clock: Clock,
+        conversation: InboundHandler,
+        event_poster: EventPoster,
+        chain: Chain,
+        more: Sequence[Job] = (),
     ) -> None:
-        """Take what the jobs work on."""
+        """Take what the jobs work on, and jobs of other parts."""
+        self.more = more
         self.store, self.clock = store, clock
         self.conversation, self.event_poster, self.chain = conversation, event_poster, chain
         self.flood_guard = FloodGuard(store, clock, conversation.phone_numbers.prefixes_abroad())
@@ -97,6 +106,7 @@ class Jobs:
             Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
+            *self.more,
         ]
 
     def start(self) -> None:

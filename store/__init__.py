@@ -15,6 +15,8 @@ tokens.py         Fakher's bearer tokens
 rates.py          how many calls in a minute or an hour
 conversations.py  where each phone's dialog stands, and what the dialog must know
 inbox.py          the texts already heard, by their provider's id
+polls.py          when providers are asked, and by whom
+polled_messages.py  texts that were fetched and are not yet heard
 announcements.py  what Fakher is told, until it has taken it
 outbox.py         the texts to be sent, from queued to delivered
 audit.py          what was done, by whom: rows that nobody changes

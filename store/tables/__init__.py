@@ -9,6 +9,7 @@ fakher.py    Token, Announcement
 audit.py     Audit, AuditHead, AuditKey
 measures.py  Span, Measure, Late, Occurrence
 running.py   Season, Rate, Heartbeat
+polling.py   PollRound, PolledMessage
 """
 
 from store.tables.accounts import AccountRow, MobileChangeRow, StaffRow
@@ -25,6 +26,7 @@ from store.tables.outbound import (
     OutboundMessageRow,
     SimulatedMessageRow,
 )
+from store.tables.polling import PolledMessage, PollRound
 from store.tables.service import HeartbeatRow, RateLimitRow, SeasonRow
 from store.tables.stats import CounterRow, DeliveryStatRow, LateReceiptRow, StatsPeriodRow
 
@@ -50,6 +52,8 @@ __all__ = [
     "MessageKind",
     "MobileChangeRow",
     "OutboundMessageRow",
+    "PollRound",
+    "PolledMessage",
     "RateLimitRow",
     "ResetGrantRow",
     "SeasonRow",
