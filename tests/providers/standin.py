@@ -201,7 +201,7 @@ class ProviderStandIn:
             self.asked.append(asked)
             trouble, mended = self._next_trouble(asked), self._mended
             does = trouble is None or isinstance(trouble, Drip) or getattr(trouble, "taken", False)
-            page = self.respond(asked) if does else Page("")
+            page = self.respond(asked) if does else Page('{"an answer": "of which the half is left out"}')
             self._changed.notify_all()
         if isinstance(trouble, Hang):
             mended.wait()

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from urllib.parse import quote
 
 from bot.credentials.keyring import Keyring
@@ -20,7 +21,6 @@ from bot.ports import (
     Inbound,
     Malformed,
     Outbound,
-    PolledText,
     RandomSource,
     Reason,
     Receipt,
@@ -133,16 +133,17 @@ class HttpGateway:
         """One batch where it pops: it has to be stored before the next is fetched. Else every page since the cursor."""
         asked = self.profile.poll.inbound
         assert asked is not None
-        texts: list[PolledText] = []
-        lost, furthest, many = 0, cursor or asked.start, 0
-        for page in range(1, PAGES + 1):
-            values = {"cursor": cursor or asked.start, "page": str(page)}
-            reply = self._ask(asked, values)
-            batch, many = polling.read_batch(self.profile, self.name, asked, reply, furthest, self._named)
-            texts, lost, furthest = [*texts, *batch.texts], lost + batch.lost, batch.cursor
-            if many < asked.batch or asked.pops or not _turns_pages(asked):
+        cursor = furthest = cursor or asked.start
+        pages: list[polling.Page] = []
+        for place in range(1, PAGES + 1):
+            reply = self._ask(asked, {"cursor": cursor, "page": str(place)})
+            pages.append(polling.read_page(self.profile, self.name, asked, reply, furthest, self._named))
+            furthest = pages[-1].cursor
+            if pages[-1].items < asked.batch or not _turns_pages(asked):
                 break
-        return Batch(texts, furthest, many >= asked.batch, lost)
+        texts = sorted((pair for page in pages for pair in page.texts), key=itemgetter(0))
+        is_full = pages[-1].items >= asked.batch
+        return Batch([text for _, text in texts], furthest, is_full, sum(page.lost for page in pages))
 
     def poll_receipts(self, names: Sequence[str]) -> list[Receipt]:
         """One call of [poll.receipts]."""

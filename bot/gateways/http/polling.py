@@ -1,6 +1,7 @@
 """Texts and receipts that a provider is asked for, because it does not call."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,25 +9,41 @@ from bot.clock import TEHRAN
 from bot.gateways.http.answer import NAME, NoSense, Reading, as_text, by_status, find, items, refused
 from bot.gateways.http.client import Reply
 from bot.gateways.http.profile import PollInbound, PollReceipts, Profile, stages
-from bot.ports import Batch, Inbound, PolledText, Reason, Receipt, SendFailed
+from bot.ports import Inbound, PolledText, Reason, Receipt, SendFailed
 
 Name = Callable[[str, str, str], str]
-OLDEST = datetime.min.replace(tzinfo=UTC)
+OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_batch(
-    profile: Profile, gateway: str, asked: PollInbound, reply: Reply, cursor: str, name: Name
-) -> tuple[Batch, int]:
-    """The texts of an answer, the oldest first where dates tell, and how many items it had. SendFailed without a list.
+@dataclass(frozen=True)
+class Page:
+    """One answer: its texts, each with what it is sorted by; how many items it had; where to go on from.
 
-    An item without a sender is counted in `lost`: there is nobody to answer.
+    `lost` items had no sender: there is nobody to answer.
     """
+
+    texts: list[tuple[float, PolledText]]
+    items: int
+    cursor: str
+
+    @property
+    def lost(self) -> int:
+        """How many items could not be read."""
+        return self.items - len(self.texts)
+
+
+def read_page(profile: Profile, gateway: str, asked: PollInbound, reply: Reply, cursor: str, name: Name) -> Page:
+    """The texts of an answer. SendFailed where it has no list."""
     several = _listed(_data(profile, reply), asked.items)
-    texts = [text for each in several if (text := _text(gateway, asked, each, name)) is not None]
-    texts.sort(key=lambda text: text.sent_at or OLDEST)
-    reached = [as_text(find(each, asked.cursor)) or "" for each in several] if asked.cursor else []
-    furthest = max([cursor, *reached], key=_order)
-    return Batch(texts, furthest, lost=len(several) - len(texts)), len(several)
+    texts, furthest = [], cursor
+    for each in several:
+        reached = (as_text(find(each, asked.cursor)) or "") if asked.cursor else ""
+        furthest = max(furthest, reached, key=_number)
+        text = _text(gateway, asked, each, name)
+        if text is not None:
+            sent = (text.sent_at or OLDEST).timestamp()
+            texts.append((_number(reached) if asked.cursor else sent, text))
+    return Page(texts, len(several), furthest)
 
 
 def read_receipts(
@@ -86,5 +103,5 @@ def moment(date: str, written: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=TEHRAN if written == "tehran" else UTC)
 
 
-def _order(cursor: str) -> tuple[int, str]:
-    return (int(cursor), "") if cursor.isdecimal() else (-1, cursor)
+def _number(cursor: str) -> float:
+    return int(cursor) if cursor.isdecimal() else -1
