@@ -37,8 +37,8 @@ def put(connection: Connection, gateway: str, texts: Sequence[tuple[str, bytes]]
     for name, sealed in texts:
         if name not in known:
             row: dict[str, Any] = {"gateway": gateway, "provider_id": name, "sealed": sealed, "attempts": 0}
-            put_one = InsertOrSkip(WAITING).values(**row, stored_at=now, next_attempt_at=now)
-            new += connection.execute(put_one).rowcount == 1
+            skipping = InsertOrSkip(WAITING).values(**row, stored_at=now, next_attempt_at=now).inline()
+            new += connection.execute(skipping.execution_options(preserve_rowcount=True)).rowcount == 1
     return new
 
 

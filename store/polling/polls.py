@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from store.database.dialect import InsertOrSkip
 from store.tables import DeliveryStatus, OutboundMessageRow, PollRound, table
@@ -26,7 +26,8 @@ def claim(connection: Connection, name: str, now: datetime, lease: timedelta) ->
     if cursor is not None:
         return cursor
     first = InsertOrSkip(ROUND).values(name=name, next_attempt_at=now + lease, cursor="")
-    return "" if connection.execute(first).rowcount == 1 else None
+    counted = first.execution_options(preserve_rowcount=True)
+    return "" if connection.execute(counted).rowcount == 1 else None
 
 
 def finish(connection: Connection, name: str, lease_end: datetime, next_attempt_at: datetime, cursor: str) -> bool:
@@ -38,8 +39,12 @@ def finish(connection: Connection, name: str, lease_end: datetime, next_attempt_
 def unconfirmed(
     connection: Connection, gateway: str, spans: Sequence[tuple[datetime, datetime]], most: int
 ) -> list[str]:
-    """The provider's ids of texts that may still get a receipt, written within one of these spans, newest first."""
-    within = or_(*(MESSAGE.c.created_at.between(after, until) for after, until in spans))
+    """The provider's ids of texts that may still get a receipt, newest first: those written within one of these spans.
+
+    A span is from after a time up to and with another.
+    """
+    written = MESSAGE.c.created_at
+    within = or_(*(and_(written > after, written <= until) for after, until in spans))
     open_ = MESSAGE.c.status.in_([int(status) for status in OPEN])
     found = select(MESSAGE.c.provider_id).where(within, open_, MESSAGE.c.gateway == gateway)
     found = found.where(MESSAGE.c.provider_id.is_not(None)).order_by(MESSAGE.c.created_at.desc()).limit(most)
