@@ -494,6 +494,31 @@ class TestTwiliosReceipts:
         assert self.read(twilio, {"ref": ref}, MessageSid="SM1", MessageStatus="sent").ref is None
 
 
+class TestWhatTwilioHasActedUpon:
+    """OptOutType: STOP, START and HELP that Twilio answers by itself, by words that may be none of ours."""
+
+    def hear(self, twilio: Twilio, words: str, done: str | None) -> str:
+        form = twilio_standin.text_form(ZAHRA["mobile"], words, **({} if done is None else {"OptOutType": done}))
+        return twilio.read_text(Call("", {}, form, {})).text
+
+    @pytest.mark.parametrize(
+        ("words", "done", "heard"),
+        [
+            ("CANCEL", "STOP", "STOP"),
+            ("end", "STOP", "STOP"),
+            ("UNSTOP", "START", "START"),
+            ("info", "HELP", "HELP"),
+            ("CANCEL", None, "CANCEL"),
+            ("CANCEL", "", "CANCEL"),
+            ("RESET 0012345679", "SOMETHING", "RESET 0012345679"),
+        ],
+    )
+    def test_a_text_is_heard_as_what_twilio_has_made_of_it(
+        self, twilio: Twilio, words: str, done: str | None, heard: str
+    ) -> None:
+        assert self.hear(twilio, words, done) == heard
+
+
 class TestSendingByTwilio:
     def test_it_names_the_account_as_its_user(self, twilio: Twilio, standin: TwilioStandIn) -> None:
         twilio.send(outbound())
