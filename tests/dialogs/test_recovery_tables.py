@@ -303,12 +303,14 @@ def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
 # Listening
 
 
+@pytest.mark.slow
 def test_it_makes_exactly_one_event_of_every_text_and_all_facts() -> None:
     every = [*FACTS, *FACTS_OF_A_CHANGE, *FACTS_OF_A_MOVE]
     heard_of = {classify(heard, facts) for heard in HEARD for facts in every}
     assert heard_of == set(Event) - {Event.TIMED_OUT}
 
 
+@pytest.mark.slow
 def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start() -> None:
     for heard, facts in product(HEARD, (facts for facts in FACTS if facts.opted_out)):
         event = classify(heard, facts)
@@ -317,6 +319,7 @@ def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start()
         assert event is Event.UNANSWERED, f"{heard} {facts}"
 
 
+@pytest.mark.slow
 def test_it_answers_what_another_bot_may_have_said_three_times_an_hour() -> None:
     assert SHRUGS_PER_HOUR == REPLIES_TO_WHO_NAMES_NOBODY == 3
     spent = [facts for facts in FACTS if facts.unparsed_replies_this_hour >= SHRUGS_PER_HOUR]
@@ -340,6 +343,7 @@ def test_it_confirms_one_stop_an_hour() -> None:
     assert classify(ParsedMessage(Intent.OPT_OUT), replace(spent, stop_confirmed_this_hour=True)) is Event.STOP_UNHEARD
 
 
+@pytest.mark.slow
 def test_it_hints_no_more_than_its_cap_allows() -> None:
     hints = {event for event in Event for effects in effects_of(event) for e in effects if isinstance(e, Hint)}
     spent = [facts for facts in [*FACTS, *FACTS_OF_A_CHANGE] if facts.hints_this_hour >= HINTS_PER_HOUR]

@@ -127,6 +127,7 @@ def every_heard() -> list[ParsedMessage]:
     ]
 
 
+@pytest.mark.slow
 def test_it_makes_one_event_of_every_text_and_all_facts() -> None:
     found: set[AnyEvent] = set()
     for heard, staff, guess in product(every_heard(), STAFF_FACTS, (None, CodeResult.NO_LIVE_CODE)):
