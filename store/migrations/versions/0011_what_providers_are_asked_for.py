@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table('poll_round',
     sa.Column('name', sa.String(40), nullable=False),
-    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('next_attempt_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('cursor', sa.String(64), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('poll_round_pkey')),
     sqlite_with_rowid=False
@@ -23,7 +23,7 @@ def upgrade() -> None:
     sa.Column('provider_id', sa.String(64), nullable=False),
     sa.Column('sealed', sa.LargeBinary(), nullable=False),
     sa.Column('stored_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('next_attempt_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('polled_message_pkey')),
     sa.UniqueConstraint('gateway', 'provider_id', name='polled_message_once')
