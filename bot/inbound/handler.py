@@ -6,6 +6,7 @@ between, or more must be prepared than was thought, this one is decided again.
 """
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -127,6 +128,7 @@ class InboundHandler:
             now = self.parts.clock()
             with self.parts.store.reading() as connection:
                 view = self._view(connection, message, now)
+            message = _as_sent_by(message, view)
             need = self._need(message, view, now)
             if need != work.need:
                 work = self._prepare(message, view, need, now)
@@ -196,6 +198,7 @@ class InboundHandler:
             if seen is None:
                 conversations.lock(connection, message.phone)
                 seen = self._view(connection, message, now)
+            message = _as_sent_by(message, seen)
             if self._need(message, seen, now) != work.need:
                 raise StaleRead
             state, season = current_state(seen, now), season_on(seen, now)
@@ -250,6 +253,11 @@ class InboundHandler:
         if own is not None:
             weak = password_policy.weaknesses(own, ctx.account)
             ctx.password = _VERDICTS[weak[0]] if weak else PasswordVerdict.GOOD
+
+
+def _as_sent_by(message: IncomingMessage, view: View) -> IncomingMessage:
+    """The text as it is to be understood, now that it is known whether staff sent it."""
+    return replace(message, parsed=from_staff(message.parsed)) if view.staff_id is not None else message
 
 
 def _step(ctx: MessageContext, event: AnyEvent) -> tuple[State, tuple[Effect, ...]]:

@@ -57,7 +57,7 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(100, 132))).decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(bytes(range(101, 133))).decode()
 PATH = "/events/hidden-path?pass=hidden-pass"
 RECOVERY = "zahra> رمز 0012345679\n< code\n> {code}\n< new_password"
-OWN_BY_TEXT = "zahra> تغییر 0012345679\n< code\n> {code}\n< ask_new_password\n> Saffron-1447-kettle\n< password_changed"
+OWN_BY_TEXT = "zahra> تغییر 0012345679\n< code_with_password\n> {code} Saffron-1447-kettle\n< password_changed"
 OWN = "saffron and copper pots"
 NOT_TOLD = {"FAKHER_EVENTS_URL": "", "FAKHER_EVENTS_SECRET": ""}
 PLENTY = {"CODES_PER_HOUR": "1000", "CODES_PER_DAY": "1000", "CODE_TRIES": "9"}
@@ -291,7 +291,8 @@ def choose_by_text(line: Line) -> None:
 
 
 def choose_at_fakher(line: Line) -> None:
-    line.player.play("zahra> CHANGE 0012345679\n< code")
+    line.player.text("CHANGE 0012345679")
+    line.player._sent()
     caller, code = line.caller(), line.player.codes["zahra"][-1]
     ticket = line.bot.fakher.verify_code(caller, ZAHRA["national_id"], code).ticket
     assert ticket is not None
@@ -363,7 +364,7 @@ def assert_told(line: Line, event: str) -> None:
     }
     assert post.is_signed()
     row = line.event()
-    assert (row.taken_at, row.ended_at, row.attempts, row.error) == (line.clock.now, line.clock.now, 1, None)
+    assert (row.ended_at, row.attempts, row.error) == (line.clock.now, 1, None)
     line.clock.forward(days=2)
     assert line.post() == 0
 
@@ -449,7 +450,7 @@ def test_two_accounts_of_one_mobile_are_told_apart(make_line: MakeLine) -> None:
 def test_it_writes_and_posts_nothing_where_fakher_is_not_to_be_told(make_line: MakeLine, happen: Happening) -> None:
     line = make_line(**NOT_TOLD, **PLENTY, OWN_PASSWORD_BY_SMS="on")
     happen(line)
-    assert line.account().password_set_at or line.account().locked_at, "nothing has happened"
+    assert line.account().password_hash or line.account().locked_at, "nothing has happened"
     assert (line.events(), line.post(), line.endpoint.posts) == ([], 0, [])
 
 
@@ -507,7 +508,7 @@ def test_it_takes_every_answer_of_two_hundreds_for_yes(line: Line, code: int) ->
     line.endpoint.lasting = answering(code)
     line.happens()
     assert line.post() == 1
-    assert line.event().taken_at == NOON
+    assert (line.event().ended_at, line.event().error) == (NOON, None)
 
 
 @pytest.mark.parametrize("code", [300, 304, 400, 401, 403, 404, 405, 410, 429, 500, 502, 503, 504, 600])
@@ -516,7 +517,7 @@ def test_it_takes_any_other_for_no(line: Line, code: int) -> None:
     line.happens()
     assert line.post() == 1
     row = line.event()
-    assert (row.taken_at, row.ended_at, row.error) == (None, None, f"status {code}")
+    assert (row.ended_at, row.error) == (None, f"status {code}")
     assert row.next_attempt_at == NOON + timedelta(seconds=2)
 
 
@@ -557,7 +558,7 @@ def test_it_takes_no_answer_for_no(line: Line, name: str) -> None:
     assert re.fullmatch("[A-Za-z_]+", line.event().error)
     line.clock.forward(seconds=2)
     assert line.post() == 1
-    assert line.event().taken_at == line.clock.now
+    assert (line.event().ended_at, line.event().error) == (line.clock.now, None)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{closed}/", "http://a..b/", f"http://{'a' * 64}.ir/", "https://?"])
@@ -575,7 +576,7 @@ def test_an_answer_is_taken_by_its_status_however_long_its_body_is(line: Line) -
     line.endpoint.waiting = [dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.01)]
     line.happens()
     assert ends_within(POST_SECONDS - 1, line.post)
-    assert line.event().taken_at == NOON
+    assert (line.event().ended_at, line.event().error) == (NOON, None)
 
 
 def test_a_redirect_is_refused_by_its_status_however_long_its_body_is(line: Line) -> None:
@@ -606,7 +607,7 @@ def test_it_is_posted_again_under_its_id_and_at_a_time_of_its_own(line: Line) ->
     assert [(post.at - NOON).total_seconds() for post in posts] == [0, 2, 7, 22]
     assert len({post.headers["webhook-signature"] for post in posts}) == 4
     assert all(post.is_signed() for post in posts)
-    assert (line.event().attempts, line.event().taken_at, line.event().error) == (4, line.clock.now, None)
+    assert (line.event().attempts, line.event().ended_at, line.event().error) == (4, line.clock.now, None)
 
 
 def test_it_is_posted_for_a_day_and_then_given_up(line_on_both: Line) -> None:
@@ -621,7 +622,7 @@ def test_it_is_posted_for_a_day_and_then_given_up(line_on_both: Line) -> None:
         line.clock.now = NOON + timedelta(seconds=at)
         assert line.post() == 1
     row = line.event()
-    assert (row.ended_at, row.taken_at, row.error) == (line.clock.now, None, "status 500")
+    assert (row.ended_at, row.error) == (line.clock.now, "status 500")
     assert row.attempts == len(expected) == 30
     line.endpoint.lasting = answering(204)
     for days in (1, 1, 30):
@@ -674,7 +675,7 @@ def test_an_event_that_fails_holds_up_no_other(line: Line) -> None:
     line.happens("e1", at=NOON - timedelta(seconds=1))
     line.happens("e2", "e3")
     assert line.post() == 3
-    assert [row.taken_at is not None for row in line.events()] == [False, True, True]
+    assert [row.ended_at is not None for row in line.events()] == [False, True, True]
 
 
 def test_a_job_posts_what_is_due(line: Line) -> None:
@@ -774,7 +775,7 @@ def test_every_process_may_post_and_each_event_is_posted_once(line_on_both: Line
     assert len(posted) == len(announcers), "one of them failed"
     assert Counter(line.endpoint.ids()) == {f"msg_{name}": 1 for name in names}
     assert sum(posted) == len(names)
-    assert {(row.attempts, row.taken_at) for row in line.events()} == {(1, NOON)}
+    assert {(row.attempts, row.ended_at, row.error) for row in line.events()} == {(1, NOON, None)}
 
 
 def test_what_a_dead_process_held_is_taken_over_after_its_lease(line_on_both: Line) -> None:
@@ -799,12 +800,12 @@ def test_a_process_that_comes_late_does_not_undo_what_another_has_done(line_on_b
     assert eventually(lambda: line.endpoint.posts)
     line.clock.now += LEASE
     assert line.another().post_due() == 1
-    taken_at = line.clock.now
+    ended_at = line.clock.now
     line.clock.forward(hours=hours)
     line.endpoint.released.set()
     slow.join()
     row = line.event()
-    assert (row.taken_at, row.ended_at, row.error) == (taken_at, taken_at, None)
+    assert (row.ended_at, row.error) == (ended_at, None)
     line.clock.forward(days=3)
     assert line.post() == 0
 
@@ -818,7 +819,7 @@ def test_what_has_ended_is_forgotten_after_the_season_and_what_waits_is_not(line
     assert len(line.events()) == 2
     line.clock.forward(days=2)
     line.bot.jobs.forget()
-    assert [row.taken_at for row in line.events()] == [None]
+    assert [row.ended_at for row in line.events()] == [None]
 
 
 # Discretion
@@ -931,14 +932,14 @@ def test_it_refuses_what_is_no_secret_and_does_not_quote_it(secret: str) -> None
 @pytest.mark.parametrize("alone", [{"FAKHER_EVENTS_URL": "https://fakher.haj.ir/"}, {"FAKHER_EVENTS_SECRET": SECRET}])
 @pytest.mark.parametrize("reading", [read, read_for_service])
 def test_it_refuses_one_without_the_other(reading: Callable[[dict[str, str]], Settings], alone: dict[str, str]) -> None:
-    (fault,) = faults(reading, SECRET_KEYS=KEYS, GATEWAYS="simulated", **alone)
+    (fault,) = faults(reading, DATABASE_URL="sqlite:////ramz.db", SECRET_KEYS=KEYS, GATEWAYS="simulated", **alone)
     assert fault == "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other"
 
 
 def test_it_names_one_without_the_other_beside_what_is_bad() -> None:
     found = faults(read_for_service, SECRET_KEYS=KEYS, PORT="x", FAKHER_EVENTS_URL="https://fakher.haj.ir/")
     names = [fault.partition(":")[0] for fault in found]
-    assert names == ["FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET", "GATEWAYS", "PORT"]
+    assert names == ["DATABASE_URL", "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET", "GATEWAYS", "PORT"]
 
 
 @given(

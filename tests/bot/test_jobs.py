@@ -37,7 +37,7 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "flood", "checkpoint", "measures", "forget", "heartbeat"),
+    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "heartbeat"),
 ]
 
 
@@ -263,7 +263,7 @@ def send_codes(store: Store, number: int, at: datetime) -> None:
         "phrase": "code",
         "parameters": {},
         "inbound_gateway": "simulated",
-        "heard_at": at,
+        "request_received_at": at,
         "created_at": at,
         "expires_at": at + timedelta(minutes=10),
         "next_attempt_at": at,

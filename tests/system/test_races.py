@@ -112,7 +112,8 @@ def test_one_right_code_is_good_once_over_both_ways(crowd: Crowd, texts: int) ->
         fates = Counter(row.close_reason for row in crowd.rows(select(CODE.c.close_reason)))
         assert fates == {CloseReason.USED: number}
         written = [
-            row.phrase for row in crowd.rows(select(MESSAGE.c.phrase).where(MESSAGE.c.heard_at == crowd.clock()))
+            row.phrase
+            for row in crowd.rows(select(MESSAGE.c.phrase).where(MESSAGE.c.request_received_at == crowd.clock()))
         ]
         assert written.count("new_password") == given.count(Event.RIGHT_CODE)
         assert len(crowd.rows(select(GRANT.c.id).where(GRANT.c.created_at == crowd.clock()))) == len(right)

@@ -220,7 +220,7 @@ def test_a_gateway_that_refuses_tells_its_reason_and_no_more(store: Store, witne
     assert people_in(witness.texts()) == []
 
 
-@pytest.mark.parametrize("lost", ["inbox", "outbox", "conversation", "code"])
+@pytest.mark.parametrize("lost", ["inbound_message", "outbound_message", "conversation", "code"])
 def test_a_database_that_fails_in_the_middle_tells_nothing(store: Store, witness: Witness, lost: str) -> None:
     random_source = MarkedDice()
     world = world_of(store, witness, random_source)

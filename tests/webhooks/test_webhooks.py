@@ -79,7 +79,7 @@ class Twilios:
 
     def heard(self) -> list[tuple[str, str]]:
         """Every text that had an effect: its id and what it was taken for."""
-        return self._rows(select(INBOUND.c.provider_id, INBOUND.c.event).order_by(INBOUND.c.heard_at))
+        return self._rows(select(INBOUND.c.provider_id, INBOUND.c.event).order_by(INBOUND.c.received_at))
 
     def texts(self) -> list[Any]:
         """The outbox, in the order of writing."""

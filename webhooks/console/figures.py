@@ -205,7 +205,7 @@ def _funnel(teller: Teller, found: Figures) -> tuple[str, Table] | None:
     said = charts.Words("funnel", words["funnel"], words["funnel_described"], teller.language)
     rows: list[Row] = [(it.name, teller.number(it.value), teller.share(it.value / sent)) for it in steps]
     rows.append((words["locked"], teller.number(found.locked), ""))
-    return charts.funnel(said, steps), Table(words["funnel"], (words["close_reason"], words["codes"], "%"), rows)
+    return charts.funnel(said, steps), Table(words["funnel"], (words["fate"], words["codes"], "%"), rows)
 
 
 def _errors(teller: Teller, found: Figures) -> Table:

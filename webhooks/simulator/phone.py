@@ -57,7 +57,7 @@ def routes(bot: Bot) -> Blueprint:
     blueprint.add_url_rule("/phone/transcript", "transcript", lambda: _transcript(bot), methods=["POST"])
     if bot.simulation is not None:
         blueprint.add_url_rule("/phone/later", "later", lambda: _later(bot), methods=["POST"])
-        blueprint.add_url_rule("/phone/bends", "bend", lambda: _bend(bot), methods=["POST"])
+        blueprint.add_url_rule("/phone/faults", "set_fault", lambda: _set_fault(bot), methods=["POST"])
     return blueprint
 
 
@@ -225,7 +225,7 @@ def _later(bot: Bot) -> Response:
     return jsonify(at=bot.clock().isoformat(), later=JUMP.total_seconds())
 
 
-def _bend(bot: Bot) -> Response:
+def _set_fault(bot: Bot) -> Response:
     assert bot.simulation is not None
     asked = _asked()
     name, on = asked.get("name"), asked.get("on")

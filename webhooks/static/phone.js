@@ -167,8 +167,8 @@ function showWeather(now) {
   if (!clock) return;
   clock.textContent = time.format(new Date(now.now));
   document.getElementById("ahead").textContent = now.ahead ? fill(words.ahead, Math.round(now.ahead / 60)) : "";
-  for (const box of document.querySelectorAll(".bends input")) {
-    if (!box.disabled) box.checked = now.bends.includes(box.name);
+  for (const box of document.querySelectorAll(".faults input")) {
+    if (!box.disabled) box.checked = now.faults.includes(box.name);
   }
 }
 
@@ -249,11 +249,11 @@ for (const phone of phones) {
   dress(phone);
 }
 
-for (const box of document.querySelectorAll(".bends input")) {
+for (const box of document.querySelectorAll(".faults input")) {
   box.addEventListener("change", () => doing(async () => {
     box.disabled = true; // until the server has it, what it says of the switch is old
     try {
-      await ask("/phone/bends", { name: box.name, on: box.checked });
+      await ask("/phone/faults", { name: box.name, on: box.checked });
     } finally {
       box.disabled = false;
     }

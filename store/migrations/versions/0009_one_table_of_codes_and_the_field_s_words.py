@@ -54,7 +54,13 @@ UNREAD = {
     'account': ('password_set_at',),
     'staff': ('added_at',),
 }
-# Index: its table, its columns, whether it is unique, and over which rows it is.
+ADDED = (
+    ('audit', 'chain_length'),
+    ('inbound_message', 'answered'),
+    ('staff', 'locked_at'),
+    ('staff', 'failures'),
+)
+# Index: its table, its columns, and over which rows it is.
 INDEXES = {
     'outbound_message_due': ('outbound_message', ['kind', 'next_attempt_at'], 'status = 0'),
     'outbound_message_provider': ('outbound_message', ['provider_id'], 'provider_id IS NOT NULL'),
@@ -109,6 +115,10 @@ def _extend() -> None:
     op.add_column('audit', sa.Column('chain_length', sa.Integer(), nullable=True))
     op.execute("UPDATE inbound_message SET answered = FALSE WHERE event = 'unanswered' OR event LIKE '%_unheard'")
     op.execute("UPDATE conversation SET state = 'idle', ends_at = NULL WHERE state = 'awaiting_new_password'")
+    op.execute(
+        """UPDATE outbound_message SET status = 7, ended_at = created_at, error = 'expired'
+           WHERE status = 0 AND phrase = 'ask_new_password'"""
+    )
 
 
 def _rename_constraints() -> None:
@@ -233,7 +243,7 @@ def downgrade() -> None:
     for name, (table, _, _) in INDEXES.items():
         op.drop_index(name, table)
     _restore_constraints()
-    for table, column in (('inbound_message', 'answered'), ('staff', 'locked_at'), ('staff', 'failures')):
+    for table, column in ADDED:
         op.execute(f'ALTER TABLE {table} DROP COLUMN {column}')
     for table, names in COLUMNS.items():
         for old, new in names.items():

@@ -23,11 +23,11 @@ pytestmark = pytest.mark.alone
 BARE = Entry(Actor.BOT, Action.CODE_SENT)
 SEAL_FOR_EVER = """
 import sys
-from bot.audit import Entry
-from store.audit import Action, Actor
-from store.engine import Store
-from tests.parts import NOON
-from tests.test_chain import make_chain
+from bot.audit.trail import Entry
+from dialogs.audit_vocabulary import Action, Actor
+from store.database.engine import Store
+from tests.bot.audit.test_hash_chain import make_chain
+from tests.support.parts import NOON
 chain = make_chain(Store(sys.argv[1]))
 while True:
     with chain.store.writing() as connection:

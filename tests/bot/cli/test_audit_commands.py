@@ -74,8 +74,8 @@ def test_it_shows_what_was_done_about_an_account(busy: Bot, database_url: str, c
     done = flask(database_url, "audit", "show", "--account", ZAHRA["national_id"])
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
-        "2026-09-01 12:30:00  pilgrim …4567  code_requested  ok",
         "2026-09-01 12:30:00  bot  code_sent  ok",
+        "2026-09-01 12:30:00  pilgrim …4567  code_requested  ok",
         "2026-09-01 12:30:00  pilgrim …0001  code_requested  refused  in_vain",
     ]
     assert ZAHRA["mobile"] not in done.output

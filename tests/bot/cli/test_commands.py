@@ -145,7 +145,8 @@ def test_upgrade_makes_the_schema_and_does_no_harm_twice(database_url: str) -> N
     assert not is_current(url)
     for _ in range(2):
         result = typed("db", "upgrade", DATABASE_URL=url)
-        assert (result.exit_code, result.output) == (0, f"The schema is at {migrate.newest()}.\n")
+        assert (result.exit_code, result.stdout) == (0, f"The schema is at {migrate.newest()}.\n")
+        assert result.stderr.startswith("database: ")
         assert is_current(url)
 
 
@@ -246,7 +247,7 @@ def test_the_trial_s_key_vouches_in_the_trial_s_database_only(sqlite_url: str, t
     assert "SECRET_KEYS: is not set" in clear()
     with closing(Store(sqlite_url)) as store:
         seed(store)
-    assert clear() == ""
+    assert clear() == f"database: {sqlite_url}\n"
     assert flask("audit", "verify", folder=tmp_path, DATABASE_URL=sqlite_url).returncode == 0
 
 
@@ -408,7 +409,7 @@ def test_serve_names_all_that_is_missing_or_bad_and_exits_with_2(tmp_path: Path)
     named = {line.partition(":")[0] for line in done.stderr.splitlines()}
     assert done.returncode == 2
     assert named == {
-        "CODE_LENGTH", "PORT", "SECRET_KEYS", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_SENDER"
+        "CODE_LENGTH", "DATABASE_URL", "PORT", "SECRET_KEYS", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_SENDER"
     }  # fmt: skip
     assert done.stdout == ""
     assert not (tmp_path / "instance").exists()

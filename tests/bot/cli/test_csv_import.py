@@ -811,16 +811,17 @@ def test_the_command_says_by_its_exit_what_came_of_the_file(sqlite_url: str, tmp
 MEASURED = """
 import resource, sys
 from pathlib import Path
-from bot.accounts import Import
-from bot.calendars import system_clock
-from bot.phones import Phones
-from store.engine import Store
+from bot.accounts.csv_import import Import
+from bot.clock import system_clock
+from bot.phone_numbers import PhoneNumbers
+from store.database.engine import Store
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 store, file, before = Store(sys.argv[1]), Path(sys.argv[2]), peak()
-tally = Import(store, Phones("IR", ("IR",)), None, system_clock).run(file, file.with_suffix(".rejects"), lambda _: None)
+taking = Import(store, PhoneNumbers("IR", ("IR",)), None, system_clock)
+tally = taking.run(file, file.with_suffix(".rejects"), lambda _: None)
 print(tally.taken, tally.rejected, peak() - before)
 """
 

@@ -52,7 +52,13 @@ def some(store: Store, request_received_at: datetime = NOON) -> None:
     )
     put(
         store,
-        {"gateway": "twilio", "provider_id": "S", "request_received_at": request_received_at, "event": "unanswered"},
+        {
+            "gateway": "twilio",
+            "provider_id": "S",
+            "received_at": request_received_at,
+            "event": "unanswered",
+            "answered": False,
+        },
         into=INBOUND,
     )
 

@@ -457,7 +457,7 @@ def test_headquarters_reads_the_newest_of_the_trail_first(browser: Browser) -> N
     recover(browser.bot, ZAHRA)
     browser.log_in(CHIEF["mobile"])
     page = browser.get("/console/audit?lang=en")
-    assert trail(page) == ["login here", "code to log in here asked for", "code sent", "code asked for"]
+    assert trail(page) == ["login here", "code to log in here asked for", "code asked for", "code sent"]
     assert "…4567" in page.text and ZAHRA["mobile"][3:] not in page.text
     assert trail(browser.get("/console/audit?lang=en&staff=on")) == ["login here", "code to log in here asked for"]
 

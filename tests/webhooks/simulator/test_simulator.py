@@ -29,7 +29,7 @@ from webhooks import create_app
 
 ZAHRA, OMID = PEOPLE[0], PEOPLE[1]
 REQUEST = f"رمز {ZAHRA.national_id}"
-PATHS = ("/phone", "/phone/now", "/phone/texts", "/phone/later", "/phone/bends", "/phone/transcript")
+PATHS = ("/phone", "/phone/now", "/phone/texts", "/phone/later", "/phone/faults", "/phone/transcript")
 
 
 class Page:
@@ -54,7 +54,7 @@ class Page:
         self.said.append(self.ask("/phone/later", {}))
 
     def fault(self, fault: Fault, *, on: bool = True) -> None:
-        self.ask("/phone/bends", {"name": fault, "on": on})
+        self.ask("/phone/faults", {"name": fault, "on": on})
 
     def looks(self, number: str = ZAHRA.mobile) -> dict[str, Any]:
         phone: dict[str, Any] = self.ask("/phone/now", {"numbers": [number]})["phones"][number]
@@ -221,7 +221,7 @@ def test_a_gateway_that_is_down_comes_back_by_itself(page: Page, bot: Bot, clock
     clock.forward(seconds=DOWN.total_seconds())
     bot.courier.deliver_due()
     assert [it["tick"] for it in page.texts()] == ["delivered"]
-    assert page.ask("/phone/now", {"numbers": []})["bends"] == []
+    assert page.ask("/phone/now", {"numbers": []})["faults"] == []
 
 
 def test_ten_minutes_later_the_code_has_expired(page: Page, bot: Bot) -> None:
@@ -339,7 +339,7 @@ def test_a_service_has_no_weather(
     bot = settled(make_bot(gateways=[Simulated(store, make_bot().keyring, clock, random_source)]))
     page = Page(bot)
     assert page.client.post("/phone/later", json={}).status_code == 404
-    assert page.client.post("/phone/bends", json={"name": "down", "on": True}).status_code == 404
+    assert page.client.post("/phone/faults", json={"name": "down", "on": True}).status_code == 404
     shown = page.client.get("/phone").get_data(as_text=True)
     assert "checkbox" not in shown
     page.text(REQUEST)
@@ -359,9 +359,9 @@ NONSENSE: tuple[tuple[str, Any], ...] = (
     ("/phone/texts", {"from": "RAMZ", "text": "رمز"}),
     ("/phone/texts", {"from": ZAHRA.mobile}),
     ("/phone/texts", {"from": ZAHRA.mobile, "text": "x" * 1601}),
-    ("/phone/bends", {"name": "gravity", "on": True}),
-    ("/phone/bends", {"name": "delay", "on": "yes"}),
-    ("/phone/bends", {"name": [], "on": True}),
+    ("/phone/faults", {"name": "gravity", "on": True}),
+    ("/phone/faults", {"name": "delay", "on": "yes"}),
+    ("/phone/faults", {"name": [], "on": True}),
     ("/phone/transcript", {}),
     ("/phone/transcript", {"said": [{"at": "yesterday"}]}),
     ("/phone/transcript", {"said": [{"at": "2026-09-01T09:00:00"}]}),
