@@ -111,7 +111,7 @@ class TestSettings:
 
     def named(self, **settings: str) -> list[str]:
         with pytest.raises(BadSettings) as bad:
-            read_for_service({"SECRET_KEYS": KEYS, **settings})
+            read_for_service({"DATABASE_URL": "sqlite:////ramz.db", "SECRET_KEYS": KEYS, **settings})
         return bad.value.faults
 
     def test_what_a_profile_needs_is_asked_for(self) -> None:
