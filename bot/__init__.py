@@ -9,6 +9,7 @@ clock.py          the system's clock, Tehran's day, and its dates in three calen
 random_source.py  the operating system's random source
 phone_numbers.py  which numbers are mobiles that may be texted (phonenumbers)
 csv_export.py     CSV that spreadsheets open safely
+profiles/         providers with an HTTP API, described by a file each
 settings.py       the one reader of the environment
 credentials/      codes, passwords and bearer secrets: made, hashed, compared
 audit/            who did or tried what: rows with a keyed hash each, sealed into a chain

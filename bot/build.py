@@ -10,15 +10,18 @@ from bot.console_login import Console
 from bot.credentials.keyring import PRODUCTION, Cost, Keyring
 from bot.fakher.events import EventPoster
 from bot.fakher.service import Fakher
+from bot.gateways.http.gateway import HttpGateway
 from bot.gateways.http_client import HttpClient
 from bot.gateways.kannel import Kannel
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
 from bot.inbound.handler import InboundHandler
+from bot.inbound.polling import Polling
 from bot.jobs import Jobs
 from bot.parts import Parts
 from bot.phone_numbers import PhoneNumbers
-from bot.ports import Clock, Gateway, Inbound, RandomSource, Receipt
+from bot.ports import Clock, Gateway, Inbound, Polled, RandomSource, Receipt
+from bot.profiles.provider import PREFIX
 from bot.random_source import SystemRandomSource
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
@@ -54,6 +57,14 @@ GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
         parts.simulation.faults if parts.simulation else no_faults,
     ),
 }
+
+
+def make_gateway(name: str, parts: GatewayParts) -> Gateway:
+    """The gateway of a name in GATEWAYS. Providers with an HTTP API need no line above: each has a profile."""
+    if name.startswith(PREFIX):
+        found = parts.settings.providers[name]
+        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source)
+    return GATEWAYS[name](parts)
 
 
 @dataclass(frozen=True)
@@ -138,21 +149,24 @@ def build(
     keyring = Keyring.of(read_keys(settings.secret_keys), cost)
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries, settings.mobile_prefixes)
     gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, HttpClient(), simulation)
-    chosen = gateways if gateways is not None else [GATEWAYS[name](gateway_parts) for name in settings.gateways]
+    chosen = gateways if gateways is not None else [make_gateway(name, gateway_parts) for name in settings.gateways]
     courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
     parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, Trail(keyring, random_source))
     flood_guard = FloodGuard(store, clock, phone_numbers.prefixes_abroad())
     event_poster = EventPoster(store, settings, clock)
+    inbound, receipts = InboundHandler(parts, courier, flood_guard), Receipts(parts, courier)
+    polled = [gateway for gateway in chosen if isinstance(gateway, Polled)]
+    polling = Polling(store, keyring, clock, polled, inbound.hear, receipts.note)
     return Bot(
         parts,
         {gateway.name: gateway for gateway in chosen},
         courier,
         flood_guard,
-        inbound=InboundHandler(parts, courier, flood_guard),
-        receipts=Receipts(parts, courier),
+        inbound=inbound,
+        receipts=receipts,
         fakher=Fakher(parts, courier),
         console=Console(parts, courier),
         event_poster=event_poster,
-        jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard),
+        jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, polling.jobs()),
         simulation=simulation,
     )

@@ -3,8 +3,7 @@
 Every process runs every job: each is harmless twice, and no answer depends on one.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -15,7 +14,7 @@ from bot.audit.hash_chain import Chain
 from bot.clock import system_clock
 from bot.fakher.events import EventPoster
 from bot.log import logger
-from bot.parts import Parts
+from bot.parts import Job, Parts
 from bot.reports.rollup import Rollup
 from bot.sending import undelivered
 from bot.sending.flood_guard import FloodGuard
@@ -35,6 +34,7 @@ from store import (
 )
 from store.database.engine import is_out_of_reach
 from store.outbound_messages import NewMessage
+from store.polling import polled_messages
 
 LOG = logger("jobs")
 
@@ -52,6 +52,7 @@ FORGETFUL = (
     conversations,
     mobile_changes,
     outbound_messages,
+    polled_messages,
     rate_limits,
     reset_grants,
     simulated_messages,
@@ -60,20 +61,19 @@ FORGETFUL = (
 )
 
 
-@dataclass(frozen=True)
-class Job:
-    """Something to do every so many seconds."""
-
-    name: str
-    seconds: int
-    run: Callable[[], object]
-
-
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(self, parts: Parts, event_poster: EventPoster, chain: Chain, flood_guard: FloodGuard) -> None:
-        """Take what the jobs work on."""
+    def __init__(
+        self,
+        parts: Parts,
+        event_poster: EventPoster,
+        chain: Chain,
+        flood_guard: FloodGuard,
+        more: Sequence[Job] = (),
+    ) -> None:
+        """Take what the jobs work on, and jobs of other parts."""
+        self.more = more
         self.parts, self.store, self.clock = parts, parts.store, parts.clock
         self.event_poster, self.chain, self.flood_guard = event_poster, chain, flood_guard
         self._scheduler: BackgroundScheduler | None = None
@@ -95,6 +95,7 @@ class Jobs:
             Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
             Job("heartbeat", 10, self.beat),
+            *self.more,
         ]
 
     def start(self) -> None:

@@ -1,5 +1,6 @@
 """What every service of the bot works with, handed to each as one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.audit.trail import Trail
@@ -8,6 +9,15 @@ from bot.phone_numbers import PhoneNumbers
 from bot.ports import Clock, RandomSource
 from bot.settings import Settings
 from store.database.engine import Store
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to do every so many seconds, in every process."""
+
+    name: str
+    seconds: int
+    run: Callable[[], object]
 
 
 @dataclass(frozen=True)

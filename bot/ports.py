@@ -1,11 +1,11 @@
 """What the bot needs of the world, handed in by whoever builds it: a clock, dice, gateways."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from store.tables import DeliveryStatus, MessageKind
 
@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NO_CONNECTION = auto()
     TIMEOUT = auto()
     NO_SENSE = auto()  # an answer that is none of the provider's
+    NO_TEMPLATE = auto()  # our own: the gateway sends by approved templates only, and has none for the phrase
     KEY_REMOVED = auto()  # our own: the key that sealed its secret is no longer in SECRET_KEYS
     UNKNOWN = auto()
 
@@ -98,13 +99,21 @@ def as_name(written: str) -> str:
 
 @dataclass(frozen=True)
 class Outbound:
-    """A text to hand to a provider. `validity` is how many seconds it is still worth delivering."""
+    """A text to hand to a provider. `validity` is how many seconds it is still worth delivering.
+
+    `phrase`, `language` and `parameters`, secrets among them, are what the text was made of: some providers want a
+    template's name and its values instead. `attempt` counts from 1, over all gateways.
+    """
 
     ref: int
     kind: MessageKind
     to: str = field(repr=False)
     text: str = field(repr=False)
     validity: int
+    phrase: str = ""
+    language: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    attempt: int = 1
 
 
 class SendFailed(Exception):
@@ -154,8 +163,62 @@ class Gateway(Protocol):
     def read_text(self, call: Call) -> Inbound:
         """The text that a call brings; Malformed where sender or id is missing."""
 
-    def read_receipt(self, call: Call) -> Receipt | None:
-        """What a status call says; None where it says nothing of use; Malformed without an id."""
+    def read_receipts(self, call: Call) -> Sequence[Receipt]:
+        """What a status call says, of one text or several; nothing where it is of no use; Malformed without an id."""
 
     def send(self, text: Outbound) -> str:
         """Hand a text over; the provider's id of it. SendFailed where it was not taken."""
+
+
+@dataclass(frozen=True)
+class PolledText:
+    """A text that a provider was asked for, and when it was sent, where the provider tells."""
+
+    inbound: Inbound
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one round of asking brought: texts, and the cursor to go on from. `lost` items had no sender.
+
+    `is_full` says that there may be more.
+    """
+
+    texts: Sequence[PolledText]
+    cursor: str = ""
+    is_full: bool = False
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class ReceiptRounds:
+    """When a provider is asked for receipts: so many texts a call, from so many seconds after sending until so many."""
+
+    batch: int
+    from_seconds: int
+    until_seconds: int
+
+
+@runtime_checkable
+class Polled(Protocol):
+    """A gateway that can be asked for what its provider does not call us with."""
+
+    name: str
+
+    @property
+    def texts_every(self) -> int | None:
+        """How many seconds lie between two rounds of asking for texts; None where they are not asked for."""
+
+    @property
+    def receipt_rounds(self) -> ReceiptRounds | None:
+        """When to ask for receipts; None where they are not asked for."""
+
+    def poll_inbound(self, cursor: str) -> Batch:
+        """The texts since a cursor (empty at first), or those not fetched before. SendFailed where there is no answer.
+
+        Where fetching takes them away at the provider's, they are nowhere else then.
+        """
+
+    def poll_receipts(self, names: Sequence[str]) -> Sequence[Receipt]:
+        """How far these texts have come, by the provider's ids; not more of them than a round's `batch`."""

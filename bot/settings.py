@@ -10,11 +10,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.phone_numbers import REGIONS, fault_of_prefix
+from bot.profiles.profile import BadProfile
+from bot.profiles.provider import PREFIX, Provider, read_provider
 from dialogs.replies.phrases import LONGEST, languages, say
 from dialogs.replies.segments import size
 
@@ -40,7 +51,7 @@ def _switch(value: Any) -> Any:
 
 
 Switch = Annotated[bool, BeforeValidator(_switch)]
-GatewayName = Literal["twilio", "kannel", "simulated"]
+GatewayName = Annotated[str, Field(pattern=r"^(twilio|kannel|simulated|http-[a-z0-9]{1,15})$")]
 Gateways = Annotated[tuple[GatewayName, ...], BeforeValidator(_listed)]
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_listed)]
@@ -96,6 +107,12 @@ class Settings(BaseModel):
     fakher_events_url: str = Field(default="", pattern=r"^(https?://[^\s#]+)?$")
     fakher_events_secret: str = Field(default="", repr=False)
     support_phone: str = Field(default="", pattern=r"^(\+?[0-9]{3,12})?$")
+    _providers: dict[str, Provider] = PrivateAttr(default_factory=dict)
+
+    @property
+    def providers(self) -> dict[str, Provider]:
+        """The providers of the gateways `http-NAME`, by those names; their settings are `HTTP_NAME_…`."""
+        return self._providers
 
     @field_validator("database_url")
     @classmethod
@@ -245,9 +262,27 @@ def read(environment: Mapping[str, str], **defaults: str) -> Settings:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         faults += [_fault(detail) for detail in error.errors(include_input=False, include_url=False)]
-    if faults:
+        settings = None
+    providers = _providers(str(values.get("gateways", "")), environment, faults)
+    if faults or settings is None:
         raise BadSettings(faults)
+    settings.providers.update(providers)
     return settings
+
+
+def _providers(gateways: str, environment: Mapping[str, str], faults: list[str]) -> dict[str, Provider]:
+    """What stands behind every `http-NAME`; what is wrong with profiles goes to the faults."""
+
+    def setting(name: str) -> str:
+        return _value(name, environment, faults)
+
+    found = {}
+    for name in sorted({name for name in _listed(gateways) if name.startswith(PREFIX)}):
+        try:
+            found[name] = read_provider(name, setting)
+        except BadProfile as bad:
+            faults += [fault if fault.startswith("HTTP_") else f"{name}: {fault}" for fault in bad.faults]
+    return found
 
 
 def _value(name: str, environment: Mapping[str, str], faults: list[str]) -> str:
@@ -313,11 +348,17 @@ def read_for_service(environment: Mapping[str, str]) -> Settings:
         settings = read(environment)
     except BadSettings as bad:
         faults, settings = bad.faults, None
-    given = settings or Settings.model_construct(**_raw(environment, faults))
+    given = settings or _as_far_as_given(environment, faults)
     faults += _missing(given)
     if faults or settings is None:
         raise BadSettings(sorted(set(faults)))
     return settings
+
+
+def _as_far_as_given(environment: Mapping[str, str], faults: list[str]) -> Settings:
+    given = Settings.model_construct(**_raw(environment, faults))
+    given.providers.update(_providers(",".join(given.gateways), environment, []))
+    return given
 
 
 def _raw(environment: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
@@ -334,6 +375,10 @@ def _missing(settings: Settings) -> list[str]:
     for gateway in settings.gateways:
         names += REQUIRED_BY.get(gateway, ())
     missing = [f"{name.upper()}: missing" for name in names if not getattr(settings, name)]
+    missing += [f"{name}: missing" for each in settings.providers.values() for name in each.missing]
+    if settings.gateways and settings.providers.keys() == set(settings.gateways):
+        heard = any(each.profile.is_heard for each in settings.providers.values())
+        missing += ["GATEWAYS: no text could come in by any of them"] * (not heard)
     if TRIAL_KEY in _ids(settings.secret_keys):
         missing.append("SECRET_KEYS: are the trial's, made by make run")
     if "simulated" in settings.gateways and settings.host and not is_loopback(settings.host):

@@ -16,6 +16,7 @@ tokens.py              Fakher's bearer tokens
 rate_limits.py         how many calls in a minute or an hour
 conversations.py       where each phone's dialog stands, and what the dialog must know
 inbound_messages.py    the texts already heard, by their provider's id
+polling/               what providers are asked for, and what they gave
 outbound_messages.py   the texts to be sent, from queued to delivered
 webhook_events.py      what Fakher is told, until it has taken it
 circuit_breakers.py    how each gateway fares

@@ -27,11 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="SQLite only, no process started, nothing slow")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--fast"):
-        sys.addaudithook(_refuse_processes)
-
-
 def _refuse_processes(event: str, _arguments: object) -> None:
     if event == "subprocess.Popen":
         raise RuntimeError("a test of make test-fast starts a process: mark it with process")
@@ -42,14 +37,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--fast"):
         left_out = [item for item in items if _is_long(item)]
         items[:] = [item for item in items if not _is_long(item)]
+        # From here on: what shares the tests out over the cores has started its own by now.
+        sys.addaudithook(_refuse_processes)
         config.hook.pytest_deselected(items=left_out)
 
 
 def _is_long(item: pytest.Item) -> bool:
-    needs = {str(value) for value in getattr(getattr(item, "callspec", None), "params", {}).values()}
-    names = set(getattr(item, "fixturenames", ()))
     marked = any(item.get_closest_marker(mark) for mark in ("alone", "process", "slow"))
-    return marked or "postgresql" in needs or bool({"fresh_postgresql", "postgresql_url"} & names)
+    takes = {"fresh_postgresql", "postgresql_url"} & set(getattr(item, "fixturenames", ()))
+    return marked or bool(takes) or "postgresql" in item.name
 
 
 @pytest.fixture(scope="session")

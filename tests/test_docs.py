@@ -9,14 +9,20 @@ import pytest
 
 from bot.build import Bot
 from bot.cli.diagram import with_diagrams
+from bot.profiles.provider import setting_of
 from bot.settings import Settings
 from dialogs.replies.phrases import say
 from dialogs.replies.segments import size
+from tests.providers.wire import PROFILES
 from tests.support.places import ROOT, TESTS
 from webhooks import create_app
 from wsgi import app
 
 PAGES = {page.name: page.read_text("utf-8") for page in sorted(ROOT.glob("*.md"))}
+# The settings of providers, by their shipped profiles.
+OF_PROVIDERS = {setting_of(name, key) for name, it in PROFILES.items() for key in ("profile", "base", *it.needs)} | {
+    setting_of("name", key) for key in ("profile", "base", "inbound_secret", "key")
+}
 README, OPERATING = PAGES["README.md"], PAGES["OPERATING.md"]
 
 
@@ -89,7 +95,7 @@ def test_what_a_page_names_is_there(page: str, path: str) -> None:
 
 @pytest.mark.parametrize(("page", "name"), on_all_pages(r"`([A-Z]+(?:_[A-Z]+)+)[`=]"))
 def test_the_settings_that_a_page_names_are_there(page: str, name: str) -> None:
-    assert name.lower() in Settings.model_fields or name in {"X_FILE", "TEST_DATABASE_URL"}
+    assert name.lower() in Settings.model_fields or name in {"X_FILE", "TEST_DATABASE_URL"} | OF_PROVIDERS
 
 
 def test_every_page_is_linked_from_the_first() -> None:

@@ -34,6 +34,9 @@ def serve() -> None:
         if set(found.gateways) != {"simulated"} and lives_in(connection):
             fail("DATABASE_URL: holds the made-up people of `make run`, whose numbers somebody may have; name another")
     store.close()
+    for provider in found.providers.values():
+        for warning in provider.warnings:
+            click.echo(warning, err=True)
     Server(found).run()
 
 

@@ -27,27 +27,29 @@ def routes(bot: Bot) -> Blueprint:
     for gateway in bot.gateways.values():
         path = f"/webhooks/{gateway.name}"
         hear, note = _hearing(bot, gateway, refused), _noting(bot, gateway, refused)
-        blueprint.add_url_rule(f"{path}/sms", f"{gateway.name}_sms", hear, methods=gateway.methods)
-        blueprint.add_url_rule(f"{path}/receipts", f"{gateway.name}_receipts", note, methods=gateway.methods)
+        # A provider that can send nothing but what it is told has its secret at the end of the path.
+        end = "/<_secret>" if getattr(gateway, "has_secret_in_path", False) else ""
+        blueprint.add_url_rule(f"{path}/sms{end}", f"{gateway.name}_sms", hear, methods=gateway.methods)
+        blueprint.add_url_rule(f"{path}/receipts{end}", f"{gateway.name}_receipts", note, methods=gateway.methods)
     return blueprint
 
 
-def _hearing(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[[], Response]:
+def _hearing(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[..., Response]:
     def work(call: Call) -> Answer:
         bot.hear(gateway.read_text(call))
         return gateway.heard
 
-    return lambda: _answer(bot, gateway, work, refused)
+    return lambda **_path: _answer(bot, gateway, work, refused)
 
 
-def _noting(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[[], Response]:
+def _noting(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[..., Response]:
     def work(call: Call) -> Answer:
-        receipt = gateway.read_receipt(call)
-        if receipt is not None and not bot.note(receipt):
-            LOG.warning("receipt_unknown", gateway=gateway.name)
+        for receipt in gateway.read_receipts(call):
+            if not bot.note(receipt):
+                LOG.warning("receipt_unknown", gateway=gateway.name)
         return gateway.noted
 
-    return lambda: _answer(bot, gateway, work, refused)
+    return lambda **_path: _answer(bot, gateway, work, refused)
 
 
 def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer], refused: Rarely) -> Response:

@@ -8,12 +8,13 @@ season.py    `flask season`
 tokens.py    `flask tokens`
 audit.py     `flask audit`
 kpi.py       `flask kpi`
+gateways.py  `flask gateways`
 diagram.py   `flask diagram`
 """
 
 import click
 
-from bot.cli import accounts, audit, diagram, kpi, schema, season, staff, tokens
+from bot.cli import accounts, audit, diagram, gateways, kpi, schema, season, staff, tokens
 from bot.cli.common import guard
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -24,6 +25,7 @@ COMMANDS: tuple[click.Command, ...] = (
     tokens.tokens,
     audit.audit,
     kpi.kpi_command,
+    gateways.gateways,
     diagram.diagram,
 )
 for command in COMMANDS:

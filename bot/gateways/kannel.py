@@ -92,14 +92,14 @@ class Kannel:
             raise Malformed("X-Kannel-From or from is needed")
         return Inbound(self.name, name, sender, text)
 
-    def read_receipt(self, call: Call) -> Receipt | None:
+    def read_receipts(self, call: Call) -> list[Receipt]:
         """`ref`, which is our own id of the text, `type`, and the operator's error in `meta`."""
         name, kind = as_name(call.query.get("ref", "")), call.query.get("type", "")
         status = RANKS.get(kind)
         if status is None:
-            return None
+            return []
         error, code = _error(kind, call.query.get("meta", "")) if status is DeliveryStatus.FAILED else (None, "")
-        return Receipt(self.name, name, status, error, as_ref(name.partition(".")[0]), code)
+        return [Receipt(self.name, name, status, error, as_ref(name.partition(".")[0]), code)]
 
     def send(self, text: Outbound) -> str:
         """Hand a text over. Kannel has no name for it that receipts would bear, so it gets one of ours."""

@@ -99,13 +99,13 @@ class Simulated:
             raise Malformed("from is needed")
         return Inbound(self.name, name, sender, call.form.get("text", ""))
 
-    def read_receipt(self, call: Call) -> Receipt | None:
+    def read_receipts(self, call: Call) -> list[Receipt]:
         """Fields `id` and `status`."""
         name = as_name(call.form.get("id", ""))
         status = RANKS.get(call.form.get("status", ""))
         if status is None:
-            return None
-        return Receipt(self.name, name, status, ref=_ref(name))
+            return []
+        return [Receipt(self.name, name, status, ref=_ref(name))]
 
     def send(self, text: Outbound) -> str:
         """Put the text on the phone, as well as the weather lets it. SendFailed while the carrier is down."""

@@ -55,6 +55,9 @@ REASONS = {
 }
 # Errors that are the text's or its number's own: no gateway will do better.
 PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
+# What Twilio says that it has done about a text (Advanced Opt-Out): words that mean the same to us.
+# https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
+ACTED_UPON = {"STOP", "START", "HELP"}
 STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
 
 RANKS = {
@@ -135,22 +138,27 @@ class Twilio:
             return False
 
     def read_text(self, call: Call) -> Inbound:
-        """From, Body and MessageSid."""
+        """From, Body and MessageSid; and OptOutType, where Twilio has acted upon the text by itself.
+
+        Its own words for STOP and START are others than ours (END, QUIT, CANCEL, UNSTOP, what an operator has set), and
+        from then on it refuses or takes what we send: so they are heard as what they have done.
+        """
         sender, name = call.form.get("From", ""), as_name(call.form.get("MessageSid", ""))
         if not sender:
             raise Malformed("From is needed")
-        return Inbound(self.name, name, sender, call.form.get("Body", ""))
+        done = call.form.get("OptOutType", "").upper()
+        return Inbound(self.name, name, sender, done if done in ACTED_UPON else call.form.get("Body", ""))
 
-    def read_receipt(self, call: Call) -> Receipt | None:
+    def read_receipts(self, call: Call) -> list[Receipt]:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""
         name = as_name(call.form.get("MessageSid", "") or call.form.get("SmsSid", ""))
         status = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
         if status is None:
-            return None
+            return []
         code = call.form.get("ErrorCode", "")
         code = code if status is DeliveryStatus.FAILED and re.fullmatch("[0-9]{1,9}", code) else ""
         error = REASONS.get(int(code or 0), Reason.UNKNOWN) if status is DeliveryStatus.FAILED else None
-        return Receipt(self.name, name, status, error, as_ref(call.query.get("ref", "")), code)
+        return [Receipt(self.name, name, status, error, as_ref(call.query.get("ref", "")), code)]
 
     def send(self, text: Outbound) -> str:
         """Create a message. Not idempotent at Twilio: after a timeout a second copy may go out."""

@@ -264,9 +264,9 @@ class Courier:
         if text.secret is not None:
             parameters[SECRETS[MessageKind(text.kind)]] = self.keyring.open(text.secret)
         validity = max(1, int((text.expires_at - self.clock()).total_seconds()))
-        return Outbound(
-            text.id, MessageKind(text.kind), text.phone, say(text.phrase, text.language, parameters), validity
-        )
+        words = say(text.phrase, text.language, parameters)
+        made_of = (text.phrase, text.language, parameters, text.attempts)
+        return Outbound(text.id, MessageKind(text.kind), text.phone, words, validity, *made_of)
 
     def _record(self, connection: Connection, outcomes: list[SendResult], now: datetime) -> None:
         texts = [outcome for outcome in outcomes if not outcome.is_probe]

@@ -101,7 +101,8 @@ class Failover:
         happened: Counter[Key] = Counter()
         by_gateway: dict[str, list[Reason | None]] = {}
         for gateway, reason in attempts:
-            by_gateway.setdefault(gateway, []).append(reason)
+            if reason is not Reason.NO_TEMPLATE:  # the provider was not asked
+                by_gateway.setdefault(gateway, []).append(reason)
         for gateway, reasons in sorted(by_gateway.items()):
             self._note(connection, gateway, reasons, now, happened)
         return happened

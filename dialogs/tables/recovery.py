@@ -145,10 +145,10 @@ _ANYWHERE: dict[Event, Arrow[State]] = {
     Event.HELP: Arrow(STAY, (_unparsed("help"),)),
     Event.CANCEL: Arrow(State.IDLE, (DropCode(), Reply("cancelled"))),
     Event.NOTHING_TO_CANCEL: Arrow(STAY, (_unparsed("nothing_to_cancel"),)),
-    Event.OBJECTED: Arrow(State.IDLE, (MoveChange(ChangeEvent.OBJECTED), Reply("mobile_kept"))),
+    Event.OBJECTED: Arrow(State.IDLE, (Reply("mobile_kept"), MoveChange(ChangeEvent.OBJECTED))),
     Event.STOP: Arrow(State.IDLE, (DropCode(), OptOut(), Reply("opted_out"))),
     Event.OBJECTED_BY_STOP: Arrow(
-        State.IDLE, (MoveChange(ChangeEvent.OBJECTED), DropCode(), OptOut(), Reply("opted_out"))
+        State.IDLE, (Reply("opted_out"), MoveChange(ChangeEvent.OBJECTED), DropCode(), OptOut())
     ),
     Event.START: Arrow(STAY, (OptIn(), Reply("opted_in"))),
     Event.NOTHING_TO_START: Arrow(STAY, (_unparsed("opted_in"),)),

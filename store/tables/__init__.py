@@ -9,6 +9,7 @@ fakher.py    TokenRow, WebhookEventRow
 audit.py     AuditRow, AuditHeadRow, AuditKeyRow
 stats.py     StatsPeriodRow, DeliveryStatRow, LateReceiptRow, CounterRow
 service.py   SeasonRow, RateLimitRow, HeartbeatRow
+polling.py   PollRoundRow, PolledMessageRow
 """
 
 from store.tables.accounts import AccountRow, MobileChangeRow, StaffRow
@@ -25,6 +26,7 @@ from store.tables.outbound import (
     OutboundMessageRow,
     SimulatedMessageRow,
 )
+from store.tables.polling import PolledMessageRow, PollRoundRow
 from store.tables.service import HeartbeatRow, RateLimitRow, SeasonRow
 from store.tables.stats import CounterRow, DeliveryStatRow, LateReceiptRow, StatsPeriodRow
 
@@ -49,6 +51,8 @@ __all__ = [
     "MessageKind",
     "MobileChangeRow",
     "OutboundMessageRow",
+    "PollRoundRow",
+    "PolledMessageRow",
     "RateLimitRow",
     "RequestedBy",
     "ResetGrantRow",

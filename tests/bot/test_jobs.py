@@ -11,7 +11,8 @@ from sqlalchemy import func, insert, select, text, update
 
 from bot.build import Bot, build
 from bot.clock import system_clock
-from bot.jobs import STALE, Job
+from bot.jobs import STALE
+from bot.parts import Job
 from bot.ports import Inbound
 from bot.sending.flood_guard import PER_MINUTE
 from dialogs.vocabulary import AnyEvent, Event

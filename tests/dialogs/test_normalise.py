@@ -55,6 +55,7 @@ def test_it_folds_anything_and_twice_is_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
+@pytest.mark.slow
 def test_it_folds_every_character_for_good() -> None:
     every = map(chr, range(sys.maxunicode + 1))
     assert [char for char in every if fold(fold(char)) != fold(char) or fold(char).casefold() != fold(char)] == []

@@ -342,12 +342,14 @@ def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
 # Listening
 
 
+@pytest.mark.slow
 def test_it_makes_exactly_one_event_of_every_text_and_all_facts() -> None:
     every = [*FACTS, *FACTS_OF_A_CHANGE, *FACTS_OF_A_MOVE]
     heard_of = {classify(heard, facts) for heard in HEARD for facts in every}
     assert heard_of == set(Event) - {Event.TIMED_OUT}
 
 
+@pytest.mark.slow
 def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start() -> None:
     for heard, facts in product(HEARD, (facts for facts in FACTS if facts.opted_out)):
         event = classify(heard, facts)
@@ -356,6 +358,7 @@ def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start()
         assert event in SILENT, f"{heard} {facts}"
 
 
+@pytest.mark.slow
 def test_it_answers_what_another_bot_may_have_said_three_times_an_hour() -> None:
     assert UNPARSED_PER_HOUR == REPLIES_TO_WHO_NAMES_NOBODY == 3
     unparsed = {

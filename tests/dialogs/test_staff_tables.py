@@ -147,6 +147,7 @@ def confirming(result: CodeResult, staff: StaffFacts) -> AnyEvent:
     return classify(ParsedMessage(Intent.CODE, code="314159"), facts)
 
 
+@pytest.mark.slow
 def test_it_makes_one_event_of_every_text_and_all_facts() -> None:
     found: set[AnyEvent] = set()
     for heard, staff, result in product(every_heard(), STAFF_FACTS, (None, CodeResult.NO_LIVE_CODE)):

@@ -20,6 +20,8 @@ import psutil  # type: ignore[import-untyped]
 
 from tests.support.places import ROOT
 
+assert __spec__ is not None
+MODULE = __spec__.name  # its name, also where it runs as a program
 # Seconds that a server has to end by itself, before it is killed.
 GRACE = 1
 Fact = dict[str, Any]
@@ -37,7 +39,7 @@ def _pipe() -> int:
 
 def _watchman(told: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.lifeline"],
+        [sys.executable, "-m", MODULE],
         cwd=ROOT,
         stdin=told,
         stdout=subprocess.DEVNULL,
@@ -106,7 +108,7 @@ def _named(facts: list[Fact]) -> Iterator[psutil.Process]:
 
 def _is_another(process: psutil.Process) -> bool:
     """Whether a process is such a watchman itself, of a run within this one: it ends when it has done its work."""
-    return "tests.support.lifeline" in process.cmdline()
+    return MODULE in process.cmdline()
 
 
 if __name__ == "__main__":

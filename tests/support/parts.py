@@ -72,8 +72,8 @@ class Carrier:
             raise Malformed("from")
         return Inbound(self.name, call.form["id"], call.form["from"], call.form.get("text", ""))
 
-    def read_receipt(self, call: Call) -> Receipt | None:
-        return None
+    def read_receipts(self, call: Call) -> list[Receipt]:
+        return []
 
     def send(self, text: Outbound) -> str:
         if self.failures:

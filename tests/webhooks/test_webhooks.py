@@ -749,7 +749,9 @@ class TestHealth:
     def test_its_figures_say_when_the_database_is_out_of_reach(self, twilio: Twilios, database_url: str) -> None:
         twilio.bot.store.close()
         with gone(database_url):
-            assert self.figures(twilio) == {("ramz_up", ""): 0, ("ramz_build_info", VERSION): 1}
+            figures = self.figures(twilio)
+        assert figures["ramz_up", ""] == 0
+        assert {name for name, _ in figures} == {"ramz_up", "ramz_build_info"}
 
     def test_nothing_about_anyone_is_shown(self, twilio: Twilios) -> None:
         twilio.code()

@@ -122,6 +122,7 @@ def test_what_the_operator_does_is_told(bot: Bot, database_url: str, tmp_path: P
     assert flask(database_url, "audit", "verify").exit_code == 0
 
 
+@pytest.mark.process
 def test_without_keys_it_says_that_the_audit_knows_nothing(sqlite_url: str, tmp_path: Path) -> None:
     done = in_a_process("season", "clear", folder=tmp_path, DATABASE_URL=sqlite_url)
     assert done.returncode == 0

@@ -42,7 +42,7 @@ ONE_WORD = "Saffron-1447-kettle"
 OTHER = "a lantern over the well"
 RIGHT, MUST_CHANGE, REFUSED = LoginVerdict(True), LoginVerdict(True, must_change=True), LoginVerdict(False)
 NO_TICKET = CodeVerdict(reason="wrong_code", tries_left=4)
-PASSWORD = re.compile(rf"^[{ALPHABET}]{{{LENGTH}}}$", re.MULTILINE)
+PASSWORD = re.compile(rf"^[{ALPHABET}]{{4}}(?:-[{ALPHABET}]{{4}}){{2}}$", re.MULTILINE)
 DIGITS = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)
 
 

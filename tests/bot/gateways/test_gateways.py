@@ -20,6 +20,7 @@ from bot.random_source import SystemRandomSource
 from bot.settings import read_keys
 from store.database.engine import Store
 from store.tables import DeliveryStatus, MessageKind
+from tests.providers.wire import PROFILES, ProviderWire
 from tests.support import twilio_standin
 from tests.support.databases import Fresh
 from tests.support.kannel_wire import KannelWire
@@ -39,7 +40,7 @@ class Wire(Protocol):
     @property
     def gateway(self) -> Gateway: ...
     @property
-    def ids(self) -> tuple[str, str]: ...
+    def ids(self) -> tuple[str, ...]: ...
 
     def sign(self, url: str, form: Form) -> str: ...
     def call(self, url: str, form: Form, signature: str | None) -> Call: ...
@@ -143,13 +144,22 @@ def one_postgresql(fresh_postgresql: Fresh) -> str:
 
 
 SIGNING = ["twilio", "simulated-sqlite", "simulated-postgresql"]
+CALLING = [*SIGNING, "kannel-post", "kannel-get"]
+# Every profile in the folder, and one of a provider that there is not.
+DESCRIBED = [f"http-{name}" for name in PROFILES]
+BRINGING_TEXTS = [f"http-{name}" for name, profile in PROFILES.items() if profile.inbound]
+BRINGING_RECEIPTS = [f"http-{name}" for name, profile in PROFILES.items() if profile.receipts]
 
 
-@pytest.fixture(params=[*SIGNING, "kannel-post", "kannel-get"])
+@pytest.fixture
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     name, _, database = request.param.partition("-")
     if name == "twilio":
         yield TwilioWire(request.getfixturevalue("standin"), request.getfixturevalue("twilio"))
+        return
+    if name == "http":
+        with ProviderWire.opened(database) as provider:
+            yield provider
         return
     if name == "kannel":
         with KannelWire.opened(request.param) as kannel:
@@ -177,8 +187,9 @@ def outbound(words: str = PERSIAN, *, ref: int = 7, to: str = ZAHRA["mobile"], v
     return Outbound(ref, MessageKind.CODE, to, words, validity)
 
 
-class TestEveryGateway:
-    """The contract. A new gateway needs a Wire of its own and its name in the fixture."""
+@pytest.mark.parametrize("wire", [*CALLING, *BRINGING_TEXTS], indirect=True)
+class TestEveryGatewayThatBringsTexts:
+    """The contract. A new gateway needs a Wire of its own and its name in the fixture; a profile needs nothing."""
 
     def test_it_believes_what_its_provider_signed(self, wire: Wire) -> None:
         assert wire.gateway.is_authentic(call(wire, text_of(wire)))
@@ -205,7 +216,8 @@ class TestEveryGateway:
 
     def test_it_reads_sender_id_and_text(self, wire: Wire) -> None:
         heard = wire.gateway.read_text(call(wire, wire.text(ZAHRA["mobile"], "M1", f"  {PERSIAN}\n")))
-        assert (heard.gateway, heard.provider_id) == (wire.gateway.name, "M1")
+        assert heard.gateway == wire.gateway.name
+        assert heard.provider_id == "M1" or (len(wire.ids) == 1 and 0 < len(heard.provider_id) <= 64)
         assert (heard.sender, heard.text) == (ZAHRA["mobile"], f"  {PERSIAN}\n")
 
     def test_it_reads_an_empty_text_and_none_at_all_alike(self, wire: Wire) -> None:
@@ -217,19 +229,36 @@ class TestEveryGateway:
     @pytest.mark.parametrize("lacking", [0, 1])
     @pytest.mark.parametrize("value", [None, ""])
     def test_it_calls_a_text_without_sender_or_id_malformed(self, wire: Wire, lacking: int, value: str | None) -> None:
-        form = text_of(wire)
-        del form[wire.ids[lacking]]
+        form, name = text_of(wire), wire.ids[min(lacking, len(wire.ids) - 1)]
+        del form[name]
         if value is not None:
-            form[wire.ids[lacking]] = value
+            form[name] = value
         with pytest.raises(Malformed):
             wire.gateway.read_text(call(wire, form))
 
     @pytest.mark.parametrize("name", ["M" * 65, "M\x001"])
     def test_it_calls_an_id_that_can_not_be_kept_malformed(self, wire: Wire, name: str) -> None:
+        if len(wire.ids) == 2:
+            with pytest.raises(Malformed):
+                wire.gateway.read_text(call(wire, wire.text(ZAHRA["mobile"], name, "")))
+
+    def test_it_keeps_texts_numbers_and_secrets_out_of_every_log(
+        self, wire: Wire, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        with Loud(caplog):
+            wire.gateway.is_authentic(call(wire, text_of(wire), signature="wrong"))
+            wire.gateway.read_text(call(wire, text_of(wire)))
+        seen = caplog.text + "".join(capfd.readouterr())
+        for secret in ("9121234567", "0012345679", TOKEN):
+            assert secret not in seen
+
+
+@pytest.mark.parametrize("wire", [*CALLING, *BRINGING_RECEIPTS], indirect=True)
+class TestEveryGatewayThatBringsReceipts:
+    @pytest.mark.parametrize("name", ["M" * 65, "M\x001"])
+    def test_it_calls_an_id_that_can_not_be_kept_malformed(self, wire: Wire, name: str) -> None:
         with pytest.raises(Malformed):
-            wire.gateway.read_text(call(wire, wire.text(ZAHRA["mobile"], name, "")))
-        with pytest.raises(Malformed):
-            wire.gateway.read_receipt(call(wire, wire.receipt(name, "delivered"), "receipts"))
+            wire.gateway.read_receipts(call(wire, wire.receipt(name, "delivered"), "receipts"))
 
     @pytest.mark.parametrize(
         ("word", "status"),
@@ -240,19 +269,21 @@ class TestEveryGateway:
         ],
     )
     def test_it_reads_how_far_a_text_has_come(self, wire: Wire, word: str, status: DeliveryStatus) -> None:
-        receipt = wire.gateway.read_receipt(call(wire, wire.receipt("M1", word), "receipts"))
-        assert receipt is not None
+        (receipt,) = wire.gateway.read_receipts(call(wire, wire.receipt("M1", word), "receipts"))
         assert (receipt.gateway, receipt.provider_id, receipt.status) == (wire.gateway.name, "M1", status)
 
     @pytest.mark.parametrize("status", ["", "dreaming", "DELIVERED", "0"])
     def test_it_reads_nothing_from_a_status_that_it_does_not_know(self, wire: Wire, status: str) -> None:
-        assert wire.gateway.read_receipt(call(wire, wire.receipt("M1", status), "receipts")) is None
+        assert not wire.gateway.read_receipts(call(wire, wire.receipt("M1", status), "receipts"))
 
     def test_it_calls_a_receipt_without_an_id_malformed(self, wire: Wire) -> None:
         for form in ({}, wire.receipt("", "delivered")):
             with pytest.raises(Malformed):
-                wire.gateway.read_receipt(call(wire, form, "receipts"))
+                wire.gateway.read_receipts(call(wire, form, "receipts"))
 
+
+@pytest.mark.parametrize("wire", [*CALLING, *DESCRIBED], indirect=True)
+class TestEveryGatewayThatSends:
     @pytest.mark.parametrize("words", [PERSIAN, ENGLISH, "🕋" * 400])
     def test_it_hands_a_text_over_whole(self, wire: Wire, words: str) -> None:
         name = wire.gateway.send(outbound(words))
@@ -261,17 +292,15 @@ class TestEveryGateway:
         assert wire.arrived(OMID["mobile"]) == []
 
     def test_it_names_every_text_differently(self, wire: Wire) -> None:
-        assert len({wire.gateway.send(outbound()) for _ in range(5)}) == 5
+        assert len({wire.gateway.send(outbound(ref=ref)) for ref in range(1, 6)}) == 5
 
     def test_it_keeps_texts_numbers_and_secrets_out_of_every_log(
         self, wire: Wire, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
     ) -> None:
         with Loud(caplog):
             wire.gateway.send(outbound(PERSIAN))
-            wire.gateway.is_authentic(call(wire, text_of(wire), signature="wrong"))
-            wire.gateway.read_text(call(wire, text_of(wire)))
         seen = caplog.text + "".join(capfd.readouterr())
-        for secret in ("123456", "9121234567", "0012345679", "کد فاخر", TOKEN):
+        for secret in ("123456", "9121234567", "کد فاخر", TOKEN, *getattr(wire, "secrets", ())):
             assert secret not in seen
 
 
@@ -406,7 +435,8 @@ class TestTwiliosSignature:
 
 class TestTwiliosReceipts:
     def read(self, twilio: Twilio, query: Mapping[str, str] | None = None, **form: str) -> Any:
-        return twilio.read_receipt(Call("", {}, form, query or {}))
+        (receipt,) = twilio.read_receipts(Call("", {}, form, query or {}))
+        return receipt
 
     @pytest.mark.parametrize(
         ("word", "status"),
@@ -459,6 +489,31 @@ class TestTwiliosReceipts:
     @pytest.mark.parametrize("ref", ["", "x", "-1", "٤٢", "4 2", "9" * 18, "1e3"])
     def test_it_reads_no_number_from_what_is_none(self, twilio: Twilio, ref: str) -> None:
         assert self.read(twilio, {"ref": ref}, MessageSid="SM1", MessageStatus="sent").ref is None
+
+
+class TestWhatTwilioHasActedUpon:
+    """OptOutType: STOP, START and HELP that Twilio answers by itself, by words that may be none of ours."""
+
+    def hear(self, twilio: Twilio, words: str, done: str | None) -> str:
+        form = twilio_standin.text_form(ZAHRA["mobile"], words, **({} if done is None else {"OptOutType": done}))
+        return twilio.read_text(Call("", {}, form, {})).text
+
+    @pytest.mark.parametrize(
+        ("words", "done", "heard"),
+        [
+            ("CANCEL", "STOP", "STOP"),
+            ("end", "STOP", "STOP"),
+            ("UNSTOP", "START", "START"),
+            ("info", "HELP", "HELP"),
+            ("CANCEL", None, "CANCEL"),
+            ("CANCEL", "", "CANCEL"),
+            ("RESET 0012345679", "SOMETHING", "RESET 0012345679"),
+        ],
+    )
+    def test_a_text_is_heard_as_what_twilio_has_made_of_it(
+        self, twilio: Twilio, words: str, done: str | None, heard: str
+    ) -> None:
+        assert self.hear(twilio, words, done) == heard
 
 
 class TestSendingByTwilio:

@@ -153,8 +153,8 @@ class TestReceipts:
         self, wire: KannelWire, kind: str, meta: str = ""
     ) -> tuple[DeliveryStatus, Reason | None, int | None] | None:
         query = MultiDict({"ref": "7.abc", "type": kind, "meta": meta})
-        receipt = wire.gateway.read_receipt(Call("", {}, {}, query))
-        return (receipt.status, receipt.error, receipt.ref) if receipt else None
+        read = wire.gateway.read_receipts(Call("", {}, {}, query))
+        return (read[0].status, read[0].error, read[0].ref) if read else None
 
     @pytest.mark.parametrize(
         ("kind", "status", "reason"),

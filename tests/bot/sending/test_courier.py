@@ -414,7 +414,7 @@ class TestSecrets:
         waiting = rows(bot.store)[1]
         assert waiting.phrase == "new_password" and bot.keyring.open(waiting.secret) == "aaaa-aaaa-aaab"
         bot.courier.deliver_due()
-        assert "aaaaaaaaaaab" in carrier.sent[1].text.splitlines()
+        assert "aaaa-aaaa-aaab" in carrier.sent[1].text.splitlines()
         self.ends_with(bot, DeliveryStatus.ACCEPTED, None, number=1)
 
 

@@ -194,6 +194,7 @@ def is_sound(case: Case[Any]) -> bool:
 
 @API.parametrize()
 @thoroughly
+@pytest.mark.slow
 def test_it_answers_as_described(case: Case[Any], world: World, reached: Reached) -> None:
     world.begin()
     reached.add((case.operation.label, said_in(held_to(case, world.headers))))
@@ -201,6 +202,7 @@ def test_it_answers_as_described(case: Case[Any], world: World, reached: Reached
 
 @API.parametrize()
 @thoroughly
+@pytest.mark.slow
 def test_it_answers_as_described_to_who_has_no_token(case: Case[Any], world: World) -> None:
     world.begin()
     assert held_to(case).status_code == (401 if case.method == "POST" else 405)
@@ -208,6 +210,7 @@ def test_it_answers_as_described_to_who_has_no_token(case: Case[Any], world: Wor
 
 @API.parametrize()
 @thoroughly
+@pytest.mark.slow
 def test_it_answers_as_described_to_who_asks_too_often(case: Case[Any], world: World) -> None:
     world.begin(busy=True)
     answer = held_to(case, world.headers)

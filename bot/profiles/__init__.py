@@ -1,0 +1,6 @@
+"""A provider with an HTTP API, described by a file: the keys that the file may have, checked whole at start.
+
+places.py    what a profile fills in: {to}, {text}, {ref}
+profile.py   the keys, each with what it means
+provider.py  a profile with its secrets, from the settings
+"""
