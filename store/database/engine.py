@@ -70,8 +70,10 @@ class Store:
     def _make_file(self, *_connecting: object) -> None:
         # Readable by its owner alone; SQLite gives what it keeps beside a database the same mode.
         if self._file:
+            # Never one that is there: closing any descriptor of a file drops all locks that this process has on it,
+            # and another process would then delete the log under it.
             with suppress(OSError):  # what can't be made can't be opened either, and SQLite says why
-                os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+                os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
 
     def _tune(self, connection: Any, _record: object) -> None:
         connection.isolation_level = None  # sqlite3 would begin by itself, deferred, and hide it
