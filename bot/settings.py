@@ -381,7 +381,7 @@ def _missing(settings: Settings) -> list[str]:
         missing += ["GATEWAYS: no text could come in by any of them"] * (not heard)
     if TRIAL_KEY in _ids(settings.secret_keys):
         missing.append("SECRET_KEYS: are the trial's, made by make run")
-    if "simulated" in settings.gateways and not is_loopback(settings.host):
+    if "simulated" in settings.gateways and settings.host and not is_loopback(settings.host):
         missing.append(BEYOND_LOOPBACK)
     if set(settings.gateways) - {"simulated"} and _is_open(settings.public_url):
         missing.append("PUBLIC_URL: must be https, for providers call it over the network")

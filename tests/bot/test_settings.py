@@ -232,7 +232,8 @@ def test_it_refuses_a_bad_value_by_its_name(name: str, written: str) -> None:
 
 
 def test_it_names_all_faults_at_once() -> None:
-    every = {name: written for name, written in BAD if name != "FAKHER_DOMAIN"}
+    # What is judged by another setting can be judged only where that one is good.
+    every = {name: written for name, written in BAD if name not in ("FAKHER_DOMAIN", "MOBILE_PREFIXES")}
     found = faults_of(every)
     assert sorted(set(names(found))) == sorted(every)
 
@@ -412,8 +413,7 @@ def test_it_refuses_the_keys_of_a_trial(keys: str) -> None:
 
 @pytest.mark.parametrize("gateways", ["simulated,twilio", "twilio,simulated"])
 def test_it_refuses_the_simulated_carrier_beside_a_real_one(gateways: str) -> None:
-    loopback = {"PUBLIC_URL": "http://127.0.0.1:8000", "HOST": "127.0.0.1"}
-    assert "GATEWAYS" in names(service_faults(WHOLE | loopback | {"GATEWAYS": gateways}))
+    assert names(service_faults(WHOLE | {"GATEWAYS": gateways})) == ["GATEWAYS"]
 
 
 @pytest.mark.parametrize("half", ["TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET"])

@@ -39,7 +39,7 @@ from tests.support.people import CHIEF, FATIMA, OMID, STRANGER, UNKNOWN_ID, ZAHR
 KEYRING = Keyring.of(read_keys(KEYS))
 THEN, LATER = NOON - timedelta(minutes=1), NOON + timedelta(minutes=9)
 LONG_AGO = NOON - timedelta(days=3)
-TYPES = {datetime: Utc(), bytes: LargeBinary(), dict: JSON()}
+TYPES: dict[type, Any] = {datetime: Utc(), bytes: LargeBinary(), dict: JSON()}
 FARID = {"national_id": "7604529186", "username": "farid", "mobile": "+989177778888"}
 # Ids of rows, as the service of then drew them.
 RECOVERY, CHANGE, ORDER, CONSOLE, USED, DONE, TICKET, BY_PHONE, OF_TICKET = (f"{n:022d}" for n in range(9))

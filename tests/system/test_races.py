@@ -80,8 +80,10 @@ class Crowd(Desk):
         return lambda: self.bot.hear(Inbound("simulated", name, ZAHRA["mobile"], words))
 
     def one_more_code(self) -> str:
+        """One for a recovery, which is as good by text as at Fakher."""
         self.clock.forward(seconds=61)
-        return self.code()
+        self.player.play("zahra> RESET 0012345679\n< code")
+        return self.player.codes["zahra"][-1]
 
 
 def shuffled(number: int, calls: list[Call]) -> list[Call]:

@@ -114,7 +114,7 @@ def test_several_are_in_force_at_once_and_one_is_ended_by_its_id(database_url: s
     made = [create(database_url, name) for name in ("old", "new", "new")]
     assert len(set(made)) == 3
     ended = revoke(database_url, made[1].partition(".")[0])
-    assert (ended.exit_code, ended.output) == (0, "1 revoked.\n")
+    assert (ended.exit_code, ended.stdout) == (0, "1 revoked.\n")
     assert states(database_url) == [("old", "in force"), ("new", "revoked"), ("new", "in force")]
 
 
@@ -122,7 +122,7 @@ def test_several_are_in_force_at_once_and_one_is_ended_by_its_id(database_url: s
 def test_all_of_a_name_are_ended(database_url: str, words: list[str]) -> None:
     for name in ("old", "new", "new"):
         create(database_url, name)
-    assert revoke(database_url, *words).output == "2 revoked.\n"
+    assert revoke(database_url, *words).stdout == "2 revoked.\n"
     assert states(database_url) == [("old", "in force"), ("new", "revoked"), ("new", "revoked")]
 
 
