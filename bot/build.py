@@ -18,11 +18,12 @@ from bot.gateways.twilio import Twilio
 from bot.inbound.handler import InboundHandler
 from bot.inbound.polling import Polling
 from bot.jobs import Jobs
-from bot.parts import Parts
+from bot.parts import Job, Parts
 from bot.phone_numbers import PhoneNumbers
 from bot.ports import Clock, Gateway, Inbound, Polled, RandomSource, Receipt
 from bot.profiles.provider import PREFIX
 from bot.random_source import SystemRandomSource
+from bot.reports.refusals import Refusals
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
 from bot.sending.receipts import Receipts
@@ -79,6 +80,7 @@ class Bot:
     receipts: Receipts
     fakher: Fakher
     console: Console
+    refusals: Refusals
     event_poster: EventPoster
     jobs: Jobs
     simulation: Simulation | None = None
@@ -155,8 +157,10 @@ def build(
     flood_guard = FloodGuard(store, clock, phone_numbers.prefixes_abroad())
     event_poster = EventPoster(store, settings, clock)
     inbound, receipts = InboundHandler(parts, courier, flood_guard), Receipts(parts, courier)
+    refusals = Refusals(store)
     polled = [gateway for gateway in chosen if isinstance(gateway, Polled)]
     polling = Polling(store, keyring, clock, polled, inbound.hear, receipts.note)
+    more = [*polling.jobs(), Job("refusals", 5, refusals.flush)]
     return Bot(
         parts,
         {gateway.name: gateway for gateway in chosen},
@@ -166,7 +170,8 @@ def build(
         receipts=receipts,
         fakher=Fakher(parts, courier),
         console=Console(parts, courier),
+        refusals=refusals,
         event_poster=event_poster,
-        jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, polling.jobs()),
+        jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, more),
         simulation=simulation,
     )

@@ -3,8 +3,10 @@
 Every process runs every job: each is harmless twice, and no answer depends on one.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from threading import Event, Thread
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
@@ -43,6 +45,8 @@ GRACE_SECONDS = 60
 STALE = timedelta(seconds=60)
 # The longest that a job waits for its first run: a process that is replaced every hour must forget too.
 FIRST_RUN_SECONDS = 10
+# How often the clock is held against one that only goes forward, and how far the two may part.
+CLOCK_LOOK_SECONDS, CLOCK_JUMP = 2.0, timedelta(seconds=5)
 
 
 # What drops its old rows.
@@ -77,6 +81,7 @@ class Jobs:
         self.parts, self.store, self.clock = parts, parts.store, parts.clock
         self.event_poster, self.chain, self.flood_guard = event_poster, chain, flood_guard
         self._scheduler: BackgroundScheduler | None = None
+        self._stopping = Event()
         self._ended: dict[str, datetime] = {}
 
     def all(self) -> list[Job]:
@@ -108,10 +113,31 @@ class Jobs:
                 self.safely, "interval", (job,), seconds=job.seconds, id=job.name, next_run_time=first
             )
         self._scheduler.start()
+        Thread(target=self._watch_clock, name="clock", daemon=True).start()
         self.safely(Job("heartbeat", 0, self.beat))  # at once; a database out of reach must not stop the start
+
+    def _watch_clock(self) -> None:
+        """Have every job run soon after the clock was set: the scheduler would wait until the old time is reached."""
+        began, steady = system_clock(), time.monotonic()
+        while not self._stopping.wait(CLOCK_LOOK_SECONDS):
+            expected = began + timedelta(seconds=time.monotonic() - steady)
+            if abs(system_clock() - expected) > CLOCK_JUMP:
+                LOG.error("clock_set", seconds=round((system_clock() - expected).total_seconds()))
+                began, steady = system_clock(), time.monotonic()
+                self.reschedule()
+
+    def reschedule(self) -> None:
+        """Run every job soon, and then at its rounds from now on."""
+        if self._scheduler is None:
+            return
+        for job in self.all():
+            first = system_clock() + timedelta(seconds=min(job.seconds, FIRST_RUN_SECONDS))
+            self._scheduler.reschedule_job(job.name, trigger="interval", seconds=job.seconds)
+            self._scheduler.modify_job(job.name, next_run_time=first)
 
     def stop(self) -> None:
         """End after what runs now."""
+        self._stopping.set()
         self.event_poster.stop()
         if self._scheduler:
             self._scheduler.shutdown(wait=True)

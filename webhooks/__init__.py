@@ -12,6 +12,8 @@ request_reader.py  waitress in each worker: requests are read whole before they 
 cli.py        the commands that need the web application
 """
 
+from collections.abc import Callable
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -27,6 +29,17 @@ LOG = logger("webhooks")
 # A text is at most 1,600 characters; with a provider's other fields that is a few kilobytes.
 LARGEST_BODY = 64 * 1024
 
+# Why a call is refused, by the status of the answer. What is not there (404) is no door.
+REFUSED = {
+    400: "malformed",
+    401: "token",
+    403: "forbidden",
+    413: "too_large",
+    415: "media_type",
+    422: "invalid",
+    429: "rate",
+}
+
 
 def create_app(bot: Bot) -> Flask:
     """The web application around a bot."""
@@ -40,7 +53,29 @@ def create_app(bot: Bot) -> Flask:
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
     app.register_error_handler(Exception, _broken)
+    app.after_request(_counting(bot))
     return app
+
+
+def _counting(bot: Bot) -> Callable[[Response], Response]:
+    """What counts every refused call, by the door that it came to."""
+
+    def count(response: Response) -> Response:
+        reason = REFUSED.get(response.status_code)
+        door = _door(request.path, bot)
+        if reason is not None and door is not None:
+            bot.refusals.count(door, reason)
+        return response
+
+    return count
+
+
+def _door(path: str, bot: Bot) -> str | None:
+    area, _, rest = path.strip("/").partition("/")
+    if area == "webhooks":
+        gateway = rest.partition("/")[0]
+        return gateway if gateway in bot.gateways else None
+    return area if area in {"api", "console", "phone"} else None
 
 
 def _broken(error: Exception) -> HTTPException | Response:

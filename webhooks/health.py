@@ -36,6 +36,7 @@ COUNTED = {
     "gateway_closed": ("How often it was found well again", ["gateway"]),
     "undelivered": ("Texts that a gateway took, and that did not arrive", ["gateway", "reason"]),
     "sent_again": ("Codes that did not arrive and were sent once more", ["gateway", "to"]),
+    "refused": ("Calls that were refused", ["door", "reason"]),
     "receipt_unknown": ("Receipts for texts that nobody knows", ["gateway"]),
 }
 
@@ -71,7 +72,7 @@ def _faults(bot: Bot) -> list[str]:
     except SQLAlchemyError:
         return [*faults, "database: out of reach, or not migrated"]
     now = bot.clock()
-    if "heartbeat" not in beats or now - beats["heartbeat"] > STALE:
+    if "heartbeat" not in beats or abs(now - beats["heartbeat"]) > STALE:  # one from the future is none
         faults.append("scheduler: no heartbeat for a minute")
     if oldest is not None and now - oldest > TOO_LONG:
         faults.append("courier: a text has waited for over a minute")

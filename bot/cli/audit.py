@@ -14,6 +14,9 @@ from dialogs.parsing.normalise import fold, national_id
 from store import accounts as kept_accounts
 from store import audit as kept_audit
 
+# The last place that there is room for.
+LAST_PLACE = 2**31 - 1
+
 audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
 
 
@@ -56,8 +59,8 @@ def show_audit(person: str, last: int | None) -> None:
 
 
 def _seal(written: str) -> tuple[int, bytes]:
-    found = re.fullmatch("([0-9]{1,18}):([0-9a-f]{64})", written.strip().lower())
-    if found is None:
+    found = re.fullmatch("([0-9]{1,10}):([0-9a-f]{64})", written.strip().lower())
+    if found is None or int(found[1]) > LAST_PLACE:
         fail("--seal: must be a place in the chain, a colon, and 64 hexadecimal digits, as the log has them")
     return int(found[1]), bytes.fromhex(found[2])
 

@@ -253,7 +253,8 @@ class Courier:
         except SendFailed as failed:
             failure = failed
         except Unreadable:
-            failure = SendFailed(Reason.KEY_REMOVED, permanent=True)
+            # Another host may have the key: the text is left to it until its time is up.
+            failure = SendFailed(Reason.KEY_REMOVED, permanent=False)
         except Exception as error:  # a gateway's own mistake must not lose the text
             LOG.error("gateway_broken", gateway=name, error_seen=error)
             failure = SendFailed(Reason.UNKNOWN, permanent=False)
@@ -288,6 +289,8 @@ class Courier:
         text, happened = it.text, Counter({("send_failed", f"{it.gateway} {failure.reason}"): 1})
         delay = DELAYS[min(text.attempts, len(DELAYS)) - 1]
         following, consecutive_failures = self.failover.after(text, it.gateway, it.seconds, delay)
+        if failure.reason is Reason.KEY_REMOVED:  # no gateway was asked: all stays as it was
+            following, consecutive_failures = it.gateway, text.consecutive_failures
         LOG.warning(
             "send_failed",
             text=text.id,

@@ -28,6 +28,8 @@ LIMIT, SLOW = 5, 3
 PAUSE = timedelta(seconds=15)
 # What tells of the provider or of our account there. The rest is the text's own, and shows the provider well.
 SICK = {Reason.BUSY, Reason.REFUSED, Reason.NO_CONNECTION, Reason.TIMEOUT, Reason.NO_SENSE, Reason.UNKNOWN}
+# The provider was not asked: it has no template for the phrase, or this process lacks the key of its secret.
+UNASKED = {Reason.NO_TEMPLATE, Reason.KEY_REMOVED}
 # What a probe may send a second time: two copies of one code harm nobody.
 PROBES = {MessageKind.CODE}
 
@@ -101,7 +103,7 @@ class Failover:
         happened: Counter[Key] = Counter()
         by_gateway: dict[str, list[Reason | None]] = {}
         for gateway, reason in attempts:
-            if reason is not Reason.NO_TEMPLATE:  # the provider was not asked
+            if reason not in UNASKED:
                 by_gateway.setdefault(gateway, []).append(reason)
         for gateway, reasons in sorted(by_gateway.items()):
             self._note(connection, gateway, reasons, now, happened)
@@ -123,4 +125,8 @@ class Failover:
         failures = sum(SLOW if reason is Reason.TIMEOUT else 1 for reason in reasons[last_well + 1 :])
         if failures and circuit_breakers.fail(connection, gateway, failures, LIMIT, now, PAUSE):
             happened["gateway_opened", gateway] += 1
-            LOG.error("gateway_down", gateway=gateway, others=[name for name in self.names if not self.is_open(name)])
+            LOG.error("gateway_down", gateway=gateway, others=self._others(gateway))
+
+    def _others(self, gateway: str) -> list[str]:
+        """The gateways that are in order, but for one."""
+        return [name for name in self.names if name != gateway and not self.is_open(name)]

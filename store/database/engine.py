@@ -28,6 +28,7 @@ OutOfReach = OperationalError
 BUSY_TIMEOUT = 3
 CONNECT_TIMEOUT = 2
 GLANCE = 0.0005
+_MAKING = Lock()
 # The write-ahead log's pages beyond which a commit moves them into the database itself: only where the job that does
 # it else, `checkpoint`, has stopped. 16 MB.
 MOST_PAGES = 4_000
@@ -68,11 +69,14 @@ class Store:
         return None if not self.is_sqlite or not name or name.startswith((":", "file:")) else Path(name)
 
     def _make_file(self, *_connecting: object) -> None:
-        # Readable by its owner alone; SQLite gives what it keeps beside a database the same mode.
+        """Make a new database's file readable by its owner alone; SQLite gives what it keeps beside it the same mode.
+
+        A file that is there is never opened here: closing it would end all locks that this process holds on it
+        (POSIX), and another process could then take away the log that is written to
+        (https://www.sqlite.org/howtocorrupt.html, 2.2). So it is made exclusively, and before anybody connects.
+        """
         if self._file:
-            # Never one that is there: closing any descriptor of a file drops all locks that this process has on it,
-            # and another process would then delete the log under it.
-            with suppress(OSError):  # what can't be made can't be opened either, and SQLite says why
+            with _MAKING, suppress(OSError):  # what can't be made can't be opened either, and SQLite says why
                 os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
 
     def _tune(self, connection: Any, _record: object) -> None:

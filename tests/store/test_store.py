@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, event, insert, inspect, select, text, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from bot.build import Bot, build
@@ -56,6 +57,7 @@ from store.tables import (
 )
 from tests.support.parts import NOON, PATIENCE_SECONDS, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import OMID, STRANGER, ZAHRA, settle, settled
+from tests.support.places import ROOT
 
 ACCOUNT, CODE, CONVERSATION, MESSAGE = (
     table(AccountRow),
@@ -288,26 +290,6 @@ def test_a_writer_holds_its_lock_from_the_start_and_hinders_no_reader(sqlite_url
             connection.exec_driver_sql("BEGIN IMMEDIATE")
     store.close()
     other.close()
-
-
-COME_AND_GO = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM account'); c.close()"
-
-
-@pytest.mark.process
-def test_another_process_that_comes_and_goes_takes_no_log_away(sqlite_url: str) -> None:
-    """One that closes what it takes for the last connection deletes the log, under whoever has lost its locks."""
-    path = sqlite_url.removeprefix("sqlite:///")
-    with closing(Store(sqlite_url)) as store:
-        settle(store, ZAHRA)
-        with store.reading(), store.reading(), store.writing() as connection:  # each over a connection of its own
-            heartbeats.beat(connection, "before", NOON)
-        subprocess.run([sys.executable, "-c", COME_AND_GO, path], check=True)
-        assert Path(f"{path}-wal").exists()
-        with store.writing() as connection:
-            heartbeats.beat(connection, "after", NOON)
-    with closing(sqlite3.connect(path)) as other:
-        assert other.execute("SELECT count(*) FROM heartbeat").fetchone() == (2,)
-        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_sqlite_is_set_up_to_be_safe(sqlite_url: str) -> None:
@@ -857,3 +839,29 @@ def test_a_rank_only_rises_and_a_secret_goes_with_the_first_step(sqlite_url: str
             rises_only(store, steps)
 
         run()
+
+
+@pytest.mark.process
+def test_another_process_that_comes_and_goes_takes_nothing_from_under_this_one(sqlite_url: str) -> None:
+    """Opening and closing the file of a database beside its connections would end their locks on it."""
+    with closing(Store(sqlite_url)) as store, store.reading() as held, store.reading() as second:
+        for connection in (held, second):
+            connection.exec_driver_sql("SELECT count(*) FROM account").scalar_one()
+        _write_elsewhere(sqlite_url)
+        path = Path(make_url(sqlite_url).database or "")
+        assert path.with_name(f"{path.name}-wal").exists(), "it took itself for the last one"
+        with store.writing() as connection:
+            heartbeats.beat(connection, "here", NOON)
+        _write_elsewhere(sqlite_url)
+        assert held.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+        assert set(heartbeats.last(held)) == {"here", "elsewhere"}
+
+
+def _write_elsewhere(url: str) -> None:
+    work = (
+        "import sys; from datetime import UTC, datetime; from store import heartbeats; "
+        "from store.database.engine import Store; store = Store(sys.argv[1]);\n"
+        "with store.writing() as connection: heartbeats.beat(connection, 'elsewhere', datetime.now(UTC))\n"
+        "store.close()"
+    )
+    subprocess.run([sys.executable, "-c", work, url], check=True, cwd=ROOT)

@@ -83,7 +83,7 @@ def csv(bot: Bot, login: Login) -> Response:
 def read(bot: Bot, login: Login) -> Asked:
     """What an address asks for, within the scope of whoever asks."""
     written = {name: request.args.get(name, "").strip() for name in ("from", "to")}
-    province = request.args.get("province", "").strip()[:LONGEST_PROVINCE]
+    province = "".join(filter(str.isprintable, request.args.get("province", ""))).strip()[:LONGEST_PROVINCE]
     # A province can be chosen by headquarters only; nobody leaves their scope by an address.
     scope = Scope(province=province) if province and login.sees_all else login.scope
     today = today_in_tehran(bot.clock())

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from bot.build import Bot
 from bot.ports import Inbound
-from store.audit import AUDIT
+from store.audit import AUDIT, HEAD
 from tests.bot.audit.test_audit import rows
 from tests.bot.audit.test_hash_chain import NEW
 from tests.bot.cli.test_commands import flask as in_a_process
@@ -65,6 +65,47 @@ def test_a_broken_one_is_not_handed_on(busy: Bot, database_url: str) -> None:
     done = flask(database_url, "audit", "rekey", keyring=f"{NEW},{KEYS}")
     assert done.exit_code == 1
     assert "row 1 " in done.stdout
+
+
+def test_a_seal_that_was_kept_is_in_the_chain(busy: Bot, database_url: str) -> None:
+    assert flask(database_url, "audit", "verify").exit_code == 0
+    for row in rows(busy.store):
+        kept = f"{row.seq}:{row.seal.hex()}"
+        for written in (kept, kept.upper(), f" {kept} "):
+            done = flask(database_url, "audit", "verify", "--seal", written)
+            assert (done.exit_code, done.stdout.startswith("unbroken: 3 rows")) == (0, True)
+
+
+def test_a_seal_that_is_not_in_the_chain_breaks_it(busy: Bot, database_url: str) -> None:
+    assert flask(database_url, "audit", "verify").exit_code == 0
+    first, second, third = (row.seal.hex() for row in rows(busy.store))
+    for seq, seal in ((2, first), (1, third), (4, third), (0, first), (3, "0" * 64), (2**31 - 1, second)):
+        done = flask(database_url, "audit", "verify", "--seal", f"{seq}:{seal}")
+        told = f"seq {seq} has not the seal that was kept: rows were removed or changed\n"
+        assert (done.exit_code, done.stdout) == (1, told)
+        assert done.stderr == "The audit is broken.\n"
+
+
+def test_an_end_that_was_cut_off_shows_by_its_kept_seal_alone(busy: Bot, database_url: str) -> None:
+    assert flask(database_url, "audit", "verify").exit_code == 0
+    *_, before, last = rows(busy.store)
+    with busy.store.writing() as connection:
+        connection.execute(delete(AUDIT).where(AUDIT.c.seq == last.seq))
+        connection.execute(update(HEAD).values(seq=before.seq, key_id=before.key_id, seal=before.seal))
+    assert flask(database_url, "audit", "verify").exit_code == 0
+    done = flask(database_url, "audit", "verify", "--seal", f"{last.seq}:{last.seal.hex()}")
+    assert (done.exit_code, done.stdout.startswith(f"seq {last.seq} has not the seal")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "3", ":", f"3:{'a' * 63}", f"3:{'a' * 65}", f"3:{'g' * 64}", f"-1:{'a' * 64}", f"3 {'a' * 64}",
+     f"{2**31}:{'a' * 64}", f"٣:{'a' * 64}", f"3:{'a' * 64}:", f"x:{'a' * 64}"],
+)  # fmt: skip
+def test_a_seal_that_is_none_is_refused_before_anything_is_done(busy: Bot, database_url: str, written: str) -> None:
+    done = flask(database_url, "audit", "verify", "--seal", written)
+    assert (done.exit_code, done.stdout, done.stderr.partition(":")[0]) == (2, "", "--seal")
+    assert [row.seq for row in rows(busy.store)] == [None] * 3
 
 
 # show

@@ -18,7 +18,7 @@ from bot.credentials import bearer
 from bot.credentials.bearer import Bearer
 from bot.credentials.keyring import Unreadable
 from bot.credentials.one_time_codes import UnknownKey
-from bot.credentials.passwords import ALPHABET, LENGTH
+from bot.credentials.passwords import ALPHABET
 from bot.fakher.service import Caller, CodeVerdict, LoginVerdict, TicketGone
 from bot.ports import Inbound
 from bot.sending.courier import LAST_WORDS, LEASE

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 from bot.build import Bot
 from bot.inbound import staff_context
 from bot.ports import Inbound, Reason, SendFailed
-from dialogs.limits import LOCKING_FAILURES, RESETS_PER_DAY, RESETS_PER_HOUR
+from dialogs.limits import CONFIRMATIONS_PER_HOUR, LOCKING_FAILURES, RESETS_PER_DAY, RESETS_PER_HOUR
 from dialogs.staff_vocabulary import StaffEvent
 from store import outbound_messages
 from store import staff as members
@@ -408,3 +408,24 @@ def test_a_reset_that_is_confirmed_while_the_mobile_is_held_sends_no_code(player
     before = len(carrier.sent)
     player.play("broker> {code}\n< staff_denied")
     assert [text.to for text in carrier.sent[before:]] == [PHONES["broker"]]
+
+
+def test_sixty_orders_an_hour_may_be_given_and_those_not_carried_out_are_no_resets(
+    bot: Bot, player: Player, clock: StoppedClock
+) -> None:
+    carried_out(bot, CONFIRMATIONS_PER_HOUR - 1, clock, minutes=50)
+    with bot.store.writing() as connection:
+        connection.execute(update(ORDER).values(done_at=None))
+    player.play("tehran> RESET 0012345679\n< code_to_reset\n> RESET 0012345679\n< staff_too_often")
+    player.play("colleague> RESET 0012345679\n< code_to_reset\n+ 61 min\ntehran> RESET 0012345679\n< code_to_reset")
+
+
+def test_a_code_is_good_for_what_it_was_sent_for_alone(bot: Bot, player: Player, carrier: Carrier) -> None:
+    player.play("tehran> RESET 0012345679\n< code_to_reset")
+    of_order = player.codes["tehran"][-1]
+    bot.console.ask(TEHRAN["mobile"], "192.0.2.1", "fa")
+    bot.courier.deliver_due()
+    of_console = re.findall(r"\b[0-9]{6}\b", carrier.sent[-1].text)[-1]
+    assert bot.console.enter(TEHRAN["mobile"], of_order, "192.0.2.1") is None
+    player.play(f"tehran> {of_console}\n< wrong_code\n> {of_order}\nzahra< code\n< staff_reset_done")
+    assert bot.console.enter(TEHRAN["mobile"], of_console, "192.0.2.1") is not None

@@ -682,15 +682,29 @@ class TestKeys:
         assert rotated.courier.deliver_due() == 1
         assert "100001" in carrier.sent[0].text
 
-    def test_a_text_sealed_under_a_key_since_removed_is_given_up(
+    def test_a_text_under_a_key_that_this_process_lacks_is_left_to_one_that_has_it(
+        self, make_bot: MakeBot, carrier: Carrier, store: Store, clock: StoppedClock
+    ) -> None:
+        there = settled(make_bot())
+        text(there, REQUEST)
+        without = make_bot(SECRET_KEYS=OTHER_KEY)
+        for _ in range(3):
+            assert without.courier.deliver_due() == 1
+            clock.forward(seconds=30)
+        (row,) = rows(store)
+        assert (row.status, row.error, carrier.sent) == (DeliveryStatus.QUEUED, "key_removed", [])
+        assert (there.courier.deliver_due(), len(carrier.sent)) == (1, 1)
+
+    def test_a_text_that_nobody_has_the_key_of_ends_with_its_code(
         self, make_bot: MakeBot, carrier: Carrier, store: Store, clock: StoppedClock
     ) -> None:
         text(settled(make_bot()), REQUEST)
         without = make_bot(SECRET_KEYS=OTHER_KEY)
-        assert without.courier.deliver_due() == 1
+        without.courier.deliver_due()
+        clock.forward(minutes=10)
+        without.jobs.sweep_outbox()
         (row,) = rows(store)
-        assert (row.status, row.secret, row.error) == (DeliveryStatus.FAILED, None, "key_removed")
-        clock.forward(seconds=60)
+        assert (row.status, row.secret, row.error) == (DeliveryStatus.DROPPED, None, "key_removed")
         assert (without.courier.deliver_due(), carrier.sent) == (0, [])
 
     def test_a_new_request_mends_that(self, make_bot: MakeBot, carrier: Carrier, clock: StoppedClock) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 from werkzeug.test import TestResponse
 
+from bot.accounts import staff_removal
 from bot.build import Bot
 from bot.clock import midnight
 from bot.console_login import IDLE, LONGEST
@@ -207,6 +208,14 @@ def test_who_is_removed_is_out_at_once(browser: Browser, clock: StoppedClock) ->
     with browser.bot.store.writing() as connection:
         staff.remove(connection, CHIEF["mobile"], clock())
     assert not is_in(browser)
+    employ(browser.bot.store, CHIEF)
+    assert not is_in(browser)
+
+
+def test_who_was_removed_and_taken_on_again_meanwhile_must_log_in_anew(browser: Browser, clock: StoppedClock) -> None:
+    browser.log_in(CHIEF["mobile"])
+    with browser.bot.store.writing() as connection:
+        assert staff_removal.remove(connection, CHIEF["mobile"], clock()) is not None
     employ(browser.bot.store, CHIEF)
     assert not is_in(browser)
 
