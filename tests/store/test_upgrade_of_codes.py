@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import JSON, Connection, LargeBinary, bindparam, inspect, select, text
+from sqlalchemy.types import TypeEngine
 
 from bot.build import Bot, build
 from bot.credentials.bearer import Bearer
@@ -39,7 +40,7 @@ from tests.support.people import CHIEF, FATIMA, OMID, STRANGER, UNKNOWN_ID, ZAHR
 KEYRING = Keyring.of(read_keys(KEYS))
 THEN, LATER = NOON - timedelta(minutes=1), NOON + timedelta(minutes=9)
 LONG_AGO = NOON - timedelta(days=3)
-TYPES = {datetime: Utc(), bytes: LargeBinary(), dict: JSON()}
+TYPES: dict[type, TypeEngine[Any]] = {datetime: Utc(), bytes: LargeBinary(), dict: JSON()}
 FARID = {"national_id": "7604529186", "username": "farid", "mobile": "+989177778888"}
 # Ids of rows, as the service of then drew them.
 RECOVERY, CHANGE, ORDER, CONSOLE, USED, DONE, TICKET, BY_PHONE, OF_TICKET = (f"{n:022d}" for n in range(9))
