@@ -350,4 +350,4 @@ def test_a_stranger_is_answered_as_over_any_gateway(bot: Bot, provider: Provider
     provider.waiting = [("1", STRANGER, f"RESET {ZAHRA['national_id']}")]
     polling.fetch(provider)
     bot.courier.deliver_due()
-    assert [sent.to for sent in provider.sent] == [ZAHRA["mobile"], STRANGER]
+    assert [sent.to for sent in provider.sent] == [STRANGER, ZAHRA["mobile"]]
