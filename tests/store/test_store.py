@@ -292,6 +292,26 @@ def test_a_writer_holds_its_lock_from_the_start_and_hinders_no_reader(sqlite_url
     other.close()
 
 
+COME_AND_GO = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM account'); c.close()"
+
+
+@pytest.mark.process
+def test_another_process_that_comes_and_goes_takes_no_log_away(sqlite_url: str) -> None:
+    """One that closes what it takes for the last connection deletes the log, under whoever has lost its locks."""
+    path = sqlite_url.removeprefix("sqlite:///")
+    with closing(Store(sqlite_url)) as store:
+        settle(store, ZAHRA)
+        with store.reading(), store.reading(), store.writing() as connection:  # each over a connection of its own
+            heartbeats.beat(connection, "before", NOON)
+        subprocess.run([sys.executable, "-c", COME_AND_GO, path], check=True)
+        assert Path(f"{path}-wal").exists()
+        with store.writing() as connection:
+            heartbeats.beat(connection, "after", NOON)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM heartbeat").fetchone() == (2,)
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_sqlite_is_set_up_to_be_safe(sqlite_url: str) -> None:
     store = Store(sqlite_url)
     with store.reading() as connection:

@@ -9,7 +9,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import JSON, Connection, LargeBinary, bindparam, inspect, select, text
-from sqlalchemy.types import TypeEngine
 
 from bot.build import Bot, build
 from bot.credentials.bearer import Bearer
