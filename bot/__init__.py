@@ -1,4 +1,4 @@
-"""The doing: between what the world sends, what the dialog decides and what the store keeps.
+"""What is done: texts heard and sent, jobs, gateways, commands. The dialog decides, the store keeps.
 
 Each line knows only lines above it; a test holds that.
 
@@ -21,8 +21,8 @@ accounts/         what happens to accounts: imported, locked, a password or a mo
 inbound/          one text heard: one transaction, all its effects
 fakher/           what Fakher asks, and what it is told
 reports/          both control points: counted, summed, shown
-console_login.py  lets staff into the console: codes, sessions, limits
-jobs.py           what is done again and again (APScheduler)
+console_login.py  logs staff in to the console: codes, sessions, limits
+jobs.py           what every process runs at intervals (APScheduler)
 build.py          the one place where the real parts are chosen
 cli/              the operator's commands, one module per noun
 """

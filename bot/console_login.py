@@ -64,7 +64,7 @@ def proof(secret: str) -> str:
 
 
 class Console:
-    """The console's door."""
+    """Logs staff in to the console, and out."""
 
     def __init__(self, parts: Parts, courier: Courier) -> None:
         """Take what is needed to send codes and to check them."""

@@ -1,4 +1,4 @@
-"""What is done again and again.
+"""The jobs that every process runs at intervals (APScheduler).
 
 Every process runs every job: each is harmless twice, and no answer depends on one.
 """
@@ -187,7 +187,7 @@ class Jobs:
             return self._queue(connection, undelivered.notices(connection, self.parts.settings, now), now)
 
     def end_mobile_changes(self) -> int:
-        """Let the time pass for changes of registered mobiles."""
+        """End proposals that are too old, and register new mobiles whose day of waiting is over."""
         now = self.clock()
         with self.store.reading() as connection:
             if not mobile_changes.overdue(connection, now):

@@ -25,7 +25,7 @@ _TALKATIVE = (
 
 
 def set_up(stream: TextIO = sys.stderr) -> None:
-    """Write JSON lines to a stream, and hush the libraries."""
+    """Write JSON lines to a stream, and silence the libraries."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -65,17 +65,17 @@ def logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 
 class Rarely:
-    """Tells when something that happens often is to be logged: at most once a minute for each of its kinds."""
+    """Limits log lines to one a minute for each kind of event, and counts the events between them."""
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
-        """Take what tells seconds."""
-        self._timer, self._turn = timer, Lock()
+        """Take a clock that counts seconds."""
+        self._timer, self._lock = timer, Lock()
         self._logged, self._counts = dict[str, float](), Counter[str]()
 
     def __call__(self, kind: str) -> int:
-        """It has happened once more: how often since it was last logged, if it is to be logged now, else 0."""
+        """Count one event of a kind. The count since its last log line where a line is due now, else 0."""
         now = self._timer()
-        with self._turn:
+        with self._lock:
             self._counts[kind] += 1
             if now - self._logged.get(kind, -MINUTE) < MINUTE:
                 return 0

@@ -1,4 +1,4 @@
-"""What the bot needs of the world, handed in by whoever builds it: a clock, dice, gateways."""
+"""What the bot needs of the world, handed in by whoever builds it: a clock, a random source, gateways."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ Clock = Callable[[], datetime]
 
 
 class RandomSource(Protocol):
-    """Chance, from a source that can't be foretold."""
+    """Random values that can't be predicted."""
 
     def digits(self, number: int) -> str:
         """So many decimal digits, uniform, leading zeros kept."""

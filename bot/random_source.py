@@ -1,10 +1,10 @@
-"""Chance, from the operating system's source."""
+"""Random values from the operating system (`secrets`)."""
 
 import secrets
 
 
 class SystemRandomSource:
-    """Dice that nobody can foretell."""
+    """The operating system's random source. Nobody can predict it."""
 
     def digits(self, number: int) -> str:
         """So many decimal digits, uniform, leading zeros kept."""

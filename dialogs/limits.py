@@ -1,11 +1,11 @@
 """Every limit that no setting changes, each with its reason. What an operator may set is in bot/settings.py."""
 
 # Replies an hour to one phone. Whoever names nobody may be another bot, whatever it says, and two bots must not talk
-# for ever: they have no right national ID. A clerk who helps several pilgrims from one phone needs more.
+# for ever: they have no right national ID. A broker who helps several pilgrims from one phone needs more.
 UNPARSED_PER_HOUR = 3
 HINTS_PER_HOUR = 10
 REPLIES_TO_WHO_NAMES_NOBODY = 3
-# A busy clerk's. Who forges the number can't have the clerk texted without end.
+# A busy staff member's. Who forges the number can't have them texted without end.
 STAFF_REPLIES_PER_HOUR = 120
 
 # Codes an hour to one account at the wish of phones that are not its own, so that nobody is pestered.

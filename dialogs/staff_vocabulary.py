@@ -90,7 +90,7 @@ class ChangeState(StrEnum):
 
 
 class ChangeEvent(StrEnum):
-    """What happens to a change of a registered mobile."""
+    """An event of a change of a registered mobile."""
 
     PROPOSED = auto()
     APPROVED = auto()
@@ -131,7 +131,7 @@ class UnlockRecovery:
 
 @dataclass(frozen=True)
 class MoveChange:
-    """Something happens to the change of the account's mobile: see its own table."""
+    """An event for the change of the account's mobile, which its own table decides (tables/mobile_change.py)."""
 
     event: ChangeEvent
 

@@ -20,7 +20,7 @@ class CodePurpose(StrEnum):
     """What a one-time password is for. It is good for nothing else."""
 
     RECOVERY = auto()  # a generated password
-    CHANGE = auto()  # a password of the holder's own
+    CHANGE = auto()  # a password of the pilgrim's own
     STAFF_ORDER = auto()  # what a staff member has ordered is carried out
     CONSOLE = auto()  # a staff member logs in to the console
 
@@ -136,7 +136,7 @@ class Reply:
     """A reply to the phone that texted, by its phrase key.
 
     One with `per_hour` moves nothing forward, so it is left out once that many such replies went to the phone
-    within an hour (replies.py). One without says what was done: it is always sent.
+    within an hour (dialogs/reply_caps.py). One without says what was done: it is always sent.
     """
 
     phrase: str
@@ -278,7 +278,7 @@ class ParsedMessage:
     evidence: frozenset[Evidence] = field(default=frozenset(), compare=False)
 
     def __repr__(self) -> str:
-        return f"Heard({self.intent}, {self.naming}, code={self.code is not None}, language={self.language})"
+        return f"ParsedMessage({self.intent}, {self.naming}, code={self.code is not None}, language={self.language})"
 
 
 class Season(StrEnum):

@@ -118,8 +118,9 @@ def unlock(connection: Connection, account_id: int) -> bool:
 def username_key(username: str) -> str:
     """A user name as it is compared: two that differ only in ye and kaf, case, digits' script or normal form are one.
 
-    Looser than equality, and stricter than `dialogs.text.fold`, which would make one name of many real ones.
-    Migration 0009 has a copy: whoever changes this fills the column anew.
+    Looser than equality, and stricter than `fold` (dialogs/parsing/normalise.py), which would make one name of many
+    real ones.
+    Migration 0010 has a copy: whoever changes this fills the column anew.
     """
     if username.isascii() and username.isprintable():
         return " ".join(username.lower().split())

@@ -1,4 +1,4 @@
-"""How often things have happened, in all processes together."""
+"""Counters of events such as a failed attempt to send, summed over all processes. A row is a name and a label."""
 
 from collections import Counter
 

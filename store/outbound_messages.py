@@ -207,9 +207,9 @@ def receive_receipt(
     error: str | None = None,
     ref: int | None = None,
 ) -> SentMessage | None:
-    """Raise a text's rank as a receipt says; the text, or None where none is known by it.
+    """Raise a text's status as a receipt says; the text, or None where none is known by it.
 
-    Receipts come late, twice and out of order, so a lower or equal rank changes nothing. `ref` is the
+    Receipts come late, twice and out of order, so a lower or equal status changes nothing. `ref` is the
     text's own id, which finds it even before its provider's id has been written.
     """
     same: ColumnElement[bool] = (MESSAGE.c.gateway == gateway) & (MESSAGE.c.provider_id == provider_id)
@@ -261,8 +261,8 @@ def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> i
     return connection.execute(counted.where(MESSAGE.c.phone.startswith(prefix))).scalar_one()
 
 
-def count_by_rank(connection: Connection, since: datetime) -> dict[DeliveryStatus, int]:
-    """How many texts of the time since stand at each rank."""
+def count_by_status(connection: Connection, since: datetime) -> dict[DeliveryStatus, int]:
+    """How many texts of the time since have each status."""
     counted = select(MESSAGE.c.status, func.count()).where(MESSAGE.c.created_at > since).group_by(MESSAGE.c.status)
     return {DeliveryStatus(status): number for status, number in connection.execute(counted)}
 

@@ -1,4 +1,4 @@
-"""What Fakher is told, an outbox of its own: a Fakher that hangs holds up no text, and a text no event."""
+"""Events that are posted to Fakher. They wait apart from texts, so that neither holds up the other."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,4 +1,5 @@
-"""Fixtures: both databases, and a bot made of them with a stopped clock, loaded dice and a carrier that remembers."""
+"""Fixtures: both databases, and a bot made of them with a stopped clock, a known random source and a carrier
+that remembers."""
 
 import logging
 import sys

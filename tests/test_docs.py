@@ -14,6 +14,7 @@ from bot.settings import Settings
 from dialogs.replies.phrases import say
 from dialogs.replies.segments import size
 from tests.providers.wire import PROFILES
+from tests.support.glossary import EVENTS, SETTINGS, STATES
 from tests.support.places import ROOT, TESTS
 from webhooks import create_app
 from wsgi import app
@@ -95,7 +96,7 @@ def test_what_a_page_names_is_there(page: str, path: str) -> None:
 
 @pytest.mark.parametrize(("page", "name"), on_all_pages(r"`([A-Z]+(?:_[A-Z]+)+)[`=]"))
 def test_the_settings_that_a_page_names_are_there(page: str, name: str) -> None:
-    assert name.lower() in Settings.model_fields or name in {"X_FILE", "TEST_DATABASE_URL"} | OF_PROVIDERS
+    assert name in SETTINGS | STATES | EVENTS | {"X_FILE", "TEST_DATABASE_URL"} | OF_PROVIDERS
 
 
 def test_every_page_is_linked_from_the_first() -> None:

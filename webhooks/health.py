@@ -104,12 +104,12 @@ class Figures(Collector):
     def _figures(self) -> list[Metric]:
         now = self.bot.clock()
         with self.bot.store.reading() as connection:
-            ranks = outbound_messages.count_by_rank(connection, now - WINDOW)
+            statuses = outbound_messages.count_by_status(connection, now - WINDOW)
             oldest, beats = outbound_messages.oldest_queued(connection), heartbeats.last(connection)
             untold, unsealed = webhook_events.oldest_waiting(connection), audit.oldest_waiting(connection)
             counted, standings = counters.every(connection), circuit_breakers.every(connection)
         texts = GaugeMetricFamily("ramz_texts", "Texts of the last hour, by how far they have come", labels=["rank"])
-        for status, number in ranks.items():
+        for status, number in statuses.items():
             texts.add_metric([status.name.lower()], number)
         age = GaugeMetricFamily("ramz_oldest_unsent_seconds", "Age of the text that waits longest")
         age.add_metric([], (now - oldest).total_seconds() if oldest else 0)

@@ -55,7 +55,7 @@ def _noting(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[..., Respon
 def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer], refused: Rarely) -> Response:
     call = _call(bot.settings.public_url)
     if not gateway.is_authentic(call):
-        # A wrong PUBLIC_URL or secret would else leave the bot deaf without a word; but nobody is to fill the log.
+        # A wrong PUBLIC_URL or secret would else go unnoticed. Limited, so that nobody can fill the log.
         if times := refused(gateway.name):
             LOG.warning("refused", gateway=gateway.name, times=times)
         return _response(FORBIDDEN)

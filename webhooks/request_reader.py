@@ -40,7 +40,7 @@ class BrokenBody(RawIOBase):
         return True
 
     def readinto(self, _buffer: object) -> int:
-        """Fail as a stream does that breaks off."""
+        """Raise OSError, as a stream does whose connection broke off."""
         raise OSError("the body is not whole")
 
 

@@ -1,6 +1,6 @@
 """What happens to accounts, and to who works on them.
 
-csv_import.py       the import of accounts from a clerk's file, row by row
+csv_import.py       the import of accounts from a CSV file, row by row
 csv_records.py      the file's records, as RFC 4180 and spreadsheets write them
 csv_header.py       what its columns are, and what kind of file is none
 csv_cells.py        what a cell says, however it was typed

@@ -1,4 +1,4 @@
-"""What a clerk's cell means, whichever spreadsheet wrote it."""
+"""What a cell of an import means, whichever spreadsheet wrote it."""
 
 import re
 import unicodedata

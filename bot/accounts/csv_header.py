@@ -1,4 +1,4 @@
-"""The header of a clerk's file: which column is which, and what stands between them."""
+"""The header of an import's file: which column is which, and what stands between them."""
 
 import re
 from collections.abc import Iterator

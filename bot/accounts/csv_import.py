@@ -28,7 +28,7 @@ from store.database.engine import Store
 
 __all__ = ["BATCH", "BadFile", "Import", "Tally"]
 
-# Rows a transaction: few enough that a text never waits long for its turn.
+# Rows a transaction: few enough that a text never waits long for the write lock.
 BATCH = 500
 TAKEN = "username belongs to another account, though it may be spelt otherwise"
 REGISTERED = "mobile is not the registered one, which is changed with --change-mobiles only"

@@ -47,9 +47,9 @@ def show_audit(person: str, last: int | None) -> None:
     """Show what was done or tried about an account, the oldest first, by Tehran's clock."""
     store = opened(chosen(settings.read_for_command))
     with store.reading() as connection:
-        holder = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
-        rows = kept_audit.about(connection, holder.id, last) if holder else []
-    if holder is None:
+        account = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
+        rows = kept_audit.about(connection, account.id, last) if account else []
+    if account is None:
         fail("No account has this national ID", 1)
     for row in rows:
         said = (f"{row.actor} {row.who}".strip(), row.action, row.outcome, row.reason, row.ref)

@@ -29,24 +29,24 @@ COMMON = frozenset(map(fold, FREQUENCY_LISTS["passwords"])) | {""}
 HELD_DOWN = re.compile(r"([a-z]|\d)\1{,14}", re.IGNORECASE)
 
 
-def weaknesses(password: str, holder: Account) -> list[Weakness]:
+def weaknesses(password: str, account: Account) -> list[Weakness]:
     """Every reason to refuse a password; none, for a good one. Any character counts, none is demanded."""
-    return list(_weaknesses(unicodedata.normalize("NFC", password), holder))
+    return list(_weaknesses(unicodedata.normalize("NFC", password), account))
 
 
-def _weaknesses(password: str, holder: Account) -> Iterator[Weakness]:
+def _weaknesses(password: str, account: Account) -> Iterator[Weakness]:
     folded = fold(password)
     if len(password) < SHORTEST:
         yield Weakness.TOO_SHORT
     if folded.strip() in COMMON or HELD_DOWN.fullmatch(password):
         yield Weakness.TOO_COMMON
-    if _names(folded, holder):
+    if _names(folded, account):
         yield Weakness.TOO_PERSONAL
 
 
-def _names(folded: str, holder: Account) -> bool:
-    name, digits = fold(holder.username), re.sub("[^0-9]", "", folded)
+def _names(folded: str, account: Account) -> bool:
+    name, digits = fold(account.username), re.sub("[^0-9]", "", folded)
     if len(name) >= SHORTEST_NAME and name in folded:
         return True
     # However either is written: without the zeros at its front, with a country's code, with separators.
-    return holder.national_id.lstrip("0") in digits or holder.mobile[-8:] in digits
+    return account.national_id.lstrip("0") in digits or account.mobile[-8:] in digits

@@ -1,4 +1,4 @@
-"""HTTP calls to providers, over connections that are kept open: the one door for urllib3 (https://urllib3.readthedocs.io).
+"""HTTP calls to providers, over connections that are kept open, by urllib3 (https://urllib3.readthedocs.io).
 
 A call is made once: no redirect is followed and nothing is tried again here. When a text is sent again is the
 courier's to say, because a provider that did not answer may have taken it all the same.

@@ -31,7 +31,7 @@ UCS2 = "2"
 PLAIN = "!$'()*,;:@/?"
 
 # The types of receipts. Kannel adds to 2, failed, what it knows of the failure: 32 for expired, 64 for unknown.
-RANKS = {
+DELIVERY_STATUSES = {
     "1": DeliveryStatus.DELIVERED,
     "2": DeliveryStatus.FAILED,
     "34": DeliveryStatus.FAILED,
@@ -95,7 +95,7 @@ class Kannel:
     def read_receipts(self, call: Call) -> list[Receipt]:
         """`ref`, which is our own id of the text, `type`, and the operator's error in `meta`."""
         name, kind = as_name(call.query.get("ref", "")), call.query.get("type", "")
-        status = RANKS.get(kind)
+        status = DELIVERY_STATUSES.get(kind)
         if status is None:
             return []
         error, code = _error(kind, call.query.get("meta", "")) if status is DeliveryStatus.FAILED else (None, "")

@@ -32,8 +32,12 @@ from store.database.engine import Store
 from store.tables import DeliveryStatus
 
 HEADER = "X-Ramz-Signature"
-RANKS = {"sent": DeliveryStatus.SENT, "delivered": DeliveryStatus.DELIVERED, "undelivered": DeliveryStatus.FAILED}
-# A text's fate stands at the end of the carrier's name for it, so that every process and every later look knows it.
+DELIVERY_STATUSES = {
+    "sent": DeliveryStatus.SENT,
+    "delivered": DeliveryStatus.DELIVERED,
+    "undelivered": DeliveryStatus.FAILED,
+}
+# What becomes of a text stands at the end of the carrier's id for it, so that every process knows it later.
 UNDELIVERED, UNCONFIRMED = ".undelivered", ".unconfirmed"
 
 
@@ -48,7 +52,7 @@ class Message:
 
     @property
     def ref(self) -> int | None:
-        """Which text of the outbox it is."""
+        """The id of the text in `outbound_message`, as receipts carry it."""
         return _ref(self.provider_id)
 
     @property
@@ -73,7 +77,7 @@ class Simulated:
         random_source: RandomSource,
         faults: Callable[[], Collection[Fault]] = no_faults,
     ) -> None:
-        """Take the store that its phones lie in, and what tells how it is bent."""
+        """Take the store that its phones lie in, and what tells which faults are on."""
         self.store, self.keyring, self.clock, self.random_source, self.faults = (
             store,
             keyring,
@@ -102,13 +106,13 @@ class Simulated:
     def read_receipts(self, call: Call) -> list[Receipt]:
         """Fields `id` and `status`."""
         name = as_name(call.form.get("id", ""))
-        status = RANKS.get(call.form.get("status", ""))
+        status = DELIVERY_STATUSES.get(call.form.get("status", ""))
         if status is None:
             return []
         return [Receipt(self.name, name, status, ref=_ref(name))]
 
     def send(self, text: Outbound) -> str:
-        """Put the text on the phone, as well as the weather lets it. SendFailed while the carrier is down."""
+        """Put the text on the phone, with the faults that are on. SendFailed while the carrier is down."""
         faults = self.faults()
         if Fault.DOWN in faults:
             raise SendFailed(Reason.NO_CONNECTION, permanent=False)

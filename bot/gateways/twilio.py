@@ -60,7 +60,7 @@ PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
 ACTED_UPON = {"STOP", "START", "HELP"}
 STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
 
-RANKS = {
+DELIVERY_STATUSES = {
     "accepted": DeliveryStatus.ACCEPTED,
     "scheduled": DeliveryStatus.ACCEPTED,
     "queued": DeliveryStatus.ACCEPTED,
@@ -152,7 +152,7 @@ class Twilio:
     def read_receipts(self, call: Call) -> list[Receipt]:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""
         name = as_name(call.form.get("MessageSid", "") or call.form.get("SmsSid", ""))
-        status = RANKS.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
+        status = DELIVERY_STATUSES.get(call.form.get("MessageStatus", "") or call.form.get("SmsStatus", ""))
         if status is None:
             return []
         code = call.form.get("ErrorCode", "")

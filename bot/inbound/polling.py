@@ -69,7 +69,7 @@ class Polling:
         ]
 
     def fetch(self, gateway: Polled) -> int:
-        """Fetch texts where it is time and this process's turn, and hear them; how many were new."""
+        """Fetch texts where it is time and no other process asks, and hear them; how many were new."""
         if gateway.name in self._unstored:  # the database was out of reach; the provider has them no more
             return self._store(gateway, *self._unstored[gateway.name])
         name = f"{gateway.name} texts"
@@ -105,7 +105,7 @@ class Polling:
             return polled_messages.claim(connection, self.clock(), HEARING_LEASE, HEARD_AT_ONCE)
 
     def ask(self, gateway: Polled) -> int:
-        """Ask for receipts where it is time and this process's turn; how many there were.
+        """Ask for receipts where it is time and no other process asks; how many there were.
 
         A text is asked for at twice the age each time: often while it matters, and yet a few times only.
         """
@@ -141,7 +141,7 @@ class Polling:
         return receipts, True
 
     def _claim(self, name: str) -> tuple[str, datetime] | None:
-        """The cursor, and when this process's turn ends; None where it is not its turn."""
+        """The cursor, and when the lease on asking ends; None where it is too soon or another process has the lease."""
         now = self.clock()
         with self.store.reading() as connection:
             if not polls.is_due(connection, name, now):

@@ -22,7 +22,7 @@ INBOUND_SECRET = "inbound_secret"  # noqa: S105  # a setting's name
 # What fills places beside the provider's own settings, section by section.
 SENT_WITH = {"to", "text", "uid", "seconds", "minutes", "receipts"}
 PATTERN_WITH = {"to", "uid", "template", *"123456789"}
-RANKS = {
+DELIVERY_STATUSES = {
     "accepted": DeliveryStatus.ACCEPTED,
     "sending": DeliveryStatus.SENDING,
     "sent": DeliveryStatus.SENT,
@@ -69,8 +69,8 @@ def _verdict(word: Any) -> Any:
 
 
 def _stage(word: Any) -> Any:
-    if isinstance(word, str) and word not in RANKS and word not in REASONS:
-        raise ValueError(f"{word} is neither {', '.join(RANKS)} nor a reason: {', '.join(REASONS)}")
+    if isinstance(word, str) and word not in DELIVERY_STATUSES and word not in REASONS:
+        raise ValueError(f"{word} is neither {', '.join(DELIVERY_STATUSES)} nor a reason: {', '.join(REASONS)}")
     return word
 
 
@@ -397,4 +397,4 @@ def stages(mapping: Mapping[str, str], status: str) -> tuple[DeliveryStatus, Rea
     word = mapping.get(status)
     if word is None:
         return None
-    return (RANKS[word], None) if word in RANKS else (DeliveryStatus.FAILED, REASONS[word])
+    return (DELIVERY_STATUSES[word], None) if word in DELIVERY_STATUSES else (DeliveryStatus.FAILED, REASONS[word])

@@ -189,7 +189,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Now:
-    """What stands now: since when the oldest text and the oldest event for Fakher wait, how jobs and gateways do.
+    """The present state: since when the oldest text and the oldest event for Fakher wait, how jobs and gateways do.
 
     `heartbeats` is when each job last ran to its end, `gateways` how every one fares that ever failed.
     """
@@ -201,7 +201,7 @@ class Now:
 
 
 def now_of(store: Store) -> Now:
-    """What stands now, for headquarters."""
+    """Read the present state of texts, events, jobs and gateways, of the whole country."""
     with store.reading() as connection:
         return Now(
             outbound_messages.oldest_queued(connection),
@@ -241,7 +241,7 @@ def figures(store: Store, first: date, last: date, now: datetime, scope: Scope =
 
 
 def _gaps(spans: list[Kept], begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The times within a period that no span covers."""
+    """The times within a period that no counted period covers."""
     for span in spans:
         if begin < span.begins_at:
             yield begin, span.begins_at

@@ -1,7 +1,7 @@
 """Counts texts once they no longer change, an hour at a time, so that a season's figures need not be counted afresh.
 
-Every process does it every minute. Who is quicker is kept, and the other's count is dropped. Nothing that is asked
-depends on it but how long the answer takes: what has not been counted is counted then (bot/reports/kpi.py).
+Every process does it every minute. Where two count the same, the first to commit is kept. Figures are right
+without it, only slower: what has not been counted is counted when asked for (bot/reports/kpi.py).
 """
 
 from collections import Counter
@@ -31,14 +31,14 @@ class Rollup:
         self.store, self.clock = store, clock
 
     def run(self) -> int:
-        """Count again what late receipts changed, count what has settled, make days of hours; how many spans."""
+        """Count again what late receipts changed, count what has settled, make days of hours; how many periods."""
         now = self.clock()
         return self._recount(now) + self._go_on(now) + self._merge(now)
 
     def _recount(self, now: datetime) -> int:
         with self.store.reading() as connection:
             changed = delivery_stats.kept_late(connection)
-        return sum(self._keep(span.begins_at, span.ends_at, now, [span]) for span in changed)
+        return sum(self._keep(period.begins_at, period.ends_at, now, [period]) for period in changed)
 
     def _go_on(self, now: datetime) -> int:
         with self.store.reading() as connection:
@@ -66,27 +66,27 @@ class Rollup:
         with self.store.reading() as connection:
             kept = delivery_stats.kept(connection, now - REPORTED, now)
         done = 0
-        for (begin, end), spans in groupby(kept, lambda span: day_around(span.begins_at)):
-            hours = list(spans)
+        for (begin, end), periods in groupby(kept, lambda period: day_around(period.begins_at)):
+            hours = list(periods)
             whole = len(hours) > 1 and (hours[0].begins_at, hours[-1].ends_at) == (begin, end)
             if whole and end + DAY_SETTLED_AFTER <= now and not any(hour.is_late for hour in hours):
                 done += self._put(begin, end, self._sum(hours), [], hours)
         return done
 
-    def _sum(self, spans: Sequence[Kept]) -> dict[Cell, Counts]:
+    def _sum(self, periods: Sequence[Kept]) -> dict[Cell, Counts]:
         counted: dict[Cell, Counts] = {}
         with self.store.reading() as connection:
-            for cell, found in delivery_stats.counts(connection, [span.id for span in spans]):
+            for cell, found in delivery_stats.counts(connection, [period.id for period in periods]):
                 counted.setdefault(cell._replace(day=0), Counter()).update(found)
         return counted
 
     def _put(
         self, begin: datetime, end: datetime, counted: dict[Cell, Counts], late: list[int], instead: Sequence[Kept]
     ) -> bool:
-        # A span's counts never change; another span takes its place. So whoever finds one gone was too late.
+        # A period's counts never change; another period takes its place. So whoever finds one gone was too late.
         try:
             with self.store.writing() as connection:
-                if not delivery_stats.give_way(connection, [span.id for span in instead]):
+                if not delivery_stats.give_way(connection, [period.id for period in instead]):
                     raise _Overtaken
                 return delivery_stats.keep(connection, begin, end, counted, late)
         except _Overtaken:

@@ -1,4 +1,4 @@
-"""Sends what the outbox holds: at once after the commit that wrote it, else when a sweep finds it.
+"""Sends the texts that are to be sent: at once after the commit that wrote it, else when a sweep finds it.
 
 A text that this process writes it claims as it writes it, and hands to its own senders after the commit.
 The sender threads only talk to providers. One more, the writer thread, talks to the database: it records what
@@ -66,7 +66,7 @@ class SendResult:
 
 
 class Courier:
-    """Carries texts from the outbox to the gateways."""
+    """Hands texts that are to be sent to the gateways."""
 
     def __init__(
         self, store: Store, gateways: Sequence[Gateway], keyring: Keyring, clock: Clock, per_second: float = 100.0
@@ -137,7 +137,7 @@ class Courier:
             pass
 
     def _send_next(self) -> bool:
-        """Send the text whose turn it is, when there is one; False where the senders are to end."""
+        """Wait for the next text in hand and send it; False where the senders are to end."""
         _, _, text = self._texts.get()
         if text is None:
             return False

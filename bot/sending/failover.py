@@ -44,13 +44,13 @@ class Failover:
         self._probes: set[str] = set()
 
     def order(self, text: ClaimedMessage) -> list[str]:
-        """Whom a text is to try, in turn: first the one that the text which it answers came in by."""
+        """The gateways that a text tries, in this order: first the one that brought the text which it answers."""
         order = sorted(self.names, key=lambda name: name != text.inbound_gateway)
-        turn = order.index(text.gateway) if text.gateway in order else 0
-        return order[turn:] + order[:turn]
+        index = order.index(text.gateway) if text.gateway in order else 0
+        return order[index:] + order[:index]
 
     def choose(self, text: ClaimedMessage) -> str:
-        """Whose turn it is. One whose breaker is open is passed by, unless they all are: no text waits for that."""
+        """The gateway that is to try a text: the first whose breaker is closed; where all are open, the first."""
         order = self.order(text)
         return next((name for name in order if not self.is_open(name)), order[0])
 

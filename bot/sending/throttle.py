@@ -6,7 +6,7 @@ from threading import Lock
 
 
 class Throttle:
-    """A turn for every text. What was not used is not saved up: an operator counts each second by itself."""
+    """A slot for every text. Unused slots are not saved up: an operator counts each second by itself."""
 
     def __init__(
         self,
@@ -17,11 +17,11 @@ class Throttle:
         """Take the rate, and a clock that counts seconds."""
         self.seconds = 1 / per_second
         self._now, self._sleep = now, sleep
-        self._next, self._hand = 0.0, Lock()
+        self._next, self._lock = 0.0, Lock()
 
     def wait(self) -> None:
-        """Return when it is this text's turn."""
-        with self._hand:
-            turn = max(self._next, self._now())
-            self._next = turn + self.seconds
-        self._sleep(max(0.0, turn - self._now()))
+        """Wait for the next free slot: `seconds` after the one before it, or at once."""
+        with self._lock:
+            slot = max(self._next, self._now())
+            self._next = slot + self.seconds
+        self._sleep(max(0.0, slot - self._now()))

@@ -94,8 +94,8 @@ def seed(store: Store) -> None:
     ]
     with store.writing() as connection:
         accounts.put(connection, rows, now)
-        for clerk in STAFF:
-            staff.put(connection, _row(clerk))
+        for person in STAFF:
+            staff.put(connection, _row(person))
 
 
 def lives_in(connection: Connection) -> bool:
@@ -108,5 +108,5 @@ def _username(person: Person) -> str:
     return f"leader{person.national_id[-4:]}"
 
 
-def _row(clerk: StaffPerson) -> dict[str, str | None]:
-    return {name: getattr(clerk, name) for name in ("mobile", "name", "role", "province", "broker")}
+def _row(person: StaffPerson) -> dict[str, str | None]:
+    return {name: getattr(person, name) for name in ("mobile", "name", "role", "province", "broker")}

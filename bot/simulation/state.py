@@ -1,4 +1,4 @@
-"""The weather of a trial: how far its clock is ahead, and how its carrier is bent.
+"""A trial's state: how far its clock is ahead, and which faults its simulated carrier has.
 
 One file holds it, so that all processes agree. Only `make run` and the phones beside it live in it; a service for
 real people has neither.
@@ -16,7 +16,7 @@ from bot.ports import Clock
 KEPT_TRIAL = Path("instance/trial.json")
 # How long a gateway that goes down stays down: a text's first attempts fail, and a later one goes through.
 DOWN = timedelta(seconds=10)
-# How late a bent carrier brings a text.
+# How late a text comes while Fault.DELAY is on.
 DELAY = timedelta(seconds=8)
 
 
@@ -31,7 +31,7 @@ class Fault(StrEnum):
 
 
 class Simulation:
-    """The weather, as the file has it; fair, where there is none."""
+    """The state, as the file has it. Without a file the clock is right and no fault is on."""
 
     def __init__(self, path: Path = KEPT_TRIAL, clock: Clock = system_clock) -> None:
         """Take the file, which need not be there, and the clock that the trial's is ahead of."""
@@ -53,7 +53,7 @@ class Simulation:
             self._write(ahead + max(0.0, span.total_seconds()), faults)
 
     def faults(self) -> frozenset[Fault]:
-        """How the carrier is bent now."""
+        """The faults that are on now."""
         now = self.clock()
         found = self._read()[1].items()
         return frozenset(fault for fault, until in found if until is None or datetime.fromisoformat(until) > now)
@@ -86,5 +86,5 @@ class Simulation:
 
 
 def no_faults() -> frozenset[Fault]:
-    """The weather where there is no trial: nothing is bent."""
+    """The faults where there is no trial: none."""
     return frozenset()

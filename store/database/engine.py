@@ -24,7 +24,7 @@ from store.database.dialect import translated
 OutOfReach = OperationalError
 """Raised when the database cannot be reached, or its lock not be had in time."""
 
-# In seconds. A provider waits 15 s; a writer that has not had its turn by then had better say so.
+# In seconds. A provider waits 15 s; a writer that has not got the lock by then had better say so.
 BUSY_TIMEOUT = 3
 CONNECT_TIMEOUT = 2
 GLANCE = 0.0005
@@ -45,7 +45,7 @@ class Store:
         """
         self.url, self._synchronous = make_url(url), synchronous
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._turn: AbstractContextManager[object] = _Turn() if self.is_sqlite else nullcontext()
+        self._write_lock: AbstractContextManager[object] = _WriteLock() if self.is_sqlite else nullcontext()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
         self._writer = self.engine.execution_options(writing=True)
         self._still = self.engine.execution_options(still=True)
@@ -106,21 +106,21 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that changes nothing; each of its statements sees the database as it is at that moment."""
+        """A connection that changes nothing. Two statements on it may read different states; see `still`."""
         with self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def still(self) -> Iterator[Connection]:
-        """A connection all of whose statements see the same moment of the database, and change nothing."""
+        """A read-only transaction: all of its statements see one and the same state of the database (a snapshot)."""
         with self._still.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that commits at the end, or leaves no trace. No network and no slow hash inside."""
-        # Threads of one process take turns here, where a wait ends as soon as it can; see _begin_writing.
-        with self._turn, self._writer.connect() as connection, connection.begin():
+        # Threads of one process wait here, where a wait ends as soon as the lock is free; see _begin_writing.
+        with self._write_lock, self._writer.connect() as connection, connection.begin():
             yield connection
 
     def checkpoint(self) -> int:
@@ -147,15 +147,15 @@ class Store:
         self.engine.dispose()
 
 
-class _Turn:
-    """A lock that is not waited for beyond the time that SQLite's own would be."""
+class _WriteLock:
+    """A lock that is waited for as long as SQLite's own, BUSY_TIMEOUT seconds. OutOfReach after that."""
 
     def __init__(self) -> None:
         self._lock = Lock()
 
     def __enter__(self) -> None:
         if not self._lock.acquire(timeout=BUSY_TIMEOUT):
-            raise OutOfReach("waiting for a turn to write", None, TimeoutError())
+            raise OutOfReach("waiting for the write lock", None, TimeoutError())
 
     def __exit__(self, *_error: object) -> None:
         self._lock.release()
@@ -188,7 +188,7 @@ def is_out_of_reach(error: BaseException) -> bool:
 
 def _begin(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once where another has written in between.
-    # One that only reads needs none: every statement sees one moment by itself.
+    # One that only reads needs none: each statement has a snapshot of its own.
     if connection.get_execution_options().get("writing", False):
         _begin_writing(connection.connection.dbapi_connection)
     elif connection.get_execution_options().get("still", False):

@@ -1,5 +1,5 @@
 """What providers are asked for, where they don't call.
 
-polls.py            whose turn it is to ask, and from where on
+polls.py            which process asks, and from where on
 polled_messages.py  texts that were fetched and wait to be heard, encrypted
 """

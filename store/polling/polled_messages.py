@@ -1,4 +1,4 @@
-"""Texts that were fetched from a provider and are not yet heard. Claimed as the outbox's are: by moving a time on."""
+"""Texts that were fetched from a provider and are not yet heard. One is claimed by moving its next attempt on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

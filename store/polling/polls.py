@@ -1,4 +1,4 @@
-"""What providers are asked for: whose turn it is, and which texts a receipt is asked of."""
+"""What providers are asked for: which process asks, and for which texts receipts are asked."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ def is_due(connection: Connection, name: str, now: datetime) -> bool:
 
 
 def claim(connection: Connection, name: str, now: datetime, lease: timedelta) -> str | None:
-    """The cursor to go on from, where it is this process's turn until the lease ends; None where it is not."""
+    """Take the lease on asking: the cursor to go on from. None where it is too soon or another has the lease."""
     due = update(ROUND).where(ROUND.c.name == name, ROUND.c.next_attempt_at <= now).values(next_attempt_at=now + lease)
     cursor: str | None = connection.execute(due.returning(ROUND.c.cursor)).scalar()
     if cursor is not None:
@@ -31,7 +31,7 @@ def claim(connection: Connection, name: str, now: datetime, lease: timedelta) ->
 
 
 def finish(connection: Connection, name: str, lease_end: datetime, next_attempt_at: datetime, cursor: str) -> bool:
-    """Say when to ask next and from where on; False where the turn was over, and another process has it."""
+    """Say when to ask next and from where on; False where the lease was over, and another process has it."""
     mine = update(ROUND).where(ROUND.c.name == name, ROUND.c.next_attempt_at == lease_end)
     return connection.execute(mine.values(next_attempt_at=next_attempt_at, cursor=cursor)).rowcount == 1
 

@@ -1,4 +1,4 @@
-"""Fakher's door: its tokens, and what it is told."""
+"""Fakher's tokens, and the events that it is told."""
 
 from datetime import datetime
 from typing import Any, ClassVar

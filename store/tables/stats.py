@@ -1,4 +1,4 @@
-"""What is counted: over spans of time for the control points, and since the beginning."""
+"""What is counted: over periods for the control points, and since the beginning."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from store.tables.base import CLUSTERED, moment
 
 
 class StatsPeriodRow(SQLModel, table=True):
-    """A stretch of time, within one day of Tehran's, whose texts have been counted into `measure`."""
+    """A stretch of time, within one day of Tehran's, whose texts have been counted into `delivery_stat`."""
 
     __tablename__: ClassVar[str] = "stats_period"
 
@@ -21,7 +21,10 @@ class StatsPeriodRow(SQLModel, table=True):
 
 
 class DeliveryStatRow(SQLModel, table=True):
-    """How often what happened in a span. What is counted, and under which names, is told in measures.py."""
+    """Counts of one period, by subject, province and gateway.
+
+    `counts` is number by name; store/views/delivery_stats.py says which names there are.
+    """
 
     __tablename__: ClassVar[str] = "delivery_stat"
     __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
@@ -34,7 +37,7 @@ class DeliveryStatRow(SQLModel, table=True):
 
 
 class LateReceiptRow(SQLModel, table=True):
-    """A receipt that came so late that its text may have been counted already: its span is to be counted again."""
+    """A receipt that came so late that its text may have been counted already: its period is to be counted again."""
 
     __tablename__: ClassVar[str] = "late_receipt"
 

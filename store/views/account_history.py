@@ -1,4 +1,4 @@
-"""The story of one account's recovery, for staff to read: its codes, texts and orders. No secrets, no hashes."""
+"""One account's latest codes, texts and orders, for staff to read. No secrets, no hashes."""
 
 from typing import Any
 

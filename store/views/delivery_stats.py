@@ -92,7 +92,7 @@ passed until they were sent, all together, of those that were delivered in time.
 
 
 class Cell(NamedTuple):
-    """What is counted together. `day` counts the days from the first that was asked for, or is a span's id."""
+    """What is counted together. `day` counts the days from the first that was asked for, or is a period's id."""
 
     day: int
     subject: str
@@ -113,7 +113,7 @@ EVERYBODY = Scope()
 
 @dataclass(frozen=True)
 class Kept:
-    """A span that has been counted; `is_late` says that receipts have come since."""
+    """A period that has been counted; `is_late` says that receipts have come since."""
 
     id: int
     begins_at: datetime
@@ -319,7 +319,7 @@ _LATE = (
 )
 _KEPT = select(PERIOD.c.id, PERIOD.c.begins_at, PERIOD.c.ends_at, _LATE).order_by(PERIOD.c.begins_at)
 _COUNTS = select(STAT.c.period, STAT.c.subject, STAT.c.province, STAT.c.gateway, STAT.c.counts).where(
-    STAT.c.period.in_(bindparam("spans", expanding=True))
+    STAT.c.period.in_(bindparam("periods", expanding=True))
 )
 _COUNTS_OF_PROVINCE = _COUNTS.where(
     STAT.c.subject.in_(list(Subject)), STAT.c.province == bindparam("province", type_=STAT.c.province.type)
@@ -327,29 +327,29 @@ _COUNTS_OF_PROVINCE = _COUNTS.where(
 
 
 def kept(connection: Connection, begin: datetime, end: datetime) -> list[Kept]:
-    """The counted spans that begin within a time, the oldest first."""
+    """The counted periods that begin within a time, the oldest first."""
     within = _KEPT.where(PERIOD.c.begins_at >= begin, PERIOD.c.begins_at < end)
     return [Kept(*row) for row in connection.execute(within)]
 
 
 def kept_late(connection: Connection) -> list[Kept]:
-    """The counted spans that receipts have come for since, the oldest first."""
+    """The counted periods that receipts have come for since, the oldest first."""
     if connection.execute(select(LATE_RECEIPT.c.id).limit(1)).first() is None:
         return []
     return [Kept(*row) for row in connection.execute(_KEPT.where(_LATE))]
 
 
 def kept_until(connection: Connection) -> datetime | None:
-    """The end of the last counted span: all before it has been counted."""
+    """The end of the last counted period: all before it has been counted."""
     return connection.execute(select(PERIOD.c.ends_at).order_by(PERIOD.c.begins_at.desc()).limit(1)).scalar()
 
 
 def counts(
-    connection: Connection, spans: Iterable[int], province: str | None = None
+    connection: Connection, periods: Iterable[int], province: str | None = None
 ) -> Iterator[tuple[Cell, dict[str, int]]]:
-    """What was counted in these spans; of one province, if you like. A cell's `day` is its span's id."""
+    """What was counted in these periods; of one province, where it is named. A cell's `day` is its period's id."""
     statement = _COUNTS if province is None else _COUNTS_OF_PROVINCE
-    for *cell, found in connection.execute(statement, {"spans": list(spans), "province": province}):
+    for *cell, found in connection.execute(statement, {"periods": list(periods), "province": province}):
         yield Cell(*cell), found
 
 
@@ -382,26 +382,26 @@ def note_late(connection: Connection, written_at: datetime, now: datetime) -> No
 def keep(
     connection: Connection, begin: datetime, end: datetime, counted: dict[Cell, Counts], late: Iterable[int]
 ) -> bool:
-    """Keep what was counted of a span that had not been; False where another process was quicker.
+    """Write the counts of a period that had none; False where another process was quicker.
 
     `late` are the notes of receipts that had been there when it was counted.
     """
     new = (
         upsert(connection, PERIOD).values(begins_at=begin, ends_at=end).on_conflict_do_nothing().returning(PERIOD.c.id)
     )
-    span: int | None = connection.execute(new).scalar()
-    if span is None:
+    period: int | None = connection.execute(new).scalar()
+    if period is None:
         return False
-    rows = [{**cell._asdict(), "period": span, "counts": dict(found)} for cell, found in counted.items()]
+    rows = [{**cell._asdict(), "period": period, "counts": dict(found)} for cell, found in counted.items()]
     if rows:
         connection.execute(insert(STAT), [{name: row[name] for name in STAT.c.keys()} for row in rows])
     connection.execute(delete(LATE_RECEIPT).where(LATE_RECEIPT.c.id.in_(list(late))))
     return True
 
 
-def give_way(connection: Connection, spans: Iterable[int]) -> bool:
-    """Drop spans, to keep another in their place; False where another process has dropped any of them."""
-    which = list(spans)
+def give_way(connection: Connection, periods: Iterable[int]) -> bool:
+    """Delete the counts of these periods, for a longer period to replace. False where any was gone already."""
+    which = list(periods)
     dropped = connection.execute(delete(PERIOD).where(PERIOD.c.id.in_(which))).rowcount
     connection.execute(delete(STAT).where(STAT.c.period.in_(which)))
     return dropped == len(which)

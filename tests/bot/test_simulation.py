@@ -1,4 +1,4 @@
-"""The weather of a trial: one file that every process reads."""
+"""A trial's state, its clock and its carrier's faults: one file that every process reads."""
 
 from datetime import timedelta
 from pathlib import Path

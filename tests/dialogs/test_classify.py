@@ -23,7 +23,7 @@ LANGUAGES = {"fa-latn": "fa", "none": None, "": None}
 
 # Where a code beside the rest matters, though none is out.
 WITH_CODE = {Intent.CODE, Intent.RECOVER, Intent.CHANGE, Intent.STAFF_RESET}
-# A pilgrim who writes "reset password" means what a clerk does: both are requests.
+# A pilgrim who writes "reset password" means what staff mean: both are requests.
 BY_WHO_ASKS = {Intent.RECOVER, Intent.STAFF_RESET}
 
 ID = "8052916372"

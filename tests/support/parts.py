@@ -1,4 +1,4 @@
-"""What takes the world's place in tests: a clock that stands still, loaded dice, a carrier that remembers."""
+"""What takes the world's place in tests: a clock that stands still, a known random source, a carrier that remembers."""
 
 import base64
 import time
@@ -32,7 +32,7 @@ class StoppedClock:
 
 
 class LoadedRandomSource:
-    """Dice whose throws are known: codes 100001, 100002, …; passwords aaaaaaaaaaab, …"""
+    """A random source whose values are known: codes 100001, 100002, …; passwords aaaaaaaaaaab, …"""
 
     def __init__(self) -> None:
         self.codes = count(100001)

@@ -40,7 +40,7 @@ KEY = KEYS.removeprefix("k1:")
 
 
 class MarkedDice(LoadedRandomSource):
-    """Dice whose throws stand out."""
+    """A random source whose values are easily found again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ def test_a_database_that_fails_in_the_middle_tells_nothing(store: Store, witness
 
 
 class TellingDice(MarkedDice):
-    """Dice that fall off the table, and say what was thrown."""
+    """A random source that fails with what it has drawn in its message."""
 
     def token(self) -> str:
         raise RuntimeError(self.digits(6))

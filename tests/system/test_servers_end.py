@@ -14,7 +14,7 @@ from tests.support import lifeline
 from tests.support.parts import eventually
 from tests.support.places import ROOT
 
-# A run with a database's server and a process of its own, which takes no notice of a polite end, and has a child.
+# A run with a database's server and a process of its own, which ignores SIGTERM, and has a child.
 RUN = """
 import subprocess, sys, time
 from tests import databases, lifeline

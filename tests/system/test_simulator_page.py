@@ -1,4 +1,4 @@
-"""The phone page in a real browser: a whole recovery, the weather, both languages, two widths, nobody kept out."""
+"""The phone page in a real browser: a whole recovery, faults, both languages, two widths, accessibility."""
 
 import re
 from collections.abc import Iterator

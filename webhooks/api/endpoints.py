@@ -128,7 +128,7 @@ def _whole_body() -> bytes:
         body = request.get_data()
         # One that comes in chunks says nothing of its size, and would be cut off at the limit.
         is_cut = request.content_length is None and request.environ["wsgi.input"].read(1)
-    except (ClientDisconnected, OSError):  # it breaks off, or its chunks are none
+    except (ClientDisconnected, OSError):  # the connection broke off, or a chunk has no size
         raise _malformed([Fault(pointer="", detail="The body is not whole.")]) from None
     if is_cut:
         raise RequestEntityTooLarge

@@ -12,7 +12,7 @@ from bot.clock import jalali, midnight, read_day
 from bot.console_login import Login, proof
 from store import audit
 from webhooks import html
-from webhooks.console.formatting import Row, Table, Teller
+from webhooks.console.formatting import Formatter, Row, Table
 
 SHOWN = 100
 LARGEST_ID = 2**31 - 1  # that the column holds
@@ -22,7 +22,7 @@ def show(bot: Bot, login: Login) -> Response:
     """A page of the trail. Other staff read what concerns their accounts in those accounts' stories."""
     if not login.sees_all:
         abort(403)
-    teller, fault = Teller(html.language_asked()), ""
+    formatter, fault = Formatter(html.language_asked()), ""
     written, by_staff = request.args.get("to", "").strip(), "staff" in request.args
     before, day = min(request.args.get("before", LARGEST_ID, int), LARGEST_ID), None
     try:
@@ -32,13 +32,13 @@ def show(bot: Bot, login: Login) -> Response:
     rows = [] if fault else _rows(bot, before, day, by_staff=by_staff)
     answer = html.page(
         "console_audit.html",
-        teller.language,
+        formatter.language,
         login=login,
         proof=proof(login.session.secret),
         fault=fault,
-        to=_field(teller, day) if day else written,
+        to=_field(formatter, day) if day else written,
         by_staff=by_staff,
-        trail=table(teller, rows[:SHOWN]),
+        trail=table(formatter, rows[:SHOWN]),
         older=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         address=({"to": day.isoformat()} if day else {}) | ({"staff": "on"} if by_staff else {}),
     )
@@ -53,23 +53,23 @@ def _rows(bot: Bot, before: int, day: date | None, *, by_staff: bool) -> Sequenc
         return audit.newest(connection, before, SHOWN + 1, by_staff=by_staff)
 
 
-def _field(teller: Teller, day: date) -> str:
-    return jalali(day) if teller.language == "fa" else day.isoformat()
+def _field(formatter: Formatter, day: date) -> str:
+    return jalali(day) if formatter.language == "fa" else day.isoformat()
 
 
-def table(teller: Teller, rows: Sequence[Found[Any]]) -> Table:
+def table(formatter: Formatter, rows: Sequence[Found[Any]]) -> Table:
     """Rows of the audit, in words."""
-    title, *head = teller.words["heads"]["audit"]
-    return Table(title, head, [_told(teller, row) for row in rows])
+    title, *head = formatter.words["heads"]["audit"]
+    return Table(title, head, [_told(formatter, row) for row in rows])
 
 
-def _told(teller: Teller, row: Found[Any]) -> Row:
+def _told(formatter: Formatter, row: Found[Any]) -> Row:
     return (
-        teller.moment(row.at),
-        teller.word("actors", row.actor),
+        formatter.moment(row.at),
+        formatter.word("actors", row.actor),
         row.who,
-        teller.word("actions", row.action),
-        teller.word("outcomes", row.outcome),
-        teller.word("reasons", row.reason or ""),
+        formatter.word("actions", row.action),
+        formatter.word("outcomes", row.outcome),
+        formatter.word("reasons", row.reason or ""),
         row.ref or "",
     )

@@ -1,4 +1,4 @@
-"""The console's figures, as a page and as a file: both control points, codes, errors, what stands now."""
+"""The console's figures, as a page and as a file: both control points, codes, errors, the present state."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from store.views.delivery_stats import IN_TIME, LATE_TEXTS, Scope, Subject
 from webhooks import html
 from webhooks.console import charts, status
 from webhooks.console.charts import Bar, Step
-from webhooks.console.formatting import Row, Table, Teller
+from webhooks.console.formatting import Formatter, Row, Table
 
 PRESETS = (1, 7, 30)
 LONGEST_PROVINCE = 60
@@ -44,25 +44,25 @@ class Asked:
 
 def show(bot: Bot, login: Login) -> Response:
     """The page of figures."""
-    teller, asked = Teller(html.language_asked()), read(bot, login)
+    formatter, asked = Formatter(html.language_asked()), read(bot, login)
     found, now = kpi.figures(bot.store, asked.first, asked.last, bot.clock(), asked.scope), bot.clock()
     answer = html.page(
         "console.html",
-        teller.language,
+        formatter.language,
         login=login,
         proof=proof(login.session.secret),
         asked=asked,
-        shown={"first": teller.day(asked.first), "last": teller.day(asked.last)},
-        fields=_fields(teller, asked),
-        as_of=teller.moment(now),
+        shown={"first": formatter.day(asked.first), "last": formatter.day(asked.last)},
+        fields=_fields(formatter, asked),
+        as_of=formatter.moment(now),
         presets=[(days, _last(days, now)) for days in PRESETS],
-        points=[_point(teller, found, point) for point in POINTS],
+        points=[_point(formatter, found, point) for point in POINTS],
         provinces=sorted(name for name in found.points[Subject.CODE].provinces if name),
-        funnel=_funnel(teller, found),
-        errors=_errors(teller, found),
-        others=_others(teller, found),
-        standing=status.told(bot, teller, now) if login.sees_all else None,
-        teller=teller,
+        funnel=_funnel(formatter, found),
+        errors=_errors(formatter, found),
+        others=_others(formatter, found),
+        standing=status.told(bot, formatter, now) if login.sees_all else None,
+        formatter=formatter,
     )
     answer.status_code = 400 if asked.fault else 200
     return answer
@@ -100,12 +100,12 @@ def read(bot: Bot, login: Login) -> Asked:
     return Asked(*period(bot.store, today, today, today), scope, fault, written)
 
 
-def _fields(teller: Teller, asked: Asked) -> list[str]:
+def _fields(formatter: Formatter, asked: Asked) -> list[str]:
     """The days as the form shows them: as they were written where they were wrong, else in the language's calendar."""
     if asked.fault:
         return [asked.written["from"], asked.written["to"]]
     days = (asked.first, asked.last)
-    return [jalali(day) if teller.language == "fa" else day.isoformat() for day in days]
+    return [jalali(day) if formatter.language == "fa" else day.isoformat() for day in days]
 
 
 def _last(days: int, now: datetime) -> dict[str, str]:
@@ -113,79 +113,87 @@ def _last(days: int, now: datetime) -> dict[str, str]:
     return {"from": (today - timedelta(days=days - 1)).isoformat(), "to": today.isoformat()}
 
 
-def _point(teller: Teller, found: Figures, point: Subject) -> dict[str, Any]:
-    views, words = found.points[point], teller.words
+def _point(formatter: Formatter, found: Figures, point: Subject) -> dict[str, Any]:
+    views, words = found.points[point], formatter.words
     whole = views.whole
     title = words["points"][point.value]
     return {
         "id": point.value,
         "title": title,
         "texts": whole.texts,
-        "share": teller.share(whole.share),
+        "share": formatter.share(whole.share),
         "is_below": whole.is_below,
-        "facts": list(_facts(teller, whole)),
-        "days_chart": _days_chart(teller, point, title, views),
-        "days": _days(teller, views),
-        "provinces": _parts(teller, words["by_province"], words["province"], views.provinces),
-        "gateways": _parts(teller, words["by_gateway"], words["gateway"], views.gateways),
-        "steps": [_steps(teller, point, whole, when) for when in (IN_TIME, LATE_TEXTS) if whole.waterfall(when)],
+        "facts": list(_facts(formatter, whole)),
+        "days_chart": _days_chart(formatter, point, title, views),
+        "days": _days(formatter, views),
+        "provinces": _parts(formatter, words["by_province"], words["province"], views.provinces),
+        "gateways": _parts(formatter, words["by_gateway"], words["gateway"], views.gateways),
+        "steps": [_steps(formatter, point, whole, when) for when in (IN_TIME, LATE_TEXTS) if whole.waterfall(when)],
     }
 
 
-def _facts(teller: Teller, whole: Point) -> Iterator[tuple[str, str]]:
-    words = teller.words["facts"]
+def _facts(formatter: Formatter, whole: Point) -> Iterator[tuple[str, str]]:
+    words = formatter.words["facts"]
     for percent in PERCENTILES:
         seconds = whole.percentile(percent)
-        yield f"p{percent}", "–" if seconds is None else f"{teller.number(seconds)} {teller.words['second']}"
-    yield words["known"], teller.number(whole.in_time + whole.missed)
+        yield f"p{percent}", "–" if seconds is None else f"{formatter.number(seconds)} {formatter.words['second']}"
+    yield words["known"], formatter.number(whole.in_time + whole.missed)
     for name in ("in_time", "late", "failed", "pending", "no_receipt", "open", "withdrawn"):
-        yield words[name], teller.number(getattr(whole, name))
-    yield words["at_least"], teller.share(whole.share_at_least)
+        yield words[name], formatter.number(getattr(whole, name))
+    yield words["at_least"], formatter.share(whole.share_at_least)
 
 
-def _days_chart(teller: Teller, point: Subject, title: str, views: Views) -> str:
-    words = teller.words
-    said = charts.Words(f"days-{point.value}", f"{title}: {words['by_day']}", words["days_described"], teller.language)
+def _days_chart(formatter: Formatter, point: Subject, title: str, views: Views) -> str:
+    words = formatter.words
+    said = charts.Words(
+        f"days-{point.value}", f"{title}: {words['by_day']}", words["days_described"], formatter.language
+    )
     bars = [Bar(day, each.share) for day, each in views.days.items()]
-    label = f"{words['target']} {teller.share(TARGET_SHARE)}"
-    return charts.days(said, bars, TARGET_SHARE, label, "jalali" if teller.language == "fa" else "gregorian")
+    label = f"{words['target']} {formatter.share(TARGET_SHARE)}"
+    return charts.days(said, bars, TARGET_SHARE, label, "jalali" if formatter.language == "fa" else "gregorian")
 
 
-def _days(teller: Teller, views: Views) -> Table:
-    days = [(teller.day(day), each) for day, each in views.days.items() if each.texts]
-    return _table(teller, teller.words["by_day"], teller.words["day"], days)
+def _days(formatter: Formatter, views: Views) -> Table:
+    days = [(formatter.day(day), each) for day, each in views.days.items() if each.texts]
+    return _table(formatter, formatter.words["by_day"], formatter.words["day"], days)
 
 
-def _parts(teller: Teller, title: str, head: str, parts: dict[str, Point]) -> Table:
-    named = [(name or teller.words["unknown"], each) for name, each in sorted(parts.items())]
-    return _table(teller, title, head, named)
+def _parts(formatter: Formatter, title: str, head: str, parts: dict[str, Point]) -> Table:
+    named = [(name or formatter.words["unknown"], each) for name, each in sorted(parts.items())]
+    return _table(formatter, title, head, named)
 
 
-def _table(teller: Teller, title: str, head: str, named: list[tuple[str, Point]]) -> Table:
-    words = teller.words
-    rows = [_row(teller, name, each) for name, each in named]
+def _table(formatter: Formatter, title: str, head: str, named: list[tuple[str, Point]]) -> Table:
+    words = formatter.words
+    rows = [_row(formatter, name, each) for name, each in named]
     percentiles = (f"p{percent} ({words['second']})" for percent in PERCENTILES)
     below = frozenset(at for at, (_, each) in enumerate(named) if each.is_below)
     return Table(title, (head, words["texts"], words["share"], *percentiles, words["no_receipt"]), rows, below)
 
 
-def _row(teller: Teller, name: str, point: Point) -> Row:
-    seconds = (teller.number(point.percentile(percent)) for percent in PERCENTILES)
-    return (name, teller.number(point.texts), teller.share(point.share), *seconds, teller.number(point.no_receipt))
+def _row(formatter: Formatter, name: str, point: Point) -> Row:
+    seconds = (formatter.number(point.percentile(percent)) for percent in PERCENTILES)
+    return (
+        name,
+        formatter.number(point.texts),
+        formatter.share(point.share),
+        *seconds,
+        formatter.number(point.no_receipt),
+    )
 
 
-def _steps(teller: Teller, point: Subject, whole: Point, when: str) -> tuple[str, Table]:
-    words = teller.words
+def _steps(formatter: Formatter, point: Subject, whole: Point, when: str) -> tuple[str, Table]:
+    words = formatter.words
     steps = [(words["steps"][name], seconds) for name, seconds in whole.waterfall(when)]
     title = words["waterfall"][when]
-    said = charts.Words(f"steps-{point.value}-{when}", title, words["steps_described"], teller.language)
+    said = charts.Words(f"steps-{point.value}-{when}", title, words["steps_described"], formatter.language)
     drawn = charts.waterfall(said, [Step(*step) for step in steps], words["second"])
-    rows: list[Row] = [(name, teller.number(seconds, 2)) for name, seconds in steps]
+    rows: list[Row] = [(name, formatter.number(seconds, 2)) for name, seconds in steps]
     return drawn, Table(title, (words["step"], words["second"]), rows)
 
 
-def _funnel(teller: Teller, found: Figures) -> tuple[str, Table] | None:
-    words, sent = teller.words, found.codes_sent
+def _funnel(formatter: Formatter, found: Figures) -> tuple[str, Table] | None:
+    words, sent = formatter.words, found.codes_sent
     if not sent:
         return None
     fates = [
@@ -198,28 +206,29 @@ def _funnel(teller: Teller, found: Figures) -> tuple[str, Table] | None:
     ]
     steps = [Step(words["fates"]["sent"], sent)]
     steps += [
-        Step(teller.word("fates", close_reason), found.codes[close_reason])
+        Step(formatter.word("fates", close_reason), found.codes[close_reason])
         for close_reason in fates
         if found.codes.get(close_reason)
     ]
-    said = charts.Words("funnel", words["funnel"], words["funnel_described"], teller.language)
-    rows: list[Row] = [(it.name, teller.number(it.value), teller.share(it.value / sent)) for it in steps]
-    rows.append((words["locked"], teller.number(found.locked), ""))
+    said = charts.Words("funnel", words["funnel"], words["funnel_described"], formatter.language)
+    rows: list[Row] = [(it.name, formatter.number(it.value), formatter.share(it.value / sent)) for it in steps]
+    rows.append((words["locked"], formatter.number(found.locked), ""))
     return charts.funnel(said, steps), Table(words["funnel"], (words["fate"], words["codes"], "%"), rows)
 
 
-def _errors(teller: Teller, found: Figures) -> Table:
+def _errors(formatter: Formatter, found: Figures) -> Table:
     ordered = sorted(found.errors.items(), key=lambda it: -it[1])
     rows: list[Row] = [
-        (teller.word("errors_of", reason), gateway, teller.number(number)) for (gateway, reason), number in ordered
+        (formatter.word("errors_of", reason), gateway, formatter.number(number))
+        for (gateway, reason), number in ordered
     ]
-    words = teller.words
+    words = formatter.words
     return Table(words["errors"], (words["reason"], words["gateway"], words["texts"]), rows)
 
 
-def _others(teller: Teller, found: Figures) -> list[tuple[str, str]]:
+def _others(formatter: Formatter, found: Figures) -> list[tuple[str, str]]:
     # Where codes were sent, the locked accounts stand with what became of those.
-    rows = [] if found.codes_sent else [(teller.words["locked"], teller.number(found.locked))]
+    rows = [] if found.codes_sent else [(formatter.words["locked"], formatter.number(found.locked))]
     if found.unanswered is not None:
-        rows.append((teller.words["unanswered"], teller.number(found.unanswered)))
+        rows.append((formatter.words["unanswered"], formatter.number(found.unanswered)))
     return rows

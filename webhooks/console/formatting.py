@@ -1,4 +1,4 @@
-"""How the console tells things: numbers, days, times and words in the page's language, and tables of them."""
+"""Numbers, days, times and words as the console writes them, in the page's language, and tables of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Table(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Teller:
-    """Numbers, days and words in the page's language."""
+class Formatter:
+    """Writes numbers, days and words in one language."""
 
     language: str
 

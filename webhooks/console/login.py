@@ -39,13 +39,13 @@ def _inside(bot: Bot, view: View) -> Answer:
     """What only somebody who is logged in sees; the login's first page for others."""
     login = bot.console.login(request.cookies.get(_name(bot, SESSION), ""))
     if login is None:
-        return _door(bot, status=200 if request.method in {"GET", "HEAD"} and request.path == "/console" else 401)
+        return _login_page(bot, status=200 if request.method in {"GET", "HEAD"} and request.path == "/console" else 401)
     if request.method == "POST":
         _check(login.session.secret)
     return view(bot, login)
 
 
-def _door(bot: Bot, step: str = "mobile", status: int = 200, **context: str) -> Response:
+def _login_page(bot: Bot, step: str = "mobile", status: int = 200, **context: str) -> Response:
     """The login's pages. Their forms are proven by a cookie of their own."""
     secret = request.cookies.get(_name(bot, FORM), "") or bot.parts.random_source.token()
     answer = html.page("console_login.html", html.language_asked(), step=step, proof=proof(secret), **context)
@@ -60,8 +60,8 @@ def _ask(bot: Bot) -> Answer:
     try:
         bot.console.ask(mobile, _address(), html.language_asked())
     except TooManyTries:
-        return _door(bot, status=429, fault="too_many")
-    return _door(bot, "code", mobile=mobile)
+        return _login_page(bot, status=429, fault="too_many")
+    return _login_page(bot, "code", mobile=mobile)
 
 
 def _enter(bot: Bot) -> Answer:
@@ -70,9 +70,9 @@ def _enter(bot: Bot) -> Answer:
     try:
         session = bot.console.enter(mobile, digits, _address())
     except TooManyTries:
-        return _door(bot, status=429, fault="too_many")
+        return _login_page(bot, status=429, fault="too_many")
     if session is None:
-        return _door(bot, "code", status=403, fault="wrong", mobile=mobile)
+        return _login_page(bot, "code", status=403, fault="wrong", mobile=mobile)
     answer = redirect(f"/console?lang={html.language_asked()}", 303)
     _set(bot, answer, SESSION, session.text)
     return answer

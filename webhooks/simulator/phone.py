@@ -50,10 +50,10 @@ JUMP = timedelta(minutes=10)
 
 def routes(bot: Bot) -> Blueprint:
     """/phone, and what its script asks for."""
-    blueprint, turn = Blueprint("phone", __name__), Lock()
+    blueprint, lock = Blueprint("phone", __name__), Lock()
     blueprint.add_url_rule("/phone", "show", lambda: _show(bot))
     blueprint.add_url_rule("/phone/now", "now", lambda: _now(bot), methods=["POST"])
-    blueprint.add_url_rule("/phone/texts", "text", lambda: _text(bot, turn), methods=["POST"])
+    blueprint.add_url_rule("/phone/texts", "text", lambda: _text(bot, lock), methods=["POST"])
     blueprint.add_url_rule("/phone/transcript", "transcript", lambda: _transcript(bot), methods=["POST"])
     if bot.simulation is not None:
         blueprint.add_url_rule("/phone/later", "later", lambda: _later(bot), methods=["POST"])
@@ -178,12 +178,12 @@ def _asked() -> dict[str, Any]:
     return asked if isinstance(asked, dict) else abort(400)
 
 
-def _text(bot: Bot, turn: Lock) -> Response:
+def _text(bot: Bot, lock: Lock) -> Response:
     asked = _asked()
     number, words = bot.phone_numbers.mobile(str(asked.get("from", ""))), asked.get("text")
     if number is None or not isinstance(words, str) or len(words) > LONGEST:
         abort(400)
-    with turn:  # so that the texts which it causes can be told from others'
+    with lock:  # so that the texts which it causes can be told from others'
         at, after, decided = bot.clock(), _newest(bot), _decided(bot, number, words)
         status, name = Phone(bot, number, current_app).text(words)
         upto = _newest(bot)

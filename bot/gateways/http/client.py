@@ -44,7 +44,7 @@ class Reply:
 
 
 class _Timed(io.RawIOBase):
-    """A socket's input that ends at a time: a server that drips is no better than one that hangs."""
+    """A socket's input with a deadline for all of it: single bytes, each in time, could go on for ever."""
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         super().__init__()

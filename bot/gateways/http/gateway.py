@@ -189,7 +189,7 @@ class HttpGateway:
         }
 
     def _named(self, sender: str, text: str, date: str) -> str:
-        """An id for a text that has none. Without a date a fresh one: a digest would swallow a second honest «رمز»."""
+        """An id for a text that has none. Without a date a fresh one: by a digest a second «رمز» would be a repeat."""
         if not date:
             return f"f{self.random_source.token()}"
         return "d" + self.keyring.alias("\n".join((sender, date, text)))[:43]

@@ -161,7 +161,7 @@ def test_it_draws_a_code_of_any_length_that_is_no_national_id(length: int) -> No
 
 
 class SecondThrow(LoadedRandomSource):
-    """Dice that show a national ID first."""
+    """A random source whose first digits are a national ID."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -395,7 +395,7 @@ def test_a_bot_never_talks_to_itself(make_bot: MakeBot) -> None:
 
 
 class StubbornDice(LoadedRandomSource):
-    """Dice that throw a password like a code first."""
+    """A random source whose first password could be read as a code."""
 
     def __init__(self, *words: str) -> None:
         super().__init__()

@@ -273,7 +273,7 @@ def test_a_database_that_fails_in_the_middle_tells_nothing(store: Store, printed
 
 
 class TellingDice(LoadedRandomSource):
-    """Dice that fall off the table once a password is there."""
+    """A random source that fails once a password is there."""
 
     def token(self) -> str:
         token = super().token()

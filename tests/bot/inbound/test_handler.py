@@ -33,7 +33,7 @@ class Watched(Store):
 
 
 class WaryDice(LoadedRandomSource):
-    """Dice that will not be thrown for a password, which is hashed next, while a transaction is open."""
+    """A random source that draws no password, which is hashed next, while a transaction is open."""
 
     def __init__(self, store: Watched) -> None:
         super().__init__()

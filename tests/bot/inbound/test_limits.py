@@ -1,5 +1,7 @@
 """A hundred wrong codes in a row close recovery, over however many codes; staff open it again."""
 
+from io import StringIO
+
 import pytest
 from sqlalchemy import select
 
@@ -40,10 +42,12 @@ FOUR_WRONG = """
 """
 
 
-def test_the_hundred_and_first_is_refused_even_when_right(player: Player) -> None:
+def test_the_hundred_and_first_is_refused_even_when_right(player: Player, printed: StringIO) -> None:
     for _ in range(24):
         player.play(FOUR_WRONG)
+    assert "alarm" not in printed.getvalue()
     player.play(FOUR_WRONG.replace("code_burned", "recovery_locked"))
+    assert '"alarm": "account_locked"' in printed.getvalue()
     assert failures(player.bot) == 100
     player.play("""
         > {code}

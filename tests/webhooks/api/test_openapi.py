@@ -154,7 +154,7 @@ thoroughly = examined(
 )
 
 
-# What is reached by calls as they come. The rest needs a token that is not in force, haste, or bad weather.
+# What is reached by calls as they come. The rest needs a token that is not in force, haste, or a database out of reach.
 ALWAYS = {"401", "405", "415", "422"}
 REACHED = {
     f"POST {VERIFY_CODE}": {"200 right", "200 wrong"} | ALWAYS,

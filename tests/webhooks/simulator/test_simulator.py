@@ -1,4 +1,4 @@
-"""The two phones, as the page's script sees them: by the carrier's signed webhook, bent as the trial bends it."""
+"""The two phones, as the page's script sees them: by the carrier's signed webhook, with the trial's faults."""
 
 import json
 import re
@@ -169,7 +169,7 @@ def test_a_text_is_handed_in_signed(page: Page) -> None:
     assert page.client.post("/webhooks/simulated/sms", data=form).status_code == 403
 
 
-# The weather
+# Faults
 
 
 def rows(bot: Bot, model: Any) -> list[Any]:
