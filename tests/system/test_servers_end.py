@@ -17,7 +17,7 @@ from tests.support.places import ROOT
 # A run with a database's server and a process of its own, which ignores SIGTERM, and has a child.
 RUN = """
 import subprocess, sys, time
-from tests import databases, lifeline
+from tests.support import databases, lifeline
 STUBBORN = (
     "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', sys.argv[1]]); time.sleep(600)"

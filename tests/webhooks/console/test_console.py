@@ -112,6 +112,18 @@ def test_what_is_written_in_vain_is_never_sent(home: Bot, carrier: Carrier) -> N
     assert [text.to for text in carrier.sent] == [CHIEF["mobile"]]
 
 
+def test_what_is_asked_in_vain_leaves_no_text_to_others_and_no_code_void(
+    home: Bot, carrier: Carrier, clock: StoppedClock
+) -> None:
+    for mobile in (CHIEF["mobile"], STRANGER, BROKER["mobile"], "nonsense", CHIEF["mobile"]):
+        home.console.ask(mobile, "address", "fa")
+    clock.forward(seconds=30)  # whatever a process has claimed is another's by now
+    home.courier.deliver_due()
+    assert [text.to for text in carrier.sent] == [CHIEF["mobile"]]
+    code = re.findall(r"\b[0-9]{6}\b", carrier.sent[0].text)[-1]
+    assert home.console.enter(CHIEF["mobile"], code, "address") is not None
+
+
 def test_a_code_is_good_once_and_for_ten_minutes(browser: Browser, clock: StoppedClock) -> None:
     mobile = CHIEF["mobile"]
     browser.log_in(mobile)
