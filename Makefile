@@ -41,7 +41,7 @@ test: lint ## every check and test
 test-fast: .venv/.runs .venv/.tests ## for every save: SQLite, no process started, nothing slow
 	$(BIN)/pytest --fast -n $(CORES) --maxprocesses 8 --dist worksteal
 
-mutants: .venv/.runs .venv/.tests ## break thirty lines that matter, one by one: a test must notice each
+mutants: .venv/.runs .venv/.tests ## break the lines that matter, one by one: a test must notice each
 	$(BIN)/python -m tests.mutants
 
 constraints: setup ## rewrites constraints.txt from what is installed

@@ -247,6 +247,8 @@ def _key(part: str) -> tuple[str, bytes]:
         raise ValueError(f"key {name} is not base64") from None
     if len(key) != 32:
         raise ValueError(f"key {name} has {len(key)} bytes in place of 32")
+    if len(set(key)) == 1:
+        raise ValueError(f"key {name} is one byte 32 times: draw it by openssl rand -base64 32")
     return name, key
 
 

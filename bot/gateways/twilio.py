@@ -58,6 +58,7 @@ PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
 # What Twilio says that it has done about a text (Advanced Opt-Out): words that mean the same to us.
 # https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 ACTED_UPON = {"STOP", "START", "HELP"}
+MESSAGE_SID = re.compile("(SM|MM)[0-9a-fA-F]{32}")
 STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
 
 DELIVERY_STATUSES = {
@@ -140,10 +141,15 @@ class Twilio:
     def read_text(self, call: Call) -> Inbound:
         """From, Body and MessageSid; and OptOutType, where Twilio has acted upon the text by itself.
 
+        The signature covers names and values run together, so whoever has seen one call can cut it into others that
+        are as well signed. An id in Twilio's own form can be cut in one way only.
+
         Its own words for STOP and START are others than ours (END, QUIT, CANCEL, UNSTOP, what an operator has set), and
         from then on it refuses or takes what we send: so they are heard as what they have done.
         """
-        sender, name = call.form.get("From", ""), as_name(call.form.get("MessageSid", ""))
+        sender, name = call.form.get("From", ""), call.form.get("MessageSid", "")
+        if not MESSAGE_SID.fullmatch(name):
+            raise Malformed("MessageSid is needed: SM or MM, and 32 hex digits")
         if not sender:
             raise Malformed("From is needed")
         done = call.form.get("OptOutType", "").upper()

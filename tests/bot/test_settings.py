@@ -144,6 +144,7 @@ BAD = [
     ("SUPPORT_PHONE", "+9821123456789"),
     ("SUPPORT_PHONE", "۰۲۱۱۲۳۴۵"),
     ("SECRET_KEYS", "k1"),
+    ("SECRET_KEYS", "k1:" + "A" * 43 + "="),
     ("SECRET_KEYS", "k1:"),
     ("SECRET_KEYS", ":" + OTHER),
     ("SECRET_KEYS", "k1:dG9vIHNob3J0"),

@@ -266,7 +266,7 @@ def test_twilio_out_of_reach_tells_neither_text_nor_token(store: Store, witness:
         TWILIO_API_URL="http://127.0.0.1:1",
     )
     bot = build(chosen, clock=StoppedClock(), random_source=random_source, store=store, cost=CHEAP)
-    form = {"From": ZAHRA["mobile"], "MessageSid": "SM1", "Body": f"رمز {ZAHRA['national_id']} {PLEA}"}
+    form = {"From": ZAHRA["mobile"], "MessageSid": f"SM{1:032x}", "Body": f"رمز {ZAHRA['national_id']} {PLEA}"}
     path = "/webhooks/twilio/sms"
     signature = RequestValidator(AUTH_TOKEN).compute_signature(chosen.public_url + path, form)
     client = create_app(bot).test_client()

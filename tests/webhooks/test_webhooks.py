@@ -49,6 +49,7 @@ from webhooks import create_app
 
 INBOUND, MESSAGE = table(InboundMessageRow), table(OutboundMessageRow)
 SMS, RECEIPTS = "/webhooks/twilio/sms", "/webhooks/twilio/receipts"
+SID, OTHER_SID = f"SM{1:032x}", f"MM{2:032x}"
 REQUEST = "رمز 0012345679"
 EMPTY_RESPONSE = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
@@ -167,8 +168,8 @@ class TestATextThatComesIn:
         assert answer.data == EMPTY_RESPONSE
 
     def test_it_is_committed_before_it_is_answered(self, twilio: Twilios) -> None:
-        twilio.text(ZAHRA["mobile"], REQUEST, "SM1")
-        assert twilio.heard() == [("SM1", Event.ASKED)]
+        twilio.text(ZAHRA["mobile"], REQUEST, SID)
+        assert twilio.heard() == [(SID, Event.ASKED)]
         (text,) = twilio.texts()
         assert (text.phone, text.phrase, text.status) == (ZAHRA["mobile"], "code", DeliveryStatus.QUEUED)
 
@@ -185,13 +186,13 @@ class TestATextThatComesIn:
         assert len(twilio.standin.texts_to(ZAHRA["mobile"])) == 2
 
     def test_it_has_one_effect_however_often_it_comes(self, twilio: Twilios) -> None:
-        answers = [twilio.text(ZAHRA["mobile"], REQUEST, "SM1") for _ in range(3)]
+        answers = [twilio.text(ZAHRA["mobile"], REQUEST, SID) for _ in range(3)]
         assert {(answer.status_code, answer.data) for answer in answers} == {(200, EMPTY_RESPONSE)}
         assert len(twilio.texts()) == 1
 
     def test_it_has_one_effect_when_it_comes_often_at_once(self, twilio: Twilios) -> None:
         with ThreadPoolExecutor(20) as pool:
-            answers = list(pool.map(lambda _: twilio.text(ZAHRA["mobile"], REQUEST, "SM1").status_code, range(20)))
+            answers = list(pool.map(lambda _: twilio.text(ZAHRA["mobile"], REQUEST, SID).status_code, range(20)))
         assert set(answers) == {200}
         assert (len(twilio.heard()), len(twilio.texts())) == (1, 1)
 
@@ -240,13 +241,13 @@ class TestATextThatComesIn:
 
     def test_any_text_is_taken(self, twilio: Twilios) -> None:
         for number, words in enumerate(STRANGE):
-            assert twilio.text(ZAHRA["mobile"], words, f"SM{number}").status_code == 200
+            assert twilio.text(ZAHRA["mobile"], words, f"SM{number:032x}").status_code == 200
             assert len(twilio.heard()) == number + 1
 
     def test_a_text_with_a_picture_is_taken(self, twilio: Twilios) -> None:
         media = {"NumMedia": "1", "MediaUrl0": "https://api.twilio.com/x", "MediaContentType0": "image/jpeg"}
-        assert twilio.text(ZAHRA["mobile"], "", "SM1", **media).status_code == 200
-        assert [sid for sid, _ in twilio.heard()] == ["SM1"]
+        assert twilio.text(ZAHRA["mobile"], "", SID, **media).status_code == 200
+        assert [sid for sid, _ in twilio.heard()] == [SID]
 
     @pytest.mark.parametrize(
         "sender",
@@ -283,7 +284,7 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize("path", [SMS, RECEIPTS])
     @pytest.mark.parametrize("signature", [None, "", "x", "RSOYDt4T1cUTdK1PDd93/VVr8B8=", "\xff\xfe"])
     def test_a_call_without_a_right_signature(self, untouched: Twilios, path: str, signature: str | None) -> None:
-        form = text_form(ZAHRA["mobile"], REQUEST) if path == SMS else receipt_form("SM1", "delivered")
+        form = text_form(ZAHRA["mobile"], REQUEST) if path == SMS else receipt_form(SID, "delivered")
         headers = {} if signature is None else {SIGNATURE: signature}
         assert untouched.client.post(path, data=form, headers=headers).status_code == 403
         assert (untouched.heard(), untouched.texts()) == ([], [])
@@ -291,14 +292,14 @@ class TestWhatIsRefused:
     def test_a_form_that_was_tampered_with(self, untouched: Twilios) -> None:
         form = text_form(ZAHRA["mobile"], REQUEST)
         headers = {SIGNATURE: sign(TOKEN, PUBLIC_URL + SMS, form)}
-        for change in ({"From": STRANGER}, {"Body": "STOP"}, {"MessageSid": "SM2"}, {"more": ""}):
+        for change in ({"From": STRANGER}, {"Body": "STOP"}, {"MessageSid": OTHER_SID}, {"more": ""}):
             tampered = form | change
             assert untouched.client.post(SMS, data=tampered, headers=headers).status_code == 403
         assert untouched.heard() == []
 
     def test_a_receipt_with_another_query_than_was_signed(self, twilio: Twilios) -> None:
         text = twilio.code()
-        form = receipt_form("SM1", "failed")
+        form = receipt_form(SID, "failed")
         headers = {SIGNATURE: sign(TOKEN, f"{PUBLIC_URL}{RECEIPTS}?ref=999", form)}
         answer = twilio.client.post(f"{RECEIPTS}?ref={text.id}", data=form, headers=headers)
         assert answer.status_code == 403
@@ -324,6 +325,28 @@ class TestWhatIsRefused:
     def test_an_id_that_can_not_be_kept(self, untouched: Twilios, sid: str) -> None:
         assert untouched.text(ZAHRA["mobile"], REQUEST, sid).status_code == 400
         assert untouched.receipt(sid, "delivered").status_code == 400
+
+    @pytest.mark.parametrize("sid", ["SM1", "CA" + "0" * 32, "SM" + "0" * 31, "SM" + "g" * 32, f" {SID}", f"{SID}\n"])
+    def test_an_id_that_is_not_twilios(self, untouched: Twilios, sid: str) -> None:
+        assert untouched.text(ZAHRA["mobile"], REQUEST, sid).status_code == 400
+        assert (untouched.heard(), untouched.texts()) == ([], [])
+
+    def test_a_captured_call_has_no_second_effect_however_its_form_is_cut(self, twilio: Twilios) -> None:
+        form = text_form(ZAHRA["mobile"], REQUEST, SID)
+        signature = sign(TOKEN, PUBLIC_URL + SMS, form)
+        assert twilio.post(SMS, form).status_code == 200
+        effects = (twilio.heard(), len(twilio.texts()))
+        names = sorted(form)
+        for first in range(len(names)):
+            for after in range(first + 2, len(names) + 1):
+                # The fields from `first` on run together into one, or into one of another name.
+                run = "".join(name + form[name] for name in names[first:after])
+                kept = {name: form[name] for name in names[:first] + names[after:]}
+                for length in {len(names[first]), 2, len(run) // 2}:
+                    cut = {**kept, run[:length]: run[length:]}
+                    if sign(TOKEN, PUBLIC_URL + SMS, cut) == signature:
+                        assert twilio.post(SMS, cut).status_code in (200, 400)
+        assert (twilio.heard(), len(twilio.texts())) == effects
 
     @pytest.mark.parametrize("size", [64 * 1024 + 1, 1_000_000])
     def test_a_body_too_large(self, untouched: Twilios, size: int) -> None:
@@ -362,7 +385,7 @@ class TestWhatIsRefused:
             (b"", "application/x-www-form-urlencoded"),
             (b"\x00\xff\xfe\x80" * 200, "application/octet-stream"),
             (b"\x00\xff\xfe\x80" * 200, "application/x-www-form-urlencoded"),
-            (json.dumps({"From": ZAHRA["mobile"], "MessageSid": "SM1", "Body": REQUEST}).encode(), "application/json"),
+            (json.dumps({"From": ZAHRA["mobile"], "MessageSid": SID, "Body": REQUEST}).encode(), "application/json"),
             (b"{", "application/json"),
             (b"From=%2B989121234567&MessageSid=SM1", "text/plain"),
             (b"--x\r\nnot a part", "multipart/form-data; boundary=x"),
@@ -382,7 +405,7 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("name", ["From", "Body", "MessageSid", "To"])
     def test_bytes_that_are_not_utf_8_cost_no_more_than_their_text(self, twilio: Twilios, name: str) -> None:
-        form = {"From": ZAHRA["mobile"], "Body": REQUEST, "MessageSid": "SM1", "To": SENDER}
+        form = {"From": ZAHRA["mobile"], "Body": REQUEST, "MessageSid": SID, "To": SENDER}
         parts = [f"{each}={quote(value)}" for each, value in form.items() if each != name]
         body = "&".join([*parts, f"{name}=%ff%fe%80"]).encode()
         seen = {**form, name: "%FF%FE%80"}  # as the server reads it
@@ -419,7 +442,7 @@ class TestWhileTheProviderIsInTrouble:
         assert max(spans) < READ_SECONDS
         assert twilio.standin.wait(lambda: len(twilio.standin.calls) >= 8)
         began = time.monotonic()
-        assert twilio.receipt("SM1", "delivered").status_code == 204
+        assert twilio.receipt(SID, "delivered").status_code == 204
         assert twilio.client.get("/healthz").status_code == 200
         assert time.monotonic() - began < READ_SECONDS
 
@@ -500,7 +523,7 @@ class TestReceipts:
         twilio.text(ZAHRA["mobile"], REQUEST)
         (text,) = twilio.texts()
         assert text.secret is not None
-        assert twilio.receipt("SM1", "sent", text.id).status_code == 204
+        assert twilio.receipt(SID, "sent", text.id).status_code == 204
         (found,) = twilio.texts()
         assert (found.status, found.secret) == (DeliveryStatus.SENT, None)
         assert twilio.bot.courier.deliver_due() == 0
@@ -579,12 +602,12 @@ class TestWhileTheDatabaseIsOutOfReach:
     def test_it_asks_to_be_called_again_and_then_loses_nothing(self, twilio: Twilios, database_url: str) -> None:
         twilio.bot.store.close()
         with gone(database_url):
-            for answer in (twilio.text(ZAHRA["mobile"], REQUEST, "SM1"), twilio.receipt("SM2", "sent")):
+            for answer in (twilio.text(ZAHRA["mobile"], REQUEST, SID), twilio.receipt(OTHER_SID, "sent")):
                 assert answer.status_code == 503
                 assert int(answer.headers["Retry-After"]) > 0
-        assert twilio.text(ZAHRA["mobile"], REQUEST, "SM1").status_code == 200
-        assert twilio.receipt("SM2", "sent").status_code == 204
-        assert twilio.heard() == [("SM1", Event.ASKED)]
+        assert twilio.text(ZAHRA["mobile"], REQUEST, SID).status_code == 200
+        assert twilio.receipt(OTHER_SID, "sent").status_code == 204
+        assert twilio.heard() == [(SID, Event.ASKED)]
 
     def test_it_still_refuses_what_is_not_signed(self, twilio: Twilios, database_url: str) -> None:
         twilio.bot.store.close()
@@ -602,11 +625,11 @@ class TestWhileTheDatabaseIsOutOfReach:
         admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
         with psycopg.connect(admin, autocommit=True) as connection:
             cut_off(connection, url.database)
-            assert twilio.text(ZAHRA["mobile"], REQUEST, "SM1").status_code == 200
+            assert twilio.text(ZAHRA["mobile"], REQUEST, SID).status_code == 200
             cut_off(connection, url.database)
-            assert twilio.receipt("SM2", "sent").status_code in (204, 503)
-            assert twilio.receipt("SM2", "sent").status_code == 204
-        assert twilio.heard() == [("SM1", Event.ASKED)]
+            assert twilio.receipt(OTHER_SID, "sent").status_code in (204, 503)
+            assert twilio.receipt(OTHER_SID, "sent").status_code == 204
+        assert twilio.heard() == [(SID, Event.ASKED)]
         store.close()
 
     def test_a_commit_whose_answer_was_lost_counts_once(
@@ -619,8 +642,8 @@ class TestWhileTheDatabaseIsOutOfReach:
         )
         twilio = Twilios(bot, standin)
         store.broken = True
-        assert twilio.text(ZAHRA["mobile"], REQUEST, "SM1").status_code == 200
-        assert twilio.heard() == [("SM1", Event.ASKED)]
+        assert twilio.text(ZAHRA["mobile"], REQUEST, SID).status_code == 200
+        assert twilio.heard() == [(SID, Event.ASKED)]
         assert [text.phrase for text in twilio.texts()] == ["code"]
         store.close()
 
@@ -631,7 +654,7 @@ class TestWhileTheDatabaseIsOutOfReach:
         found = settings(**settings_at(standin.url))
         twilio = Twilios(build(found, clock=clock, gateways=[Twilio(found, HttpClient())], store=store), standin)
         assert twilio.text(ZAHRA["mobile"], REQUEST).status_code == 503
-        assert twilio.receipt("SM1", "sent").status_code == 503
+        assert twilio.receipt(SID, "sent").status_code == 503
         assert twilio.client.get("/metrics").status_code == 200
         store.close()
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from bot.build import Bot
+from bot.credentials.one_time_codes import UnknownKey
 from bot.fakher.service import Caller, Fakher, NotAuthorised, TicketGone, TooManyCalls, WeakPassword
 from bot.log import logger
 from webhooks.api.models import (
@@ -95,12 +96,20 @@ def _view(
         except TooManyCalls as limit:
             seconds = max(1, -int(-limit.wait.total_seconds() // 1))
             return _refusal(Refused(_problem(HTTPStatus.TOO_MANY_REQUESTS), **{"Retry-After": str(seconds)}))
+        except UnknownKey:
+            # Another host has made this code, under a key that this one hasn't been given: no try was spent.
+            LOG.error("code_under_unknown_key")
+            return _later()
         except (DBAPIError, NoConnectionFree) as error:
             LOG.error("database_out_of_reach", error_seen=error)
-            problem = _problem(HTTPStatus.SERVICE_UNAVAILABLE)
-            return _refusal(Refused(problem, **{"Retry-After": str(RETRY_AFTER_SECONDS)}))
+            return _later()
 
     return view
+
+
+def _later() -> Response:
+    problem = _problem(HTTPStatus.SERVICE_UNAVAILABLE)
+    return _refusal(Refused(problem, **{"Retry-After": str(RETRY_AFTER_SECONDS)}))
 
 
 def _authorised(fakher: Fakher) -> Caller:

@@ -32,7 +32,7 @@ PROBLEMS = {
     415: "The body is not application/json.",
     422: "The body is malformed; `errors` says where.",
     429: "Too many calls in this minute, by this token or about this account.",
-    503: "The database is out of reach: nothing was done. Try again.",
+    503: "The database is out of reach, or a key that the code was made under: nothing was done. Try again.",
 }
 WAITING = {429, 503}
 

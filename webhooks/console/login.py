@@ -12,10 +12,13 @@ from werkzeug.wrappers import Response as Answer
 
 from bot.build import Bot
 from bot.console_login import LONGEST, Login, TooManyTries, proof
+from bot.credentials.one_time_codes import UnknownKey
+from bot.log import logger
 from dialogs.parsing.normalise import fold
 from webhooks import html
 from webhooks.console import audit_trail, figures, search
 
+LOG = logger("console")
 PREFIX = "__Host-"
 SESSION, FORM = "ramz-console", "ramz-console-form"
 View = Callable[[Bot, Login], Answer]
@@ -71,6 +74,10 @@ def _enter(bot: Bot) -> Answer:
         session = bot.console.enter(mobile, digits, _address())
     except TooManyTries:
         return _login_page(bot, status=429, fault="too_many")
+    except UnknownKey:
+        # Another host has made this code, under a key that this one hasn't been given: no try was spent.
+        LOG.error("code_under_unknown_key")
+        return _login_page(bot, "code", status=503, fault="later", mobile=mobile)
     if session is None:
         return _login_page(bot, "code", status=403, fault="wrong", mobile=mobile)
     answer = redirect(f"/console?lang={html.language_asked()}", 303)

@@ -28,8 +28,10 @@ from store import tokens
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
+from tests.support.console_browser import Browser
 from tests.support.parts import KEYS, NOON, Carrier, StoppedClock, eventually
-from tests.support.people import OMID, STRANGER, ZAHRA, settle
+from tests.support.people import CHIEF, OMID, STRANGER, ZAHRA, employ, settle
+from webhooks import create_app
 
 ACCOUNT, CODE, MESSAGE = table(AccountRow), table(CodeRow), table(OutboundMessageRow)
 NEW = "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
@@ -355,9 +357,31 @@ def test_a_code_of_the_old_key_is_refused_at_fakher_and_a_new_one_works(old: Hou
     assert new.verify(new.ask()).ticket is not None
 
 
+def test_the_api_says_of_a_code_of_a_key_that_it_lacks_to_come_again(old: House, both: House, new: House) -> None:
+    tried = {"national_id": ZAHRA["national_id"], "code": old.ask()}
+    headers = {"Authorization": f"Bearer {old.token()}"}
+    answer = create_app(new.bot).test_client().post("/api/v1/codes/verify", json=tried, headers=headers)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert new.rows(select(CODE.c.tries_left)) == [(5,)]
+    answer = create_app(both.bot).test_client().post("/api/v1/codes/verify", json=tried, headers=headers)
+    assert answer.json
+    assert answer.json["verified"] is True
+
+
+def test_the_console_says_of_a_code_of_a_key_that_it_lacks_to_come_again(old: House, both: House, new: House) -> None:
+    employ(old.bot.store, CHIEF)
+    Browser(old.bot, old.carrier).ask(CHIEF["mobile"])
+    elsewhere = Browser(new.bot, new.carrier)
+    answer = elsewhere.post("/console/login", mobile=CHIEF["mobile"], code=elsewhere.code())
+    assert (answer.status_code, "in a minute" in answer.text) == (503, True)
+    assert new.rows(select(CODE.c.tries_left)) == [(5,)]
+    here = Browser(both.bot, both.carrier)
+    assert here.post("/console/login", mobile=CHIEF["mobile"], code=here.code()).status_code == 303
+
+
 @pytest.mark.parametrize("words", ["رمز 0012345679", None])
-def test_a_text_that_waits_under_the_old_key_is_given_up_and_holds_up_no_other(
-    old: House, new: House, words: str | None
+def test_a_text_that_waits_under_the_old_key_is_left_to_who_has_it_and_holds_up_no_other(
+    old: House, both: House, new: House, clock: StoppedClock, words: str | None
 ) -> None:
     assert old.text(words or old.ask()) in (Event.ASKED, Event.RIGHT_CODE)
     lost = next(row.id for row in old.texts() if row.secret is not None)
@@ -365,12 +389,14 @@ def test_a_text_that_waits_under_the_old_key_is_given_up_and_holds_up_no_other(
     assert new.text("RESET 8052916372", OMID["mobile"]) is Event.ASKED
     assert len(new.sent()) == 2
     row = next(row for row in new.texts() if row.id == lost)
-    assert (row.status, row.error, row.secret, row.attempts) == (DeliveryStatus.FAILED, "key_removed", None, 1)
-    assert row.ended_at == new.bot.clock()
+    assert (row.status, row.error, row.attempts) == (DeliveryStatus.QUEUED, "key_removed", 1)
+    assert row.secret is not None
     assert new.bot.courier.deliver_due() == 0
+    clock.forward(seconds=30)
+    assert len(both.sent()) == 1
 
 
-def test_the_courier_gives_it_up_while_it_runs_and_stops_as_ever(old: House, new: House) -> None:
+def test_the_courier_leaves_it_while_it_runs_and_stops_as_ever(old: House, new: House) -> None:
     assert old.text("رمز 0012345679") is Event.ASKED
     new.bot.courier.start()
     try:
