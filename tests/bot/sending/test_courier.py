@@ -670,7 +670,7 @@ class TestWhileTheDatabaseIsOutOfReach:
         assert not bot.courier.is_alive()
 
 
-OTHER_KEY = "k2:" + base64.b64encode(bytes(32)).decode()
+OTHER_KEY = "k2:" + base64.b64encode(bytes(range(1, 33))).decode()
 
 
 class TestKeys:
