@@ -25,7 +25,6 @@ from store import (
     codes,
     console_sessions,
     conversations,
-    heartbeats,
     mobile_changes,
     outbound_messages,
     rate_limits,
@@ -37,6 +36,7 @@ from store import (
 from store.database.engine import is_out_of_reach
 from store.outbound_messages import NewMessage
 from store.polling import polled_messages
+from store.service import heartbeats
 
 LOG = logger("jobs")
 

@@ -19,10 +19,7 @@ inbound_messages.py    the texts already heard, by their provider's id
 polling/               what providers are asked for, and what they gave
 outbound_messages.py   the texts to be sent, from queued to delivered
 webhook_events.py      what Fakher is told, until it has taken it
-circuit_breakers.py    how each gateway fares
+service/               its season, its jobs, its gateways' health and its counts
 audit.py               what was done, by whom: rows that nobody changes
-counters.py            how often things have happened
-seasons.py             when the Umrah operation is on
 simulated_messages.py  what the simulated carrier delivered
-heartbeats.py          when each job last ran
 """

@@ -14,16 +14,10 @@ from bot.build import Bot
 from bot.jobs import STALE
 from bot.sending.flood_guard import GUARDS
 from bot.version import VERSION
-from store import (
-    audit,
-    circuit_breakers,
-    counters,
-    heartbeats,
-    outbound_messages,
-    webhook_events,
-)
-from store.circuit_breakers import GatewayHealth
-from store.counters import Key
+from store import audit, outbound_messages, webhook_events
+from store.service import circuit_breakers, counters, heartbeats
+from store.service.circuit_breakers import GatewayHealth
+from store.service.counters import Key
 
 # A text that has waited this long is a control point missed.
 TOO_LONG = timedelta(seconds=60)

@@ -9,7 +9,7 @@ from bot import clock, settings
 from bot.cli.common import chosen, fail, note, opened
 from bot.reports.date_range import both
 from dialogs.audit_vocabulary import Action
-from store import seasons
+from store.service import seasons
 
 season = AppGroup("season", help="The Umrah operation: outside it the bot answers with the opening date.")
 

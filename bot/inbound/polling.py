@@ -18,11 +18,11 @@ from bot.credentials.keyring import Keyring, Unreadable
 from bot.log import Rarely, logger
 from bot.parts import Job
 from bot.ports import Batch, Clock, Inbound, Polled, Receipt, ReceiptRounds, SendFailed
-from store import seasons
 from store.conversations import StaleRead
 from store.database.engine import Store
 from store.polling import polled_messages, polls
 from store.polling.polled_messages import Fetched
+from store.service import seasons
 
 LOG = logger("polling")
 

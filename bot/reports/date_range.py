@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 
 from bot.clock import jalali
-from store import seasons
 from store.database.engine import Store
+from store.service import seasons
 
 USUAL_DAYS, MOST_DAYS = 30, 800
 

@@ -17,9 +17,10 @@ from functools import cached_property
 from typing import TypeVar
 
 from bot.clock import days_of, midnight, today_in_tehran
-from store import circuit_breakers, heartbeats, outbound_messages, webhook_events
-from store.circuit_breakers import GatewayHealth
+from store import outbound_messages, webhook_events
 from store.database.engine import Store
+from store.service import circuit_breakers, heartbeats
+from store.service.circuit_breakers import GatewayHealth
 from store.views import delivery_stats
 from store.views.delivery_stats import (
     EVERYBODY,

@@ -6,9 +6,9 @@ A refused call must cost no write of its own: anybody can make thousands.
 from collections import Counter
 from threading import Lock
 
-from store import counters
-from store.counters import Key
 from store.database.engine import Store
+from store.service import counters
+from store.service.counters import Key
 
 NAME = "refused"
 

@@ -26,10 +26,11 @@ from bot.sending.failover import Failover
 from bot.sending.throttle import Throttle
 from dialogs.replies.phrases import say
 from dialogs.vocabulary import State
-from store import conversations, counters, outbound_messages
-from store.counters import Key
+from store import conversations, outbound_messages
 from store.database.engine import Store, is_out_of_reach
 from store.outbound_messages import ClaimedMessage, NewMessage
+from store.service import counters
+from store.service.counters import Key
 from store.tables import MessageKind
 
 LOG = logger("courier")

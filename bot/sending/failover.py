@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 
 from bot.log import logger
 from bot.ports import Reason
-from store import circuit_breakers
-from store.circuit_breakers import GatewayHealth
-from store.counters import Key
 from store.outbound_messages import ClaimedMessage
+from store.service import circuit_breakers
+from store.service.circuit_breakers import GatewayHealth
+from store.service.counters import Key
 from store.tables import MessageKind
 
 LOG = logger("courier")

@@ -21,9 +21,10 @@ from bot.ports import Reason, Receipt
 from bot.sending.courier import Courier
 from bot.sending.messages import message
 from dialogs.vocabulary import CodePurpose, State
-from store import codes, conversations, counters, outbound_messages
-from store.counters import Key
+from store import codes, conversations, outbound_messages
 from store.outbound_messages import ClaimedMessage, NewMessage, SentMessage
+from store.service import counters
+from store.service.counters import Key
 from store.tables import DeliveryStatus, MessageKind
 
 LOG = logger("receipts")

@@ -15,9 +15,9 @@ from bot.build import build
 from bot.clock import midnight
 from bot.reports import kpi
 from bot.reports.rollup import Rollup
-from store import heartbeats
 from store.database import migrate
 from store.database.engine import Store
+from store.service import heartbeats
 from store.views import delivery_stats
 from store.views.delivery_stats import Scope
 from tests.support import databases, made_season

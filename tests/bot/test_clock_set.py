@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from bot.build import Bot
-from store import heartbeats
+from store.service import heartbeats
 from tests.support.parts import StoppedClock
 from webhooks import create_app
 

@@ -16,8 +16,9 @@ from bot.parts import Job
 from bot.ports import Inbound
 from bot.sending.flood_guard import PER_MINUTE
 from dialogs.vocabulary import AnyEvent, Event
-from store import heartbeats, inbound_messages, outbound_messages, simulated_messages
+from store import inbound_messages, outbound_messages, simulated_messages
 from store.database.engine import Store
+from store.service import heartbeats
 from store.tables import (
     METADATA,
     CloseReason,

@@ -15,8 +15,9 @@ from bot.clock import midnight, today_in_tehran
 from bot.reports import kpi
 from bot.reports.kpi import Figures, Point
 from bot.reports.rollup import Rollup
-from store import audit, heartbeats, outbound_messages
+from store import audit, outbound_messages
 from store.database.engine import Store
+from store.service import heartbeats
 from store.tables import METADATA, CloseReason, DeliveryStatus, LateReceiptRow, MessageKind, StatsPeriodRow, table
 from store.views import account_history, delivery_stats
 from store.views.delivery_stats import EVERYBODY, IN_TIME, LATE_TEXTS, Scope, Subject

@@ -28,20 +28,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Stateme
 from bot.build import Bot, build
 from bot.ports import Inbound
 from dialogs.vocabulary import CodePurpose
-from store import (
-    accounts,
-    codes,
-    conversations,
-    heartbeats,
-    inbound_messages,
-    outbound_messages,
-    seasons,
-)
+from store import accounts, codes, conversations, inbound_messages, outbound_messages
 from store.codes import NewCode
 from store.conversations import StaleRead, Standing
 from store.database import migrate
 from store.database.engine import Store, is_out_of_reach, was_cut_off
 from store.outbound_messages import NewMessage
+from store.service import heartbeats, seasons
 from store.tables import (
     FINAL,
     METADATA,
@@ -859,7 +852,7 @@ def test_another_process_that_comes_and_goes_takes_nothing_from_under_this_one(s
 
 def _write_elsewhere(url: str) -> None:
     work = (
-        "import sys; from datetime import UTC, datetime; from store import heartbeats; "
+        "import sys; from datetime import UTC, datetime; from store.service import heartbeats; "
         "from store.database.engine import Store; store = Store(sys.argv[1]);\n"
         "with store.writing() as connection: heartbeats.beat(connection, 'elsewhere', datetime.now(UTC))\n"
         "store.close()"

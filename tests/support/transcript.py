@@ -25,7 +25,8 @@ from bot.accounts import staff_removal
 from bot.build import Bot
 from bot.ports import Inbound, Reason, Receipt
 from dialogs.replies.segments import size
-from store import conversations, seasons
+from store import conversations
+from store.service import seasons
 from store.tables import AccountRow, DeliveryStatus, OutboundMessageRow, table
 from tests.support.parts import Carrier, StoppedClock
 from tests.support.people import LEADER, PHONES, STAFF, employ

@@ -7,7 +7,7 @@ from typing import Any
 from bot.build import Bot
 from bot.reports import kpi
 from bot.reports.kpi import TARGET_SECONDS
-from store.circuit_breakers import GatewayHealth
+from store.service.circuit_breakers import GatewayHealth
 from webhooks.console.formatting import Formatter, Row, Table
 
 TOO_LONG = timedelta(seconds=TARGET_SECONDS)

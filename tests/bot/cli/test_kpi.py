@@ -15,8 +15,8 @@ from bot.clock import day_around, days_of, read_day, system_clock, today_in_tehr
 from bot.csv_export import MARK, Cell, sheet
 from bot.reports import kpi, kpi_report
 from bot.reports.kpi import Now, Point
-from store import seasons
 from store.database.engine import Store
+from store.service import seasons
 from store.tables import CloseReason, DeliveryStatus, MessageKind
 from store.views.delivery_stats import Counts, Subject
 from tests.support.made_texts import CODE, INBOUND, a_code, a_text, put, put_accounts

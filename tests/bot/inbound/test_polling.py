@@ -17,9 +17,9 @@ from bot.credentials.keyring import Keyring
 from bot.inbound.polling import Polling, _spans
 from bot.ports import Batch, Inbound, PolledText, Reason, Receipt, ReceiptRounds, SendFailed
 from bot.settings import read_keys
-from store import seasons
 from store.database.engine import Store
 from store.polling import polled_messages, polls
+from store.service import seasons
 from store.tables import DeliveryStatus, InboundMessageRow, OutboundMessageRow, PolledMessageRow, PollRoundRow, table
 from tests.conftest import MakeBot
 from tests.support.parts import KEYS, Carrier, StoppedClock

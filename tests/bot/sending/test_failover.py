@@ -16,9 +16,10 @@ from bot.gateways.http_client import HttpClient
 from bot.gateways.twilio import Twilio
 from bot.ports import Gateway, Inbound, Outbound, Reason, SendFailed
 from bot.sending.failover import LIMIT, PAUSE
-from store import circuit_breakers, counters, outbound_messages
+from store import outbound_messages
 from store.database.engine import Store
 from store.outbound_messages import NewMessage
+from store.service import circuit_breakers, counters
 from store.tables import DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
 from tests.support import twilio_standin

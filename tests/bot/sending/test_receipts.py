@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from bot.build import Bot
 from bot.ports import Inbound, Reason, Receipt
 from dialogs.vocabulary import Event
-from store import counters, outbound_messages
+from store import outbound_messages
+from store.service import counters
 from store.tables import CodeRow, ConversationRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
 from tests.support.parts import Carrier, StoppedClock

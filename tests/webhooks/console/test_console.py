@@ -22,7 +22,8 @@ from dialogs.limits import LOGIN_TRIES_PER_HOUR
 from dialogs.parsing.normalise import national_id
 from dialogs.staff_vocabulary import Command
 from dialogs.tables.machine import DIALOGS
-from store import circuit_breakers, heartbeats, staff, webhook_events
+from store import staff, webhook_events
+from store.service import circuit_breakers, heartbeats
 from store.tables import (
     AuditRow,
     CloseReason,

@@ -1,0 +1,7 @@
+"""What the service keeps about itself: its season, its jobs, its gateways' health and its counts.
+
+seasons.py           when the Umrah operation is on
+heartbeats.py        when each job last ran
+circuit_breakers.py  how each gateway fares
+counters.py          how often things have happened
+"""
