@@ -20,6 +20,7 @@ from bot.sending.courier import Courier
 from bot.sending.messages import message
 from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.limits import LOGIN_TRIES_PER_HOUR
+from dialogs.parsing.normalise import place_name
 from dialogs.staff_vocabulary import Role
 from dialogs.vocabulary import CodePurpose, CodeResult
 from store import codes, console_sessions, rate_limits, staff
@@ -55,7 +56,7 @@ class Login:
     @property
     def scope(self) -> Scope:
         """Whose accounts they see."""
-        return EVERYBODY if self.sees_all else Scope(province=self.member.province or "-")
+        return EVERYBODY if self.sees_all else Scope(province=place_name(self.member.province or "") or NOWHERE)
 
 
 def proof(secret: str) -> str:

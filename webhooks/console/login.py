@@ -4,6 +4,7 @@ Without any script. Every form holds a proof that a page of ours made it; nothin
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from hmac import compare_digest
 
@@ -22,6 +23,8 @@ LOG = logger("console")
 PREFIX = "__Host-"
 SESSION, FORM = "ramz-console", "ramz-console-form"
 View = Callable[[Bot, Login], Answer]
+# A code is typed as it is read: in two groups, with a hyphen, in the digits of the keyboard.
+_BETWEEN_DIGITS = re.compile(r"[\W_]+")
 
 
 def routes(bot: Bot) -> Blueprint:
@@ -69,7 +72,7 @@ def _ask(bot: Bot) -> Answer:
 
 def _enter(bot: Bot) -> Answer:
     _check(request.cookies.get(_name(bot, FORM), ""))
-    mobile, digits = _mobile(), "".join(fold(request.form.get("code", "")[:40]).split())
+    mobile, digits = _mobile(), _BETWEEN_DIGITS.sub("", fold(request.form.get("code", "")[:40]))
     try:
         session = bot.console.enter(mobile, digits, _address())
     except TooManyTries:

@@ -88,6 +88,23 @@ def test_staff_log_in_by_the_code_that_is_texted_to_them(browser: Browser, perso
     assert browser.carrier.sent[-1].to == person["mobile"]
 
 
+@pytest.mark.parametrize("typed", ["{0}-{1}", "{0} {1}", "\u200f{0}–{1} ", "{0}.{1}", "{fa}"])
+def test_the_code_may_be_typed_as_it_is_read(browser: Browser, typed: str) -> None:
+    browser.ask(CHIEF["mobile"])
+    code = browser.code()
+    persian = code.translate(str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹"))
+    written = typed.format(code[:3], code[3:], fa=f"{persian[:3]}-{persian[3:]}")
+    answer = browser.post("/console/login", mobile=CHIEF["mobile"], code=written)
+    assert answer.status_code == 303
+
+
+def test_a_province_is_asked_for_in_any_spelling(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(CHIEF["mobile"])
+    pages = [browser.get(f"/console?lang=en&province={it}").text for it in ("تهران", "تـهران", " تهران\u200c")]
+    assert [page.count("<option selected>تهران</option>") for page in pages] == [1, 1, 1]
+
+
 def test_the_first_page_is_there_for_whoever_asks_for_its_head(browser: Browser) -> None:
     assert browser.client.head("/console").status_code == 200
 
