@@ -169,7 +169,7 @@ def build(
         inbound=inbound,
         receipts=receipts,
         fakher=Fakher(parts, courier),
-        console=Console(parts, courier),
+        console=Console(parts, courier, refusals),
         refusals=refusals,
         event_poster=event_poster,
         jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, more),

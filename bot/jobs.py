@@ -94,7 +94,7 @@ class Jobs:
             Job("mobiles", 10, self.end_mobile_changes),
             Job("events", 1, self.event_poster.post_due),
             Job("audit", 5, self.chain.seal_due),
-            Job("audit_log", 3600, self.chain.log_end),
+            Job("audit_log", 60, self.chain.log_end),
             Job("flood", 10, self.watch_for_flood),
             Job("checkpoint", 1, self.store.checkpoint),
             Job("measures", 60, Rollup(self.store, self.clock).run),

@@ -54,6 +54,7 @@ class Action(StrEnum):
     SEASON_SET = auto()
     SEASON_CLEARED = auto()
     AUDIT_REKEYED = auto()
+    KEYS_ACCEPTED = auto()  # though the database did not know them
 
 
 class Outcome(StrEnum):

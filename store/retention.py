@@ -10,6 +10,8 @@ HEARD_MESSAGES = timedelta(days=30)
 CONVERSATIONS = timedelta(days=30)
 # Codes for the console and its sessions: the audit keeps who was let in.
 CONSOLE = timedelta(days=30)
+# A browser in which nobody has logged in for so long is a stranger again.
+BROWSERS = timedelta(days=90)
 # What the simulated carrier delivered: a trial's phones show a day.
 SIMULATED_MESSAGES = timedelta(days=1)
 # A limit's window is an hour at most.

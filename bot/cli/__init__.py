@@ -7,6 +7,7 @@ staff.py     `flask staff`
 season.py    `flask season`
 tokens.py    `flask tokens`
 audit.py     `flask audit`
+keys.py      `flask keys`
 kpi.py       `flask kpi`
 gateways.py  `flask gateways`
 diagram.py   `flask diagram`
@@ -14,7 +15,7 @@ diagram.py   `flask diagram`
 
 import click
 
-from bot.cli import accounts, audit, diagram, gateways, kpi, schema, season, staff, tokens
+from bot.cli import accounts, audit, diagram, gateways, keys, kpi, schema, season, staff, tokens
 from bot.cli.common import guard
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -24,6 +25,7 @@ COMMANDS: tuple[click.Command, ...] = (
     season.season,
     tokens.tokens,
     audit.audit,
+    keys.keys,
     kpi.kpi_command,
     gateways.gateways,
     diagram.diagram,
