@@ -8,7 +8,7 @@ outbound.py  OutboundMessageRow, CircuitBreakerRow, SimulatedMessageRow; Message
 fakher.py    TokenRow, WebhookEventRow
 audit.py     AuditRow, AuditHeadRow, AuditKeyRow
 stats.py     StatsPeriodRow, DeliveryStatRow, LateReceiptRow, CounterRow
-service.py   SeasonRow, RateLimitRow, HeartbeatRow
+service.py   SeasonRow, RateLimitRow, HeartbeatRow, SendShareRow
 polling.py   PollRoundRow, PolledMessageRow
 """
 
@@ -27,7 +27,7 @@ from store.tables.outbound import (
     SimulatedMessageRow,
 )
 from store.tables.polling import PolledMessageRow, PollRoundRow
-from store.tables.service import HeartbeatRow, RateLimitRow, SeasonRow
+from store.tables.service import HeartbeatRow, RateLimitRow, SeasonRow, SendShareRow
 from store.tables.stats import CounterRow, DeliveryStatRow, LateReceiptRow, StatsPeriodRow
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "RequestedBy",
     "ResetGrantRow",
     "SeasonRow",
+    "SendShareRow",
     "SimulatedMessageRow",
     "StaffOrderRow",
     "StaffRow",

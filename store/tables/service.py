@@ -1,4 +1,4 @@
-"""What the service itself goes by: the season, its limits on calls, and its jobs' heartbeats."""
+"""What the service itself goes by: the season, its limits on calls, its jobs' heartbeats, and who may send how fast."""
 
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -36,3 +36,14 @@ class HeartbeatRow(SQLModel, table=True):
 
     job: str = Field(max_length=40, primary_key=True)
     last_run_at: datetime = moment()
+
+
+class SendShareRow(SQLModel, table=True):
+    """How many texts a second a process may send: its lease on MESSAGES_PER_SECOND, which all processes share."""
+
+    __tablename__: ClassVar[str] = "send_share"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    process: str = Field(max_length=22, primary_key=True)
+    per_second: int
+    renewals: int  # counts up while the process lives
