@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 
@@ -42,6 +43,29 @@ def test_texts_leave_one_after_another() -> None:
         throttle.wait()
         turns.append(clock.seconds)
     assert turns == [100.0, 100.25, 100.5, 100.75, 101.0]
+
+
+def test_a_slot_of_a_new_rate_is_an_interval_away() -> None:
+    clock = Ticking()
+    throttle = Throttle(4, clock, clock.sleep)
+    throttle.wait()
+    clock.seconds += 0.1
+    throttle.set(10, until=200.0)
+    throttle.wait()
+    assert clock.seconds == pytest.approx(100.2)
+
+
+def test_no_text_leaves_once_a_rate_holds_no_more() -> None:
+    clock = Ticking()
+    throttle = Throttle(100, clock, clock.sleep)
+    throttle.set(100, until=101.0)
+    turns = list[float]()
+    while throttle.wait() and not turns[100:]:
+        turns.append(clock.seconds)
+        if len(turns) == 50:
+            clock.seconds = 101.0
+            Thread(target=throttle.close).start()
+    assert len(turns) == 50
 
 
 def test_what_was_not_used_is_not_saved_up() -> None:
