@@ -4,13 +4,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, literal_column, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from dialogs.vocabulary import CodePurpose
 from store.conversations import StaleRead
 from store.database.dialect import PreparedStatement, named
-from store.retention import CONSOLE, REPORTED
 from store.tables import (
     AccountRow,
     CloseReason,
@@ -302,8 +313,11 @@ def use_of(connection: Connection, after: datetime, until: datetime) -> CodeUse:
     return CodeUse(*connection.execute(of_accounts).one())
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop codes that no season's report needs any more; those of the console sooner."""
-    old = delete(CODE).where(CODE.c.closed_at < now - REPORTED)
-    old_of_console = delete(CODE).where(CODE.c.closed_at < now - CONSOLE, CODE.c.purpose == CodePurpose.CONSOLE)
-    return connection.execute(old).rowcount + connection.execute(old_of_console).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Codes of recoveries that ended before a time."""
+    return (CODE.c.closed_at < before) & (CODE.c.purpose != CodePurpose.CONSOLE)
+
+
+def is_old_of_console(before: datetime) -> ColumnElement[bool]:
+    """Codes for the console that ended before a time."""
+    return (CODE.c.closed_at < before) & (CODE.c.purpose == CodePurpose.CONSOLE)

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
-from store.retention import CONSOLE
 from store.staff import Member
 from store.tables import ConsoleSessionRow, StaffRow, table
 
@@ -76,7 +75,6 @@ def end_of(connection: Connection, staff_id: int, now: datetime) -> None:
     connection.execute(running.values(ended_at=now))
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop sessions that are long over."""
-    old = or_(SESSION.c.created_at < now - CONSOLE, SESSION.c.ended_at < now - CONSOLE)
-    return connection.execute(delete(SESSION).where(old)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Sessions that ended, or began, before a time."""
+    return or_(SESSION.c.created_at < before, SESSION.c.ended_at < before)

@@ -9,12 +9,13 @@ tokens.py    `flask tokens`
 audit.py     `flask audit`
 kpi.py       `flask kpi`
 gateways.py  `flask gateways`
+retention.py  `flask retention`
 diagram.py   `flask diagram`
 """
 
 import click
 
-from bot.cli import accounts, audit, diagram, gateways, kpi, schema, season, staff, tokens
+from bot.cli import accounts, audit, diagram, gateways, kpi, retention, schema, season, staff, tokens
 from bot.cli.common import guard
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -26,6 +27,7 @@ COMMANDS: tuple[click.Command, ...] = (
     audit.audit,
     kpi.kpi_command,
     gateways.gateways,
+    retention.retention,
     diagram.diagram,
 )
 for command in COMMANDS:
