@@ -23,6 +23,7 @@ class CodePurpose(StrEnum):
     CHANGE = auto()  # a password of the pilgrim's own
     STAFF_ORDER = auto()  # what a staff member has ordered is carried out
     CONSOLE = auto()  # a staff member logs in to the console
+    STAFF_CHANGE = auto()  # a staff member adds or removes another
 
 
 class Event(StrEnum):

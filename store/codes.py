@@ -38,6 +38,7 @@ from store.tables import (
 CODE, ACCOUNT, STAFF = table(CodeRow), table(AccountRow), table(StaffRow)
 MESSAGE, CHANGE = table(OutboundMessageRow), table(MobileChangeRow)
 _OPEN = CODE.c.closed_at.is_(None)
+_OF_CONSOLE = (CodePurpose.CONSOLE, CodePurpose.STAFF_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -315,9 +316,9 @@ def use_of(connection: Connection, after: datetime, until: datetime) -> CodeUse:
 
 def is_old(before: datetime) -> ColumnElement[bool]:
     """Codes of recoveries that ended before a time."""
-    return (CODE.c.closed_at < before) & (CODE.c.purpose != CodePurpose.CONSOLE)
+    return (CODE.c.closed_at < before) & CODE.c.purpose.not_in(_OF_CONSOLE)
 
 
 def is_old_of_console(before: datetime) -> ColumnElement[bool]:
     """Codes for the console that ended before a time."""
-    return (CODE.c.closed_at < before) & (CODE.c.purpose == CodePurpose.CONSOLE)
+    return (CODE.c.closed_at < before) & CODE.c.purpose.in_(_OF_CONSOLE)

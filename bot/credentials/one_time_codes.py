@@ -29,6 +29,7 @@ _BINDING = {
     CodePurpose.CHANGE: "{id}:{owner}:",
     CodePurpose.STAFF_ORDER: "confirmation:{id}:{owner}:",
     CodePurpose.CONSOLE: "console:{id}:{owner}:",
+    CodePurpose.STAFF_CHANGE: "staff change:{id}:{owner}:",
 }
 
 
