@@ -4,7 +4,7 @@ BIN := .venv/bin
 # What the tests that get along with each other are spread over.
 CORES ?= logical
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-fast mutants setup lint diagram bench constraints
+.PHONY: help run serve test test-fast soak mutants setup lint diagram bench constraints
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -40,6 +40,9 @@ test: lint ## every check and test
 
 test-fast: .venv/.runs .venv/.tests ## for every save: SQLite, no process started, nothing slow
 	$(BIN)/pytest --fast -n $(CORES) --maxprocesses 8 --dist worksteal
+
+soak: .venv/.runs .venv/.tests ## the long fault test; its seed comes first, and SEED=… repeats it; MINUTES=5
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 mutants: .venv/.runs .venv/.tests ## break the lines that matter, one by one: a test must notice each
 	$(BIN)/python -m tests.mutants
