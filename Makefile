@@ -7,7 +7,7 @@ WAITING ?= 3
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run serve test test-work test-wait test-fast mutants setup lint diagram bench constraints
+.PHONY: help run serve test test-work test-wait test-fast soak mutants setup lint diagram bench constraints
 # The files in which tests have a mark.
 marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
 
@@ -51,6 +51,9 @@ test-wait:
 
 test-fast: .venv/.runs .venv/.tests ## for every save: SQLite, no process started, nothing slow
 	$(BIN)/pytest --fast -n $(CORES) --maxprocesses 8 --dist worksteal
+
+soak: .venv/.runs .venv/.tests ## the long fault test; its seed comes first, and SEED=… repeats it; MINUTES=5
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 mutants: .venv/.runs .venv/.tests ## break the lines that matter, one by one: a test must notice each
 	$(BIN)/python -m tests.mutants
