@@ -30,7 +30,7 @@ def upgraded(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> It
         with store.writing() as connection:
             connection.execute(text("DROP SCHEMA public CASCADE"))
             connection.execute(text("CREATE SCHEMA public"))
-    migrate.upgrade(store, "0011")
+    migrate.upgrade(store, "0012")
     with store.writing() as connection:
         for number, place in enumerate([*SPELLINGS, "\u200c", None], 1):
             who = {"national_id": f"{number:010d}", "username": f"u{number}", "mobile": f"+98912000000{number}"}

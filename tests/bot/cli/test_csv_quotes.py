@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from bot.accounts import csv_cells
+from dialogs.parsing.normalise import place_name
 from store import accounts
 from tests.support.import_desk import ACCOUNT, HEADER, ROW, Desk, national_ids
 from tests.support.parts import NOON
@@ -51,8 +52,11 @@ def test_it_takes_just_what_csv_reads_whatever_the_cells_are(
     tally = reader.take(written.getvalue())
     read = list(csv.reader(StringIO(written.getvalue(), newline=""), delimiter=delimiter, strict=True))[1:]
     # Python's writer leaves a lone CR without quotes where lines end in LF; csv itself reads two rows of it.
-    ours = [cells for cells in read if len(cells) == 5 and cells[0] in people]
-    found = {cells[0]: [csv_cells.value(cell) or None for cell in cells[3:]] for cells in ours}
+    whole = [cells for cells in read if len(cells) == 5 and cells[0] in people]
+    values = {cells[0]: [csv_cells.value(cell) for cell in cells[3:]] for cells in whole}
+    # A broker's name is kept in the one spelling; one in which nothing can be seen is none.
+    ours = {person: its for person, its in values.items() if not its[1] or place_name(its[1])}
+    found = {person: [name or None, place_name(broker) or None] for person, (name, broker) in ours.items()}
     stored = reader.accounts()
     assert stored.pop("0105829315").mobile == "+989194445566"
     assert {person: [it.full_name, it.broker] for person, it in stored.items()} == found
