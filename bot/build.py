@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bot.accounts.staff_changes import StaffChanges
 from bot.audit.hash_chain import Chain
 from bot.audit.trail import Trail
 from bot.clock import system_clock
@@ -81,6 +82,7 @@ class Bot:
     receipts: Receipts
     fakher: Fakher
     console: Console
+    staff_changes: StaffChanges
     refusals: Refusals
     event_poster: EventPoster
     jobs: Jobs
@@ -172,7 +174,8 @@ def build(
         inbound=inbound,
         receipts=receipts,
         fakher=Fakher(parts, courier),
-        console=Console(parts, courier),
+        console=Console(parts, courier, refusals),
+        staff_changes=StaffChanges(parts, courier),
         refusals=refusals,
         event_poster=event_poster,
         jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, more),

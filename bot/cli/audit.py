@@ -6,10 +6,12 @@ import click
 from flask.cli import AppGroup
 
 from bot import clock, settings
+from bot.audit import known_keys
 from bot.audit.hash_chain import Chain, Proof
 from bot.audit.trail import Trail
-from bot.cli.common import chosen, fail, keys_of, opened
+from bot.cli.common import chosen, fail, keys_of, opened, say_database
 from bot.random_source import SystemRandomSource
+from bot.settings import Settings
 from dialogs.parsing.normalise import fold, national_id
 from store import accounts as kept_accounts
 from store import audit as kept_audit
@@ -25,8 +27,11 @@ audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so
 def verify_audit(kept: str | None) -> None:
     """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
     seal = _seal(kept) if kept is not None else None
-    chain = _chain()
+    found = chosen(settings.read_for_command)
+    chain = _chain(found)
     proof = chain.prove()
+    if proof.sealed:
+        say_database(found)
     if seal is not None and not chain.holds(*seal):
         proof.faults.append(f"seq {seal[0]} has not the seal that was kept: rows were removed or changed")
     _tell(proof)
@@ -35,7 +40,12 @@ def verify_audit(kept: str | None) -> None:
 @audit.command("rekey")
 def rekey_audit() -> None:
     """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
-    chain = _chain()
+    found = chosen(settings.read_for_command)
+    chain = _chain(found)
+    say_database(found)
+    with chain.store.writing() as connection:
+        if (fault := known_keys.join(connection, chain.keyring)) is not None:
+            fail(fault)
     _tell(chain.rekey())
     click.echo(f"The key {chain.keyring.newest} now vouches for what was written under others: they can be taken out.")
 
@@ -65,8 +75,7 @@ def _seal(written: str) -> tuple[int, bytes]:
     return int(found[1]), bytes.fromhex(found[2])
 
 
-def _chain() -> Chain:
-    found = chosen(settings.read_for_command)
+def _chain(found: Settings) -> Chain:
     store = opened(found)
     with store.reading() as connection:
         keyring = keys_of(found, connection)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import clock, settings
+from bot.audit import known_keys
 from bot.audit.trail import Entry, Trail
 from bot.credentials.keyring import Keyring
 from bot.random_source import SystemRandomSource
@@ -113,18 +114,38 @@ def note(
 
 
 def write(found: Settings, connection: Connection, *entries: Entry) -> None:
-    """Write rows of the audit, within the transaction that does what they tell of."""
+    """Write rows of the audit, within the transaction that does what they tell of. Keys that are wrong undo it."""
+    if not entries:
+        return
     say_database(found)
-    keyring = keys_of(found, connection)
+    keyring = given_keys(found, connection)
     if keyring is None:
         click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
-    else:
-        Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), *entries)
+        return
+    if (fault := known_keys.join(connection, keyring)) is not None:
+        fail(f"{fault}. Nothing was done")
+    Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), *entries)
 
 
 def keys_of(found: Settings, connection: Connection) -> Keyring | None:
+    """The keys that a command goes by, if there are any; or an end where the database does not know them."""
+    keyring = given_keys(found, connection)
+    if keyring is not None and (fault := known_keys.fault(connection, keyring)) is not None:
+        fail(fault)
+    return keyring
+
+
+def given_keys(found: Settings, connection: Connection) -> Keyring | None:
     """The keys of SECRET_KEYS, or in the database of `make run` those that it has made; else none."""
     text = found.secret_keys
     if not text and settings.KEPT_KEYS.exists() and lives_in(connection):
         text = settings.KEPT_KEYS.read_text("utf-8").strip()
     return Keyring.of(settings.read_keys(text)) if text else None
+
+
+def serving(store: Store, keyring: Keyring) -> None:
+    """Begin to serve with these keys, or end where the database does not know them."""
+    with store.writing() as connection:
+        fault = known_keys.admit(connection, keyring)
+        if fault is not None:
+            fail(fault)
