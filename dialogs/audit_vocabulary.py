@@ -51,6 +51,7 @@ class Action(StrEnum):
     TOKEN_CREATED = auto()
     TOKEN_REVOKED = auto()
     ACCOUNTS_IMPORTED = auto()
+    ACCOUNT_FORGOTTEN = auto()  # a person erased, but for these rows
     SEASON_SET = auto()
     SEASON_CLEARED = auto()
     AUDIT_REKEYED = auto()

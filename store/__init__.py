@@ -4,6 +4,8 @@ database/              engine, dialects, times and migrations' machinery
 tables/                the tables, as SQLModel classes, by kind of noun
 migrations/            how the tables came to be (Alembic)
 retention.py           how long rows are kept
+expiry.py              what is kept how long, and why; what is over goes
+erasure.py             a person erased, everywhere but in the audit
 views/                 what pages and reports read
 accounts.py            the holders of accounts
 codes.py               one-time passwords of every purpose: issue, try, close

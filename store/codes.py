@@ -5,13 +5,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, literal_column, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from dialogs.vocabulary import CodePurpose
 from store.conversations import StaleRead
 from store.database.dialect import PreparedStatement, named
-from store.retention import CONSOLE, REPORTED
 from store.tables import (
     AccountRow,
     CloseReason,
@@ -29,6 +40,7 @@ CODE, ACCOUNT, STAFF = table(CodeRow), table(AccountRow), table(StaffRow)
 MESSAGE, CHANGE = table(OutboundMessageRow), table(MobileChangeRow)
 _OPEN = CODE.c.closed_at.is_(None)
 AT_CONSOLE = (CodePurpose.CONSOLE, CodePurpose.OWN_BROWSER)
+_OF_CONSOLE = (*AT_CONSOLE, CodePurpose.STAFF_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -323,8 +335,11 @@ def use_of(connection: Connection, after: datetime, until: datetime) -> CodeUse:
     return CodeUse(*connection.execute(of_accounts).one())
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop codes that no season's report needs any more; those of the console sooner."""
-    old = delete(CODE).where(CODE.c.closed_at < now - REPORTED)
-    old_of_console = delete(CODE).where(CODE.c.closed_at < now - CONSOLE, CODE.c.purpose.in_(AT_CONSOLE))
-    return connection.execute(old).rowcount + connection.execute(old_of_console).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Codes of recoveries that ended before a time."""
+    return (CODE.c.closed_at < before) & CODE.c.purpose.not_in(_OF_CONSOLE)
+
+
+def is_old_of_console(before: datetime) -> ColumnElement[bool]:
+    """Codes for the console that ended before a time."""
+    return (CODE.c.closed_at < before) & CODE.c.purpose.in_(_OF_CONSOLE)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 
-from store.retention import BROWSERS, CONSOLE
+from store.retention import BROWSERS
 from store.staff import Member
 from store.tables import ConsoleBrowserRow, ConsoleSessionRow, StaffRow, table
 
@@ -103,8 +103,11 @@ def forget_browser(connection: Connection, browser_id: str) -> None:
     connection.execute(delete(BROWSER).where(BROWSER.c.id == browser_id))
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop sessions that are long over, and browsers in which nobody logs in any more."""
-    old = or_(SESSION.c.created_at < now - CONSOLE, SESSION.c.ended_at < now - CONSOLE)
-    browsers = delete(BROWSER).where(BROWSER.c.logged_in_at <= now - BROWSERS)
-    return connection.execute(delete(SESSION).where(old)).rowcount + connection.execute(browsers).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Sessions that ended, or began, before a time."""
+    return or_(SESSION.c.created_at < before, SESSION.c.ended_at < before)
+
+
+def is_old_browser(before: datetime) -> ColumnElement[bool]:
+    """Browsers in which nobody has logged in since a time."""
+    return BROWSER.c.logged_in_at <= before

@@ -43,6 +43,18 @@ def every(connection: Connection) -> list[Member]:
     return [Member(*row) for row in connection.execute(there)]
 
 
+def at(connection: Connection, mobile: str) -> Member | None:
+    """The staff member with a mobile; None for nobody, and for one who was removed."""
+    row = connection.execute(_MEMBER.where(STAFF.c.mobile == mobile, STAFF.c.removed_at.is_(None))).first()
+    return Member(*row) if row else None
+
+
+def lock_role(connection: Connection, role: str) -> list[Member]:
+    """All of a role who may order now; nobody else changes any of them until the transaction ends."""
+    there = _MEMBER.where(STAFF.c.role == role, STAFF.c.removed_at.is_(None), STAFF.c.locked_at.is_(None))
+    return [Member(*row) for row in connection.execute(there.order_by(STAFF.c.id).with_for_update())]
+
+
 def put(connection: Connection, row: dict[str, Any]) -> int:
     """Add a staff member, or change the one with this mobile, removed or not; their id.
 

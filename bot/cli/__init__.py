@@ -10,12 +10,13 @@ audit.py     `flask audit`
 keys.py      `flask keys`
 kpi.py       `flask kpi`
 gateways.py  `flask gateways`
+retention.py `flask retention`
 diagram.py   `flask diagram`
 """
 
 import click
 
-from bot.cli import accounts, audit, diagram, gateways, keys, kpi, schema, season, staff, tokens
+from bot.cli import accounts, audit, diagram, gateways, keys, kpi, retention, schema, season, staff, tokens
 from bot.cli.common import guard
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -28,6 +29,7 @@ COMMANDS: tuple[click.Command, ...] = (
     keys.keys,
     kpi.kpi_command,
     gateways.gateways,
+    retention.retention,
     diagram.diagram,
 )
 for command in COMMANDS:

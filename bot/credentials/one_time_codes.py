@@ -30,6 +30,7 @@ _BINDING = {
     CodePurpose.STAFF_ORDER: "confirmation:{id}:{owner}:",
     CodePurpose.CONSOLE: "console:{id}:{owner}:",
     CodePurpose.OWN_BROWSER: "own browser:{id}:{owner}:",
+    CodePurpose.STAFF_CHANGE: "staff change:{id}:{owner}:",
 }
 
 

@@ -28,6 +28,8 @@ OutOfReach = OperationalError
 BUSY_TIMEOUT = 3
 CONNECT_TIMEOUT = 2
 GLANCE = 0.0005
+# How long a checkpoint that cuts the log is tried.
+SCRUB_SECONDS = 10.0
 _MAKING = Lock()
 # The write-ahead log's pages beyond which a commit moves them into the database itself: only where the job that does
 # it else, `checkpoint`, has stopped. 16 MB.
@@ -141,6 +143,29 @@ class Store:
             connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})")
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
         return log.stat().st_size if log.exists() else 0
+
+    def scrub(self, seconds: float = SCRUB_SECONDS) -> bool:
+        """Leave nothing of what was deleted where the database's files can be read; whether that was done.
+
+        SQLite has written zeros over it (secure_delete), but for what its log still holds, which is cut to nothing
+        here; where others write all the time it may be False, and `checkpoint` does it as soon as they pause. On
+        PostgreSQL the planner's samples are drawn anew; rows that nobody can read any more go as autovacuum comes.
+        """
+        if not self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("ANALYZE")
+            return True
+        deadline = time.monotonic() + seconds
+        while not self._is_log_cut():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _is_log_cut(self) -> bool:
+        with self.engine.connect() as connection:
+            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -8,7 +8,7 @@ outbound.py  OutboundMessageRow, CircuitBreakerRow, SimulatedMessageRow; Message
 fakher.py    TokenRow, WebhookEventRow
 audit.py     AuditRow, AuditHeadRow, AuditKeyRow
 stats.py     StatsPeriodRow, DeliveryStatRow, LateReceiptRow, CounterRow
-service.py   SeasonRow, RateLimitRow, HeartbeatRow, KeyCheckRow
+service.py   SeasonRow, RateLimitRow, HeartbeatRow, KeyCheckRow, SendShareRow
 polling.py   PollRoundRow, PolledMessageRow
 """
 
@@ -35,7 +35,7 @@ from store.tables.outbound import (
     SimulatedMessageRow,
 )
 from store.tables.polling import PolledMessageRow, PollRoundRow
-from store.tables.service import HeartbeatRow, KeyCheckRow, RateLimitRow, SeasonRow
+from store.tables.service import HeartbeatRow, KeyCheckRow, RateLimitRow, SeasonRow, SendShareRow
 from store.tables.stats import CounterRow, DeliveryStatRow, LateReceiptRow, StatsPeriodRow
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "RequestedBy",
     "ResetGrantRow",
     "SeasonRow",
+    "SendShareRow",
     "SimulatedMessageRow",
     "StaffOrderRow",
     "StaffRow",

@@ -1,4 +1,4 @@
-"""What the service itself goes by: the season, its limits on calls, its jobs' heartbeats, and the keys it knows."""
+"""What the service itself goes by: season, limits on calls, heartbeats, the keys it knows, who may send how fast."""
 
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -46,3 +46,14 @@ class KeyCheckRow(SQLModel, table=True):
     key_id: str = Field(max_length=32, primary_key=True)
     digest: bytes = hashed()
     turn: int
+
+
+class SendShareRow(SQLModel, table=True):
+    """How many texts a second a process may send: its lease on MESSAGES_PER_SECOND, which all processes share."""
+
+    __tablename__: ClassVar[str] = "send_share"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    process: str = Field(max_length=22, primary_key=True)
+    per_second: int
+    renewals: int  # counts up while the process lives

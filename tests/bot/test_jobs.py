@@ -402,7 +402,7 @@ def test_it_forgets_ids_of_texts_when_no_provider_can_send_them_again(bot: Bot, 
     with bot.store.writing() as connection:
         inbound_messages.remember(connection, "twilio", "SM1", "help", clock.now, answered=True)
         inbound_messages.remember(connection, "twilio", "SM2", "help", clock.now + timedelta(days=3), answered=True)
-    clock.forward(days=31)
+    clock.forward(days=401)
     bot.jobs.forget()
     assert [row.provider_id for row in rows(bot.store, table(InboundMessageRow))] == ["SM2"]
 
