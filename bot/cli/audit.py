@@ -6,10 +6,9 @@ import click
 from flask.cli import AppGroup
 
 from bot import clock, settings
-from bot.audit import known_keys
 from bot.audit.hash_chain import Chain, Proof
 from bot.audit.trail import Trail
-from bot.cli.common import chosen, fail, keys_of, opened, say_database
+from bot.cli.common import chosen, fail, keys_of, opened, say_database, writing_keys
 from bot.random_source import SystemRandomSource
 from bot.settings import Settings
 from dialogs.parsing.normalise import fold, national_id
@@ -44,8 +43,7 @@ def rekey_audit() -> None:
     chain = _chain(found)
     say_database(found)
     with chain.store.writing() as connection:
-        if (fault := known_keys.join(connection, chain.keyring)) is not None:
-            fail(fault)
+        writing_keys(found, connection)
     _tell(chain.rekey())
     click.echo(f"The key {chain.keyring.newest} now vouches for what was written under others: they can be taken out.")
 

@@ -4,6 +4,7 @@ Without any script. Every form holds a proof that a page of ours made it; nothin
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from hmac import compare_digest
@@ -25,7 +26,7 @@ PREFIX = "__Host-"
 SESSION, FORM = "ramz-console", "ramz-console-form"
 # What a browser is known by once somebody has logged in there; and the codes that it has asked for.
 BROWSER, ASKED = "ramz-console-browser", "ramz-console-asked"
-ASKED_AT_MOST = 12
+ASKED_AT_MOST, NAME = 12, re.compile("[A-Za-z0-9_-]{22}")
 View = Callable[[Bot, Login], Answer]
 
 
@@ -112,7 +113,7 @@ def _cookie(bot: Bot, name: str) -> str:
 
 
 def _asked(bot: Bot) -> list[str]:
-    return [each[:22] for each in _cookie(bot, ASKED).split(".") if each][:ASKED_AT_MOST]
+    return [each for each in _cookie(bot, ASKED).split(".")[:ASKED_AT_MOST] if NAME.fullmatch(each)]
 
 
 def _mobile() -> str:
