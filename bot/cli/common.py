@@ -118,13 +118,19 @@ def write(found: Settings, connection: Connection, *entries: Entry) -> None:
     if not entries:
         return
     say_database(found)
-    keyring = given_keys(found, connection)
+    keyring = writing_keys(found, connection)
     if keyring is None:
         click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
         return
-    if (fault := known_keys.join(connection, keyring)) is not None:
-        fail(f"{fault}. Nothing was done")
     Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), *entries)
+
+
+def writing_keys(found: Settings, connection: Connection) -> Keyring | None:
+    """The keys that a command writes under, if there are any; or an end where the service goes by others."""
+    keyring = given_keys(found, connection)
+    if keyring is not None and (fault := known_keys.join(connection, keyring)) is not None:
+        fail(f"{fault}. Nothing was done")
+    return keyring
 
 
 def keys_of(found: Settings, connection: Connection) -> Keyring | None:

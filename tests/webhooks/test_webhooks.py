@@ -332,6 +332,22 @@ class TestWhatIsRefused:
         assert untouched.text(ZAHRA["mobile"], REQUEST, sid).status_code == 400
         assert (untouched.heard(), untouched.texts()) == ([], [])
 
+    @pytest.mark.parametrize("end", ["Rest", "RestRest"])
+    def test_a_text_that_holds_another_call_is_never_cut_into_it(self, twilio: Twilios, end: str) -> None:
+        """Whoever texts a form's own words, and sees the call that Twilio makes of it, could else be anybody."""
+        forged = {"From": ZAHRA["mobile"], "MessageSid": OTHER_SID}
+        inner = REQUEST + "".join(name + value for name, value in forged.items()) + end
+        whole = text_form(STRANGER, inner, SID)
+        kept = {name: value for name, value in whole.items() if name < "Body"}
+        signed = "".join(name + whole[name] for name in sorted(whole))
+        rest = signed.partition(end)[2]
+        # A name that comes twice is signed with both values, of which one may be empty.
+        cut = {**kept, "Body": REQUEST, **forged, "Rest": rest if end == "Rest" else ["", rest]}
+        headers = {SIGNATURE: sign(TOKEN, PUBLIC_URL + SMS, whole)}
+        assert twilio.client.post(SMS, data=cut, headers=headers).status_code == 400
+        assert twilio.heard() == []
+        assert twilio.texts() == []
+
     def test_a_captured_call_has_no_second_effect_however_its_form_is_cut(self, twilio: Twilios) -> None:
         form = text_form(ZAHRA["mobile"], REQUEST, SID)
         signature = sign(TOKEN, PUBLIC_URL + SMS, form)

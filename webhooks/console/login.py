@@ -4,6 +4,7 @@ Without any script. Every form holds a proof that a page of ours made it; nothin
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from hmac import compare_digest
@@ -18,14 +19,14 @@ from bot.log import logger
 from dialogs.parsing.normalise import fold
 from store.retention import BROWSERS
 from webhooks import html
-from webhooks.console import audit_trail, figures, search, staff_page
+from webhooks.console import audit_trail, figures, files, search, staff_page
 
 LOG = logger("console")
 PREFIX = "__Host-"
 SESSION, FORM = "ramz-console", "ramz-console-form"
 # What a browser is known by once somebody has logged in there; and the codes that it has asked for.
 BROWSER, ASKED = "ramz-console-browser", "ramz-console-asked"
-ASKED_AT_MOST = 12
+ASKED_AT_MOST, NAME = 12, re.compile("[A-Za-z0-9_-]{22}")
 View = Callable[[Bot, Login], Answer]
 
 
@@ -37,6 +38,8 @@ def routes(bot: Bot) -> Blueprint:
     add("/console/figures.csv", "csv", lambda: _inside(bot, figures.csv))
     add("/console/search", "search", lambda: _inside(bot, search.show), methods=["GET", "POST"])
     add("/console/audit", "audit", lambda: _inside(bot, audit_trail.show))
+    add("/console/audit.csv", "audit_csv", lambda: _inside(bot, files.trail))
+    add("/console/search.csv", "story_csv", lambda: _inside(bot, files.story), methods=["POST"])
     add("/console/staff", "staff", lambda: _inside(bot, staff_page.show), methods=["GET", "POST"])
     add("/console/staff/confirm", "staff_confirm", lambda: _inside(bot, staff_page.confirm), methods=["POST"])
     add("/console/code", "code", lambda: _ask(bot), methods=["POST"])
@@ -112,7 +115,7 @@ def _cookie(bot: Bot, name: str) -> str:
 
 
 def _asked(bot: Bot) -> list[str]:
-    return [each[:22] for each in _cookie(bot, ASKED).split(".") if each][:ASKED_AT_MOST]
+    return [each for each in _cookie(bot, ASKED).split(".")[:ASKED_AT_MOST] if NAME.fullmatch(each)]
 
 
 def _mobile() -> str:

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from bot.accounts import staff_removal
 from bot.build import Bot
 from bot.clock import midnight
-from bot.console_login import IDLE, LONGEST
+from bot.console_login import IDLE, LONGEST, proof
 from bot.credentials.password_policy import Weakness
 from bot.ports import Inbound
 from bot.reports.kpi import POINTS
@@ -45,7 +45,7 @@ from tests.support import made_texts
 from tests.support.console_browser import Browser
 from tests.support.parts import NOON, Carrier, StoppedClock, eventually
 from tests.support.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settle, settled
-from webhooks import html
+from webhooks import create_app, html
 
 FARS: dict[str, Any] = {"mobile": "+989111110009", "name": "Fars", "role": "provincial", "province": "فارس"}
 HOME = "http://127.0.0.1:8000"
@@ -360,6 +360,18 @@ def test_a_code_is_good_in_the_browser_that_asked_for_it_alone(browser: Browser,
         assert other.post("/console/login", mobile=CHIEF["mobile"], code=code).status_code == 403
     assert {row[2] for row in noted(browser.bot)[1:]} == {"no_live_code"}
     assert browser.post("/console/login", mobile=CHIEF["mobile"], code=code).status_code == 303
+
+
+@pytest.mark.parametrize("asked", ['"a\\000b"', "." * 90, "é.ü", ".".join(["x" * 22] * 90), "'; DROP TABLE code --"])
+def test_a_made_up_cookie_of_codes_asked_for_is_no_error(browser: Browser, asked: str) -> None:
+    browser.client.set_cookie("ramz-console-asked", "", domain="127.0.0.1")
+    headers = {"Cookie": f"ramz-console-asked={asked}; ramz-console-form=x"}
+    form = {"proof": proof("x"), "mobile": CHIEF["mobile"], "code": "123456"}
+    client = create_app(browser.bot).test_client(use_cookies=False)
+    for path, status in (("/console/login", 403), ("/console/code", 200)):
+        answer = client.post(path, data=form, headers=headers, base_url=HOME)
+        assert answer.status_code == status
+        assert len(answer.headers.getlist("Set-Cookie")[-1]) < 500
 
 
 def test_a_code_asked_for_too_soon_leaves_the_one_before_it_good(browser: Browser) -> None:
