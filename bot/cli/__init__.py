@@ -1,17 +1,17 @@
 """The operator's commands, one module per noun.
 
-common.py    what they share: settings, database, audit, and how they end
-schema.py    `flask db`
-accounts.py  `flask accounts`
-staff.py     `flask staff`
-season.py    `flask season`
-tokens.py    `flask tokens`
-audit.py     `flask audit`
-keys.py      `flask keys`
-kpi.py       `flask kpi`
-gateways.py  `flask gateways`
-retention.py `flask retention`
-diagram.py   `flask diagram`
+common.py     what they share: settings, database, audit, and how they end
+schema.py     `flask db`
+accounts.py   `flask accounts`
+staff.py      `flask staff`
+season.py     `flask season`
+tokens.py     `flask tokens`
+audit.py      `flask audit`
+keys.py       `flask keys`
+kpi.py        `flask kpi`
+gateways.py   `flask gateways`
+retention.py  `flask retention`
+diagram.py    `flask diagram`
 """
 
 import click
