@@ -155,14 +155,13 @@ class Console:
 
     def note_search(self, login: Login, account_id: int) -> None:
         """Write down whose account was looked up."""
+        self.note(login, Action.CONSOLE_SEARCH, account_id)
+
+    def note(self, login: Login, action: Action, account_id: int | None = None, reason: str | None = None) -> None:
+        """Write down what was done in a session."""
         with self.store.writing() as connection:
-            entry = Entry(
-                Actor.STAFF,
-                Action.CONSOLE_SEARCH,
-                who=masked(login.member.mobile),
-                account_id=account_id,
-                staff_id=login.member.id,
-            )
+            who, staff_id = masked(login.member.mobile), login.member.id
+            entry = Entry(Actor.STAFF, action, reason=reason, who=who, account_id=account_id, staff_id=staff_id)
             self.trail.note(connection, self.clock(), entry)
 
     def _end(self, session_id: str) -> None:

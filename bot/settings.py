@@ -135,7 +135,8 @@ class Settings(BaseModel):
         try:
             found = make_url(url)
         except (ArgumentError, ValueError):
-            raise ValueError("is not a database's address") from None
+            hint = "; several hosts: postgresql+psycopg://user@/ramz?host=a:5432&host=b:5432" if "," in url else ""
+            raise ValueError(f"is not a database's address{hint}") from None
         if found.database in {None, "", ":memory:"}:
             raise ValueError("names no file or database that processes can share")
         return url

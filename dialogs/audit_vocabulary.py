@@ -56,6 +56,7 @@ class Action(StrEnum):
     SEASON_CLEARED = auto()
     AUDIT_REKEYED = auto()
     KEYS_ACCEPTED = auto()  # though the database did not know them
+    AUDIT_EXPORTED = auto()  # read as a file at the console
 
 
 class Outcome(StrEnum):

@@ -49,6 +49,11 @@ def at(connection: Connection, mobile: str) -> Member | None:
     return Member(*row) if row else None
 
 
+def ever(connection: Connection, mobile: str) -> int | None:
+    """The id of the staff member who has a mobile, or had it until they were removed; None where there is none."""
+    return connection.execute(select(STAFF.c.id).where(STAFF.c.mobile == mobile)).scalar_one_or_none()
+
+
 def lock_role(connection: Connection, role: str) -> list[Member]:
     """All of a role who may order now; nobody else changes any of them until the transaction ends."""
     there = _MEMBER.where(STAFF.c.role == role, STAFF.c.removed_at.is_(None), STAFF.c.locked_at.is_(None))

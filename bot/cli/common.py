@@ -54,6 +54,8 @@ def opened(found: Settings) -> Store:
     store = database(found)
     try:
         current = migrate.is_current(store)
+    except migrate.NewerDatabase as newer:
+        fail(str(newer))
     except SQLAlchemyError as error:
         fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
     if not current:
@@ -66,6 +68,8 @@ def upgraded(found: Settings) -> Store:
     store = database(found)
     try:
         migrate.upgrade(store)
+    except migrate.NewerDatabase as newer:
+        fail(str(newer))
     except SQLAlchemyError as error:
         fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
     return store

@@ -75,7 +75,10 @@ class Share:
             fair = self.renew()
         except Exception as error:
             self._due_at = self._now() + RENEW_EVERY
-            LOG.error("database_out_of_reach" if is_out_of_reach(error) else "share_failed", error_seen=error)
+            if is_out_of_reach(error):
+                LOG.error("database_out_of_reach", error_seen=error)
+            else:
+                LOG.error("share_failed", error_seen=error)
         else:
             self._due_at = self._now() + (RENEW_EVERY if self.per_second >= fair else JOIN_EVERY)
 

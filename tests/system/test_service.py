@@ -100,9 +100,9 @@ def environment(**settings: str) -> dict[str, str]:
     return {**kept, "NO_PROXY": "*", **settings}
 
 
-def serve(settings: dict[str, str], **options: Any) -> "subprocess.Popen[str]":
+def serve(settings: dict[str, str], root: Path = ROOT, **options: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "flask", "serve"]
-    return lifeline.hold(subprocess.Popen(command, cwd=ROOT, env=environment(**settings), text=True, **options))
+    return lifeline.hold(subprocess.Popen(command, cwd=root, env=environment(**settings), text=True, **options))
 
 
 @dataclass
@@ -113,6 +113,8 @@ class Service:
     standin: TwilioStandIn
     folder: Path
     port: int = field(default_factory=free_port)
+    more: dict[str, str] = field(default_factory=dict)
+    root: Path = ROOT  # where the code is that runs
     process: "subprocess.Popen[str] | None" = None
 
     @property
@@ -133,7 +135,9 @@ class Service:
                     "SECRET_KEYS": KEYS,
                     "PORT": str(self.port),
                     **settings_at(self.standin.url),
+                    **self.more,
                 },
+                root=self.root,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
             )
@@ -198,9 +202,9 @@ class Service:
 
 
 @contextmanager
-def service_on(database_url: str, folder: Path) -> Iterator[Service]:
+def service_on(database_url: str, folder: Path, **options: Any) -> Iterator[Service]:
     with TwilioStandIn() as standin:
-        service = Service(database_url, standin, folder)
+        service = Service(database_url, standin, folder, **options)
         try:
             service.start()
             yield service

@@ -19,7 +19,7 @@ from bot.log import logger
 from dialogs.parsing.normalise import fold
 from store.retention import BROWSERS
 from webhooks import html
-from webhooks.console import audit_trail, figures, search, staff_page
+from webhooks.console import audit_trail, figures, files, search, staff_page
 
 LOG = logger("console")
 PREFIX = "__Host-"
@@ -38,6 +38,8 @@ def routes(bot: Bot) -> Blueprint:
     add("/console/figures.csv", "csv", lambda: _inside(bot, figures.csv))
     add("/console/search", "search", lambda: _inside(bot, search.show), methods=["GET", "POST"])
     add("/console/audit", "audit", lambda: _inside(bot, audit_trail.show))
+    add("/console/audit.csv", "audit_csv", lambda: _inside(bot, files.trail))
+    add("/console/search.csv", "story_csv", lambda: _inside(bot, files.story), methods=["POST"])
     add("/console/staff", "staff", lambda: _inside(bot, staff_page.show), methods=["GET", "POST"])
     add("/console/staff/confirm", "staff_confirm", lambda: _inside(bot, staff_page.confirm), methods=["POST"])
     add("/console/code", "code", lambda: _ask(bot), methods=["POST"])

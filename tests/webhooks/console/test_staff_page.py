@@ -11,11 +11,11 @@ from werkzeug.test import TestResponse
 from bot.accounts.staff_changes import Refused, StaffChange, StaffCommand
 from bot.build import Bot
 from bot.ports import Inbound
-from store import mobile_changes, staff
+from store import accounts, mobile_changes, staff
 from store.tables import AuditRow, StaffRow, table
 from tests.support.console_browser import Browser
 from tests.support.parts import Carrier, StoppedClock
-from tests.support.people import BROKER, CHIEF, COLLEAGUE, STRANGER, TEHRAN, ZAHRA, employ, settled
+from tests.support.people import BROKER, CHIEF, COLLEAGUE, OMID, STRANGER, TEHRAN, ZAHRA, employ, settled
 from webhooks import html
 
 SECOND: dict[str, Any] = {"mobile": "+989111110008", "name": "Second chief", "role": "headquarters"}
@@ -261,3 +261,42 @@ def test_pages_say_the_same_in_both_languages() -> None:
     fa, en = (html.words(language)["staff_page"] for language in ("fa", "en"))
     assert fa.keys() == en.keys()
     assert all(fa[name].keys() == en[name].keys() for name in fa if isinstance(fa[name], dict))
+
+
+# Files
+
+
+def test_the_audit_as_a_file_is_for_headquarters_and_is_audited(chief: Browser, home: Bot, carrier: Carrier) -> None:
+    home.hear(Inbound("simulated", "P1", ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}"))
+    answer = chief.get("/console/audit.csv?from=2026-09-01&to=2026-09-01")
+    lines = answer.text.splitlines()
+    assert answer.content_type == "text/csv; charset=utf-8" and lines[0].startswith("\ufeffid,gregorian,jalali,time,")
+    assert any(",pilgrim,…4567,code_requested,ok," in line for line in lines) and len(lines) == 5
+    assert ZAHRA["mobile"] not in answer.text and ZAHRA["national_id"] not in answer.text
+    by_staff = chief.get("/console/audit.csv?staff=on").text.splitlines()
+    assert [line.split(",")[6] for line in by_staff[1:]] == ["console_code", "console_login", "audit_exported"]
+    assert len(chief.get("/console/audit.csv?to=2026-08-31").text.splitlines()) == 1
+    assert chief.get("/console/audit.csv?to=nonsense").status_code == 400
+    tehran = Browser(home, carrier).log_in(TEHRAN["mobile"])
+    assert tehran.get("/console/audit.csv").status_code == 403
+
+
+def test_a_story_as_a_file_is_for_those_whose_scope_it_is_in(home: Bot, carrier: Carrier) -> None:
+    home.hear(Inbound("simulated", "P1", ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}"))
+    tehran = Browser(home, carrier).log_in(TEHRAN["mobile"])
+    page = tehran.post("/console/search", digits=ZAHRA["national_id"]).text
+    found = re.search(r'search\.csv.*?name="account" value="(\d+)"', page, re.DOTALL)
+    assert found
+    answer = tehran.post("/console/search.csv", account=found[1])
+    assert [line.split(",")[0] for line in answer.text.splitlines()[:3]] == ["\ufeffwhat", "code", "text"]
+    assert ZAHRA["mobile"] not in answer.text and ZAHRA["national_id"] not in answer.text
+    with home.store.reading() as connection:
+        rows = table(AuditRow).c
+        last = connection.execute(select(rows.action, rows.reason).order_by(rows.id.desc()).limit(1)).one()
+    assert tuple(last) == ("console_search", "exported")
+    with home.store.reading() as connection:
+        omid = accounts.id_of(connection, OMID["national_id"])
+    assert tehran.post("/console/search.csv", account=str(omid)).status_code == 404
+    assert tehran.post("/console/search.csv", account="x").status_code == 400
+    assert tehran.post("/console/search.csv", proof="0" * 64, account=found[1]).status_code == 403
+    assert tehran.get("/console/search.csv").status_code == 405
