@@ -3,6 +3,7 @@
 import pytest
 
 from bot.build import Bot
+from tests.support.databases import SQLITE_ONLY
 from tests.support.people import settled
 from webhooks import create_app
 
@@ -17,6 +18,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("call", "expected"), CALLS.items())
+@SQLITE_ONLY
 def test_a_refused_call_is_counted_at_its_door(bot: Bot, call: tuple[str, str], expected: str | None) -> None:
     client = create_app(settled(bot)).test_client()
     method, path = call
