@@ -11,16 +11,15 @@ from bot.audit.trail import Trail
 from bot.cli.common import chosen, fail, keys_of, opened
 from bot.random_source import SystemRandomSource
 from dialogs.parsing.normalise import fold, national_id
-from store import accounts as kept_accounts
-from store import audit as kept_audit
+from store import accounts, audit
 
 # The last place that there is room for.
 LAST_PLACE = 2**31 - 1
 
-audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
+commands = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
 
 
-@audit.command("verify")
+@commands.command("verify")
 @click.option("--seal", "kept", metavar="SEQ:HEX", help="A seal that was kept, from the log: it must be in the chain.")
 def verify_audit(kept: str | None) -> None:
     """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
@@ -32,7 +31,7 @@ def verify_audit(kept: str | None) -> None:
     _tell(proof)
 
 
-@audit.command("rekey")
+@commands.command("rekey")
 def rekey_audit() -> None:
     """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
     chain = _chain()
@@ -40,15 +39,15 @@ def rekey_audit() -> None:
     click.echo(f"The key {chain.keyring.newest} now vouches for what was written under others: they can be taken out.")
 
 
-@audit.command("show")
+@commands.command("show")
 @click.option("--account", "person", required=True, metavar="NATIONAL_ID", help="Whose account.")
 @click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.")
 def show_audit(person: str, last: int | None) -> None:
     """Show what was done or tried about an account, the oldest first, by Tehran's clock."""
     store = opened(chosen(settings.read_for_command))
     with store.reading() as connection:
-        account = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
-        rows = kept_audit.about(connection, account.id, last) if account else []
+        account = accounts.find(connection, national_id=national_id(fold(person)) or "")
+        rows = audit.about(connection, account.id, last) if account else []
     if account is None:
         fail("No account has this national ID", 1)
     for row in rows:
