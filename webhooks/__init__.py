@@ -5,6 +5,8 @@ api/          Fakher's API
 console/      both control points for staff
 simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
+season_report.py  the season's report, as one HTML file
+printing.py   a page as PDF, by the machine's browser
 health.py     alive, able to serve, figures
 terminal.py   a phone in the terminal
 server.py     gunicorn around it all: a master, and a bot in each of its workers

@@ -29,6 +29,8 @@ from store.audit import Wanted
 # The last place that there is room for.
 LAST_PLACE = 2**31 - 1
 
+ACTIONS = click.Choice([action.value for action in Action])
+
 audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
 
 
@@ -55,7 +57,12 @@ def rekey_audit() -> None:
 @audit.command("show")
 @click.option("--account", "person", metavar="NATIONAL_ID", help="About whose account.")
 @click.option("--staff", "mobile", metavar="MOBILE", help="By which staff member, removed or not, or about them.")
-@click.option("--action", type=click.Choice(list(Action)), metavar="ACTION", help="Of one action, such as staff_reset.")
+@click.option(
+    "--action",
+    type=click.Choice([each.value for each in Action]),
+    metavar="ACTION",
+    help="Of one action, such as staff_reset.",
+)
 @click.option("--from", "first", metavar="DAY", help="First day.")
 @click.option("--to", "final", metavar="DAY", help="Last day.")
 @click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.  [default: all]")
