@@ -60,7 +60,12 @@ def rekey_audit() -> None:
 @commands.command("show")
 @click.option("--account", "person", metavar="NATIONAL_ID", help="About whose account.")
 @click.option("--staff", "mobile", metavar="MOBILE", help="By which staff member, removed or not, or about them.")
-@click.option("--action", type=click.Choice(list(Action)), metavar="ACTION", help="Of one action, such as staff_reset.")
+@click.option(
+    "--action",
+    type=click.Choice([each.value for each in Action]),
+    metavar="ACTION",
+    help="Of one action, such as staff_reset.",
+)
 @click.option("--from", "first", metavar="DAY", help="First day.")
 @click.option("--to", "final", metavar="DAY", help="Last day.")
 @click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.  [default: all]")
