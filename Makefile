@@ -19,10 +19,12 @@ help: ## this list
 	$(PYTHON) -m venv .venv
 
 .venv/.runs: requirements.txt constraints.txt | .venv/bin/python
+	@echo "Installing what the bot runs on, this once: it takes a minute or two, and longer on a slow line." >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt requirements.txt constraints.txt | .venv/.runs
+	@echo "Installing what the tests need besides, this once." >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c constraints.txt
 	@touch $@
 

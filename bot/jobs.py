@@ -118,8 +118,12 @@ class Jobs:
 
     def overdue(self, ended: Mapping[str, datetime], now: datetime) -> list[str]:
         """The jobs that last ran to their end over two of their rounds and a minute ago."""
-        late = {job.name: 2 * timedelta(seconds=job.seconds) + STALE for job in self.all()}
+        late = self.ill_after()
         return sorted(name for name, at in ended.items() if name in late and now - at > late[name])
+
+    def ill_after(self) -> dict[str, timedelta]:
+        """How long ago each job may have run to its end: two of its rounds and a minute."""
+        return {job.name: 2 * timedelta(seconds=job.seconds) + STALE for job in self.all()}
 
     def safely(self, job: Job) -> None:
         """Run a job. Whatever it raises is logged and stays here: an escaped error would end the scheduler's thread."""

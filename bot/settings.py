@@ -253,7 +253,8 @@ def read_keys(keys: str) -> dict[str, bytes]:
     return found
 
 
-def _ids(keys: str) -> list[str]:
+def key_ids(keys: str) -> list[str]:
+    """The ids of SECRET_KEYS, the newest first."""
     return [part.partition(":")[0].strip() for part in keys.split(",")]
 
 
@@ -401,7 +402,7 @@ def _missing(settings: Settings) -> list[str]:
     if settings.gateways and settings.providers.keys() == set(settings.gateways):
         heard = any(each.profile.is_heard for each in settings.providers.values())
         missing += ["GATEWAYS: no text could come in by any of them"] * (not heard)
-    if TRIAL_KEY in _ids(settings.secret_keys):
+    if TRIAL_KEY in key_ids(settings.secret_keys):
         missing.append("SECRET_KEYS: are the trial's, made by make run")
     if "simulated" in settings.gateways and settings.host and not is_loopback(settings.host):
         missing.append(BEYOND_LOOPBACK)

@@ -253,6 +253,13 @@ def oldest_queued(connection: Connection) -> datetime | None:
     return min(connection.execute(waiting).scalars(), default=None)
 
 
+def waiting(connection: Connection, now: datetime) -> dict[tuple[MessageKind, bool], int]:
+    """How many texts have not left, by kind and whether they are due; else a process has them, or a pause."""
+    is_due = case((MESSAGE.c.next_attempt_at <= now, 1), else_=0)
+    counted = select(MESSAGE.c.kind, is_due, func.count()).where(_QUEUED).group_by(MESSAGE.c.kind, is_due)
+    return {(MessageKind(kind), bool(due)): number for kind, due, number in connection.execute(counted)}
+
+
 def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> int:
     """How many codes were sent off since a time, to all phones whose number begins so."""
     counted = select(func.count()).where(MESSAGE.c.created_at > since, MESSAGE.c.kind == MessageKind.CODE)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from sqlalchemy.engine import make_url
 from werkzeug.serving import make_server
 
 from bot import clock, log, settings
@@ -18,9 +19,10 @@ from bot.build import build
 from bot.cli.common import chosen, database, fail, guard, opened, serving, upgraded
 from bot.cli.kpi import figures, kpi_command
 from bot.credentials.keyring import Keyring
-from bot.settings import Settings, read_keys
+from bot.settings import Settings, key_ids, read_keys
 from bot.simulation.demo import PEOPLE, STAFF, lives_in, seed
 from bot.simulation.state import Simulation
+from bot.version import VERSION
 from store.database.migrate import is_empty
 from webhooks import create_app, html, printing, season_report
 from webhooks.server import Server, fault_of_address
@@ -28,6 +30,7 @@ from webhooks.terminal import chat
 
 # The report is written, but no browser could print it.
 NOT_PRINTED = 3
+LOG = log.logger("service")
 
 
 @click.command("serve")
@@ -45,7 +48,23 @@ def serve() -> None:
     for provider in found.providers.values():
         for warning in provider.warnings:
             click.echo(warning, err=True)
+    log.set_up()
+    LOG.info("serving", **_about(found))
     Server(found).run()
+
+
+def _about(found: Settings) -> dict[str, object]:
+    """What the log says of a service as it starts: nothing secret."""
+    url = make_url(found.database_url)
+    places = {name: value for name, value in url.query.items() if name in {"host", "port"}}
+    return {
+        "version": VERSION,
+        "database": url.set(password=None, query=places).render_as_string(),
+        "gateways": found.gateways,
+        "keys": key_ids(found.secret_keys),
+        "address": f"{found.host}:{found.port}",
+        "workers": found.workers,
+    }
 
 
 @click.command("trial")

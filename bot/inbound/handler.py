@@ -101,7 +101,9 @@ class InboundHandler:
             return None
         message = self._read(inbound, phone)
         with suppress(AlreadyHeard):
-            return self._hear_over_two(message)
+            event = self._hear_over_two(message)
+            self.parts.counting.count("heard", inbound.gateway, event.lower())
+            return event
         return None
 
     def _read(self, inbound: Inbound, phone: str) -> IncomingMessage:

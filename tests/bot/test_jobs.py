@@ -41,7 +41,7 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "heartbeat", "refusals"),
+    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "heartbeat", "counting"),
 ]
 
 

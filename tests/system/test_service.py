@@ -1,5 +1,6 @@
 """The service as its operator runs it: real processes, real HTTP, a stand-in for Twilio, both databases."""
 
+import json
 import os
 import re
 import signal
@@ -21,10 +22,12 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
 from sqlalchemy import select
+from sqlalchemy.engine import make_url
 
 from bot.clock import system_clock
 from bot.credentials import bearer
 from bot.random_source import SystemRandomSource
+from bot.version import VERSION
 from store import accounts, tokens
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
@@ -293,6 +296,15 @@ class TestSettings:
 
 
 class TestAtWork:
+    def test_it_says_what_it_is_in_its_first_line(self, service: Service) -> None:
+        line = json.loads(service.printed.splitlines()[0])
+        url = make_url(service.database_url)
+        assert (line["event"], line["version"], line["gateways"], line["keys"]) == (
+            "serving", VERSION, ["twilio"], ["k1"],
+        )  # fmt: skip
+        assert line["database"].startswith(url.get_backend_name()) and str(url.database) in line["database"]
+        assert KEYS.partition(":")[2] not in service.printed and TOKEN not in service.printed
+
     def test_a_password_is_recovered(self, service: Service) -> None:
         (pilgrim,) = some(service.database_url, 1)
         assert service.text(pilgrim.mobile, f"RESET {pilgrim.national_id}") == 200

@@ -491,7 +491,7 @@ def test_a_hundred_wrong_codes_from_new_browsers_close_the_door_to_them_and_noth
     clock.forward(seconds=61)
     answer = next(guessers).ask(CHIEF["mobile"])
     assert (answer.status_code, len(carrier.sent)) == (200, sent)
-    home.refusals.flush()
+    home.counting.flush()
     assert 'ramz_refused_total{door="console",reason="closed"} 1.0' in own.client.get("/metrics").text
     assert home.hear(Inbound("simulated", "S1", CHIEF["mobile"], "RESET 0012345679")) is StaffEvent.RESET_ORDERED
     own.log_in(CHIEF["mobile"])
@@ -530,7 +530,7 @@ def test_whatever_is_refused_at_the_door_is_counted_and_the_same_rule_is_told(
     for _ in range(5):
         clock.forward(seconds=61)
         told.append(browser.ask(CHIEF["mobile"]).text)
-    browser.bot.refusals.flush()
+    browser.bot.counting.flush()
     figures = browser.client.get("/metrics").text
     counted = dict(re.findall(r'ramz_refused_total\{door="console",reason="(\w+)"\} (\d+)', figures))
     assert counted == {"too_soon": "1", "unknown": "2", "too_often": "1"}
