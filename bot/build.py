@@ -174,7 +174,7 @@ def build(
         inbound=inbound,
         receipts=receipts,
         fakher=Fakher(parts, courier),
-        console=Console(parts, courier, refusals),
+        console=Console(parts, courier, refusals.count),
         staff_changes=StaffChanges(parts, courier),
         refusals=refusals,
         event_poster=event_poster,

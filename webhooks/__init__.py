@@ -35,6 +35,8 @@ REFUSED = {
     400: "malformed",
     401: "token",
     403: "forbidden",
+    405: "method",
+    410: "gone",
     413: "too_large",
     415: "media_type",
     422: "invalid",

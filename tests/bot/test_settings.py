@@ -444,3 +444,12 @@ def test_it_makes_a_trials_keys_once_for_their_owner_alone(tmp_path: Path) -> No
     assert path.stat().st_mode & 0o077 == 0
     assert list(read_keys(first)) == ["trial"]
     assert kept_keys(tmp_path / "other") != first
+
+
+def test_several_hosts_of_one_database_are_named_one_by_one() -> None:
+    url = "postgresql+psycopg://ramz@/ramz?host=db1:5432&host=db2:5432"
+    assert read({"DATABASE_URL": url}).database_url == url
+    with pytest.raises(BadSettings) as bad:
+        read({"DATABASE_URL": "postgresql+psycopg://ramz:hunter2@db1:5432,db2:5432/ramz"})
+    (fault,) = bad.value.faults
+    assert "host=a:5432&host=b:5432" in fault and "hunter2" not in fault
