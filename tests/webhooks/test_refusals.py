@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.build import Bot
+from tests.support.databases import SQLITE_ONLY
 from tests.support.people import settled
 from webhooks import LARGEST_BODY, create_app
 
@@ -22,6 +23,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("call", "expected"), CALLS.items())
+@SQLITE_ONLY
 def test_a_refused_call_is_counted_at_its_door(bot: Bot, call: tuple[str, str], expected: str | None) -> None:
     client = create_app(settled(bot)).test_client()
     method, path = call

@@ -43,6 +43,7 @@ from store.webhook_events import NewEvent
 from tests.conftest import MakeBot
 from tests.support import made_texts
 from tests.support.console_browser import Browser
+from tests.support.databases import SQLITE_ONLY
 from tests.support.parts import NOON, Carrier, StoppedClock, eventually
 from tests.support.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settle, settled
 from webhooks import create_app, html
@@ -205,6 +206,7 @@ def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: Stopped
     assert browser.ask(CHIEF["mobile"]).status_code == 200
 
 
+@SQLITE_ONLY
 def test_a_form_that_is_not_ours_is_refused(browser: Browser) -> None:
     for form in ({}, {"proof": ""}, {"proof": "0" * 64}, {"proof": "é"}):
         answer = browser.client.post("/console/code", data={"mobile": CHIEF["mobile"], **form}, base_url=HOME)
@@ -272,6 +274,7 @@ def test_a_session_s_name_is_no_good_without_its_secret(browser: Browser) -> Non
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "a.b", "é", f"{'a' * 22}.{'b' * 22}"])
+@SQLITE_ONLY
 def test_a_made_up_cookie_opens_nothing(browser: Browser, cookie: str) -> None:
     browser.client.set_cookie("ramz-console", cookie, domain="127.0.0.1")
     assert not is_in(browser)
@@ -279,6 +282,7 @@ def test_a_made_up_cookie_opens_nothing(browser: Browser, cookie: str) -> None:
     assert browser.get("/console/search").status_code == 401
 
 
+@SQLITE_ONLY
 def test_cookies_are_for_this_host_and_for_no_script(make_bot: MakeBot, carrier: Carrier) -> None:
     bot = settled(make_bot(PUBLIC_URL="https://ramz.example"))
     employ(bot.store)
@@ -293,6 +297,7 @@ def test_cookies_are_for_this_host_and_for_no_script(make_bot: MakeBot, carrier:
         assert "Domain" not in cookie
 
 
+@SQLITE_ONLY
 def test_pages_are_framed_kept_and_scripted_by_nobody(browser: Browser) -> None:
     for page in (browser.get("/console"), browser.log_in(CHIEF["mobile"]).page, browser.get("/console/search")):
         assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
@@ -638,6 +643,7 @@ def flood(bot: Bot) -> None:
         (flood, "Flood of codes: too many"),
     ],
 )
+@SQLITE_ONLY
 def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot], None], told: str | None) -> None:
     browser.log_in(CHIEF["mobile"])
     wrong(browser.bot)
@@ -655,6 +661,7 @@ def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot]
         ("from=1390-01-01&to=2026-08-01", "The period is longer than 800 days."),
     ],
 )
+@SQLITE_ONLY
 def test_a_bad_period_is_said_and_the_page_is_still_there(browser: Browser, asked: str, told: str) -> None:
     browser.log_in(CHIEF["mobile"])
     page = browser.get(f"/console?lang=en&{asked}")
@@ -713,6 +720,7 @@ def test_another_provinces_account_is_not_found(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("digits", ["", "123", "12a4", "%%%%", "1" * 16])
+@SQLITE_ONLY
 def test_too_few_digits_find_nothing(browser: Browser, digits: str) -> None:
     browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
     assert "Enter at least four digits." in browser.post("/console/search", digits=digits).text
@@ -774,11 +782,13 @@ def test_only_headquarters_reads_the_trail(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("asked", ["before=x", "before=-1", "before=99999999999999999999", "to=", "staff=off"])
+@SQLITE_ONLY
 def test_an_odd_address_of_the_trail_is_no_error(browser: Browser, asked: str) -> None:
     assert browser.log_in(CHIEF["mobile"]).get(f"/console/audit?{asked}").status_code == 200
 
 
 @pytest.mark.parametrize("language", html.LANGUAGES)
+@SQLITE_ONLY
 def test_whatever_the_pages_may_have_to_say_has_words(bot: Bot, language: str) -> None:
     recorded = {
         effect.reason
