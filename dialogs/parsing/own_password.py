@@ -68,9 +68,10 @@ def offered(text: str, code_length: int) -> CodeAndPassword | None:
     found = _code_first(code_length).match(text[:LONGEST])
     if found is None:
         return None
-    before, code, rest = read(found["before"], code_length), fold(found["code"]), _line(found["rest"])
-    password = _unlabelled(rest, code_length)
+    before, code, password = read(found["before"], code_length), fold(found["code"]), _line(found["rest"])
     said = read(password, code_length)
+    if said.says(Meaning.PASSWORD) and (unlabelled := _unlabelled(password, code_length)) != password:
+        password, said = unlabelled, read(unlabelled, code_length)
     is_several = len(password.split()) > 1
     is_plain = bool(said.strange) or any(map(str.isdigit, password))
     if before.strange or fold(password) == code or not (is_plain or is_several):
@@ -84,7 +85,7 @@ def offered(text: str, code_length: int) -> CodeAndPassword | None:
 
 def _line(rest: str) -> str:
     """What follows the code, up to the end of its line; without "to"."""
-    line = trimmed(rest).splitlines()[0]
+    line, *_ = trimmed(rest).splitlines() or [""]
     first, _, following = line.partition(" ")
     return trimmed(following if fold(first) in _TO else line)
 

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.support.http_standin import Called, HttpStandIn, Write
+from tests.providers.http_standin import Called, HttpStandIn, Write
 
 
 @dataclass(frozen=True)

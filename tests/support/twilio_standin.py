@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import requests
 
-from tests.support.http_standin import Called, HttpStandIn, Write
+from tests.providers.http_standin import Called, HttpStandIn, Write
 
 ACCOUNT = "AC" + "f0e1d2c3" * 4
 TOKEN = "the account's auth token"
