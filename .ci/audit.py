@@ -34,7 +34,7 @@ def lines(packages: list[dict[str, Any]]) -> list[str]:
     if not asked:
         return [UNANSWERED]
     bad = [
-        f"audit: VULNERABLE {each['name']} {each['version']}: {it['id']}, mended in {' '.join(it['fix_versions']) or '-'}"
+        f"audit: VULNERABLE {each['name']} {each['version']}: {it['id']}, mended in {' '.join(it['fix_versions'])}"
         for each in asked
         for it in each.get("vulns", [])
     ]
