@@ -28,6 +28,7 @@ from bot.reports.refusals import Refusals
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
 from bot.sending.receipts import Receipts
+from bot.sending.share import Share
 from bot.settings import Settings, read_keys
 from bot.simulation.state import Simulation, no_faults
 from dialogs.vocabulary import AnyEvent
@@ -65,7 +66,7 @@ def make_gateway(name: str, parts: GatewayParts) -> Gateway:
     """The gateway of a name in GATEWAYS. Providers with an HTTP API need no line above: each has a profile."""
     if name.startswith(PREFIX):
         found = parts.settings.providers[name]
-        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source)
+        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source, parts.http)
     return GATEWAYS[name](parts)
 
 
@@ -145,7 +146,8 @@ def build(
 ) -> Bot:
     """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's.
 
-    `processes` is how many such bots share the rate at which texts may leave; `cost` what hashing a password takes.
+    `processes` is how many such bots there are on this host, so that none begins with more than its part of the rate;
+    `cost` what hashing a password takes.
     """
     clock = simulation.clock if simulation else clock
     random_source = random_source or SystemRandomSource()
@@ -154,7 +156,8 @@ def build(
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries, settings.mobile_prefixes)
     gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, HttpClient(), simulation)
     chosen = gateways if gateways is not None else [make_gateway(name, gateway_parts) for name in settings.gateways]
-    courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
+    share = Share(store, random_source, settings.messages_per_second, processes)
+    courier = Courier(store, chosen, keyring, clock, share)
     parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, Trail(keyring, random_source))
     flood_guard = FloodGuard(store, clock, phone_numbers.prefixes_abroad())
     event_poster = EventPoster(store, settings, clock)
@@ -171,7 +174,7 @@ def build(
         inbound=inbound,
         receipts=receipts,
         fakher=Fakher(parts, courier),
-        console=Console(parts, courier),
+        console=Console(parts, courier, refusals.count),
         staff_changes=StaffChanges(parts, courier),
         refusals=refusals,
         event_poster=event_poster,

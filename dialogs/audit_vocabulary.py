@@ -55,6 +55,7 @@ class Action(StrEnum):
     SEASON_SET = auto()
     SEASON_CLEARED = auto()
     AUDIT_REKEYED = auto()
+    KEYS_ACCEPTED = auto()  # though the database did not know them
     AUDIT_EXPORTED = auto()  # read as a file at the console
 
 

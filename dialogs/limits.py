@@ -5,6 +5,9 @@
 UNPARSED_PER_HOUR = 3
 HINTS_PER_HOUR = 10
 REPLIES_TO_WHO_NAMES_NOBODY = 3
+# How often an hour START ends a STOP. Both are always confirmed where they are done, so two machines that answer each
+# other would go on for ever: after this a phone stays opted out and silent until it asks by an ID, or an hour is over.
+STARTS_PER_HOUR = 5
 # A busy staff member's. Who forges the number can't have them texted without end.
 STAFF_REPLIES_PER_HOUR = 120
 
@@ -19,8 +22,9 @@ RESETS_PER_HOUR, RESETS_PER_DAY = 30, 100
 # Orders that were mistyped or not carried out have room besides.
 CONFIRMATIONS_PER_HOUR = 60
 
-# Tries an hour at the console's login from one address, of numbers and codes together.
-LOGIN_TRIES_PER_HOUR = 40
+# Tries an hour at the console's login, of numbers and codes together: from one address, little, for anybody can have
+# many; from a browser in which a staff member has logged in before, whatever its address.
+LOGIN_TRIES_PER_HOUR, LOGIN_TRIES_OF_KNOWN_BROWSER = 20, 40
 
 # Fakher's calls a minute. A login page on the day when caravans are chosen makes many, a person few.
 CALLS_PER_TOKEN_AND_MINUTE = 3_000

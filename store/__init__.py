@@ -21,7 +21,7 @@ inbound_messages.py    the texts already heard, by their provider's id
 polling/               what providers are asked for, and what they gave
 outbound_messages.py   the texts to be sent, from queued to delivered
 webhook_events.py      what Fakher is told, until it has taken it
-service/               its season, its jobs, its gateways' health and its counts
+service/               its season, its jobs, its gateways' health, its counts and its keys
 audit.py               what was done, by whom: rows that nobody changes
 simulated_messages.py  what the simulated carrier delivered
 """

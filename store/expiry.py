@@ -24,7 +24,7 @@ from store import (
 )
 from store.database.engine import Store
 from store.polling import polled_messages
-from store.retention import CONSOLE, CONVERSATIONS, FETCHED, RATE_LIMITS, SIMULATED_MESSAGES, Retention
+from store.retention import BROWSERS, CONSOLE, CONVERSATIONS, FETCHED, RATE_LIMITS, SIMULATED_MESSAGES, Retention
 from store.tables import METADATA
 from store.views import delivery_stats
 
@@ -107,6 +107,13 @@ RULES: tuple[Rule, ...] = (
         (console_sessions.is_old, codes.is_old_of_console),
     ),
     Rule(
+        ("console_browser",),
+        "browsers in which staff have logged in to the console, by a keyed hash",
+        f"{NO_LONGER}; one in which nobody logs in any more is a stranger's again",
+        lambda _: BROWSERS,
+        (console_sessions.is_old_browser,),
+    ),
+    Rule(
         ("polled_message",),
         "texts fetched from a provider and not yet heard, encrypted; gone once heard",
         NO_LONGER,
@@ -140,7 +147,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("staff",), "staff, also those removed", "the audit names them by their place here"),
     Rule(("token",), "Fakher's tokens, hashed, also those revoked", "the audit names them"),
     Rule(
-        ("season", "counter", "heartbeat", "circuit_breaker", "poll_round", "late_receipt"),
+        ("season", "counter", "heartbeat", "circuit_breaker", "poll_round", "late_receipt", "key_check", "send_share"),
         "what the service knows of itself",
         "of nobody, and never more than a few rows",
     ),

@@ -11,7 +11,7 @@ from bot import clock, settings
 from bot.accounts.csv_import import BadFile, Import, Tally
 from bot.accounts.csv_mobiles import MobileChanges
 from bot.audit.trail import Entry, Trail
-from bot.cli.common import chosen, fail, keys_of, note, opened, write
+from bot.cli.common import chosen, fail, note, opened, write, writing_keys
 from bot.credentials.keyring import Keyring
 from bot.phone_numbers import PhoneNumbers
 from bot.random_source import SystemRandomSource
@@ -52,8 +52,8 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     if aside.exists() and not aside.is_file():
         fail("--rejects: is no file")
     store = opened(found)
-    with store.reading() as connection:
-        keyring = keys_of(found, connection)
+    with store.writing() as connection:
+        keyring = writing_keys(found, connection)
     changes = _changes(keyring, found) if change_mobiles else None
     phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
     job = Import(store, phone_numbers, keyring, clock.system_clock, changes)

@@ -14,47 +14,50 @@ from bot import clock, settings
 from bot.audit import rows as audit_rows
 from bot.audit.hash_chain import Chain, Proof
 from bot.audit.trail import Trail
-from bot.cli.common import chosen, fail, keys_of, opened
+from bot.cli.common import chosen, fail, keys_of, opened, say_database, writing_keys
 from bot.csv_export import sheet
 from bot.phone_numbers import PhoneNumbers
 from bot.random_source import SystemRandomSource
 from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
 from dialogs.parsing.normalise import fold, national_id
-from store import accounts as kept_accounts
-from store import audit as kept_audit
-from store import staff
+from store import accounts, audit, staff
 from store.audit import Wanted
 
 # The last place that there is room for.
 LAST_PLACE = 2**31 - 1
 
-ACTIONS = click.Choice([action.value for action in Action])
-
-audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
+commands = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
 
 
-@audit.command("verify")
+@commands.command("verify")
 @click.option("--seal", "kept", metavar="SEQ:HEX", help="A seal that was kept, from the log: it must be in the chain.")
 def verify_audit(kept: str | None) -> None:
     """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
     seal = _seal(kept) if kept is not None else None
-    chain = _chain()
+    found = chosen(settings.read_for_command)
+    chain = _chain(found)
     proof = chain.prove()
+    if proof.sealed:
+        say_database(found)
     if seal is not None and not chain.holds(*seal):
         proof.faults.append(f"seq {seal[0]} has not the seal that was kept: rows were removed or changed")
     _tell(proof)
 
 
-@audit.command("rekey")
+@commands.command("rekey")
 def rekey_audit() -> None:
     """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
-    chain = _chain()
+    found = chosen(settings.read_for_command)
+    chain = _chain(found)
+    say_database(found)
+    with chain.store.writing() as connection:
+        writing_keys(found, connection)
     _tell(chain.rekey())
     click.echo(f"The key {chain.keyring.newest} now vouches for what was written under others: they can be taken out.")
 
 
-@audit.command("show")
+@commands.command("show")
 @click.option("--account", "person", metavar="NATIONAL_ID", help="About whose account.")
 @click.option("--staff", "mobile", metavar="MOBILE", help="By which staff member, removed or not, or about them.")
 @click.option(
@@ -86,7 +89,7 @@ def show_audit(
         account_id = _account(connection, person) if person is not None else None
         staff_id = _member(found, connection, mobile) if mobile is not None else None
         wanted = Wanted(account_id, staff_id, action, since, until)
-        rows = kept_audit.matching(connection, wanted, last)
+        rows = audit.matching(connection, wanted, last)
     if file is not None:
         _write(file, rows)
     else:
@@ -106,7 +109,7 @@ def _moment(option: str, written: str | None, days: int = 0) -> datetime | None:
 
 
 def _account(connection: Connection, person: str) -> int:
-    account = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
+    account = accounts.find(connection, national_id=national_id(fold(person)) or "")
     if account is None:
         fail("No account has this national ID", 1)
     return account.id
@@ -141,8 +144,7 @@ def _seal(written: str) -> tuple[int, bytes]:
     return int(found[1]), bytes.fromhex(found[2])
 
 
-def _chain() -> Chain:
-    found = chosen(settings.read_for_command)
+def _chain(found: Settings) -> Chain:
     store = opened(found)
     with store.reading() as connection:
         keyring = keys_of(found, connection)

@@ -58,7 +58,9 @@ PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
 # What Twilio says that it has done about a text (Advanced Opt-Out): words that mean the same to us.
 # https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 ACTED_UPON = {"STOP", "START", "HELP"}
+CONFIRMED = {"STOP", "START"}
 MESSAGE_SID = re.compile("(SM|MM)[0-9a-fA-F]{32}")
+NAMED_IN_RUN = re.compile("MessageSid((?:SM|MM)[0-9a-fA-F]{32})")
 STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
 
 DELIVERY_STATUSES = {
@@ -142,18 +144,23 @@ class Twilio:
         """From, Body and MessageSid; and OptOutType, where Twilio has acted upon the text by itself.
 
         The signature covers names and values run together, so whoever has seen one call can cut it into others that
-        are as well signed. An id in Twilio's own form can be cut in one way only.
+        are as well signed. An id in Twilio's own form can be cut in one way only; and one that the sender has written
+        into the text, with a sender of their choice before it, stands in the run beside the true one.
 
         Its own words for STOP and START are others than ours (END, QUIT, CANCEL, UNSTOP, what an operator has set), and
-        from then on it refuses or takes what we send: so they are heard as what they have done.
+        from then on it refuses or takes what we send: so they are heard as what they have done. It has confirmed them
+        too, and would refuse our confirmation of a STOP. Its words of help say nothing of ours, so HELP is answered.
         """
         sender, name = call.form.get("From", ""), call.form.get("MessageSid", "")
         if not MESSAGE_SID.fullmatch(name):
             raise Malformed("MessageSid is needed: SM or MM, and 32 hex digits")
         if not sender:
             raise Malformed("From is needed")
+        if {each[1] for each in NAMED_IN_RUN.finditer(_run(call.form))} != {name}:
+            raise Malformed("it names more than one message")
         done = call.form.get("OptOutType", "").upper()
-        return Inbound(self.name, name, sender, done if done in ACTED_UPON else call.form.get("Body", ""))
+        text = done if done in ACTED_UPON else call.form.get("Body", "")
+        return Inbound(self.name, name, sender, text, is_answered=done in CONFIRMED)
 
     def read_receipts(self, call: Call) -> list[Receipt]:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""
@@ -194,6 +201,12 @@ class Twilio:
         if not re.fullmatch("[!-~]+", name):
             raise SendFailed(Reason.NO_SENSE, permanent=False)
         return name
+
+
+def _run(form: Mapping[str, str]) -> str:
+    """Names and values run together, as they are signed: a name that comes twice has both values in it."""
+    values = getattr(form, "getlist", lambda name: [form[name]])
+    return "".join(name + value for name in sorted(form) for value in values(name))
 
 
 def _is_of_retention(error: TwilioException) -> bool:

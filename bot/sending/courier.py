@@ -15,6 +15,7 @@ from itertools import count
 from queue import Empty, PriorityQueue, SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
@@ -22,8 +23,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 from bot.credentials.keyring import Keyring, Unreadable
 from bot.log import logger
 from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
-from bot.sending.failover import Failover
-from bot.sending.throttle import Throttle
+from bot.sending.failover import FOR_GOOD, Failover
+from bot.sending.share import Share
 from dialogs.replies.phrases import say
 from dialogs.vocabulary import State
 from store import conversations, outbound_messages
@@ -66,18 +67,23 @@ class SendResult:
     is_probe: bool = False
 
 
+class NextAttempt(NamedTuple):
+    """Who tries a text that failed next, how many failures it brings along, and in how many seconds."""
+
+    gateway: str
+    consecutive_failures: int
+    delay: float
+
+
 class Courier:
     """Hands texts that are to be sent to the gateways."""
 
-    def __init__(
-        self, store: Store, gateways: Sequence[Gateway], keyring: Keyring, clock: Clock, per_second: float = 100.0
-    ) -> None:
-        """Take the gateways in their failover order, and how many texts may leave this process in a second."""
+    def __init__(self, store: Store, gateways: Sequence[Gateway], keyring: Keyring, clock: Clock, share: Share) -> None:
+        """Take the gateways in their failover order, and how fast texts may leave this process."""
         self.store, self.keyring, self.clock = store, keyring, clock
         self.gateways = {gateway.name: gateway for gateway in gateways}
         self.failover = Failover(list(self.gateways))
-        self.throttle = Throttle(per_second)
-        self.room = max(1, min(ROOM, int(per_second * ROOM_SECONDS)))
+        self.share = share
         self._texts: PriorityQueue[tuple[int, int, ClaimedMessage | None]] = PriorityQueue()
         self._numbers = count()
         self._finished: SimpleQueue[SendResult] = SimpleQueue()
@@ -87,8 +93,14 @@ class Courier:
         self._writer: Thread | None = None
         self._senders: list[Thread] = []
 
+    @property
+    def room(self) -> int:
+        """How many texts may be in hand."""
+        return min(ROOM, self.share.per_second * ROOM_SECONDS)
+
     def start(self) -> None:
         """Begin to send, in threads of its own."""
+        self.share.join()
         self._senders = [Thread(target=self._send_on, name=f"sender-{n}", daemon=True) for n in range(SENDERS)]
         self._writer = Thread(target=self._write_on, name="writer", daemon=True)
         for thread in (*self._senders, self._writer):
@@ -142,7 +154,9 @@ class Courier:
         _, _, text = self._texts.get()
         if text is None:
             return False
-        self.throttle.wait()
+        if not self.share.wait():
+            self._count(-1)
+            return True
         if self.clock() + SEND_SECONDS > text.next_attempt_at:  # it lay too long: its lease may end while it is sent
             self._count(-1)
             return True
@@ -160,6 +174,7 @@ class Courier:
         next_sweep = time.monotonic()
         while not self._stopping.is_set():
             time.sleep(RECORD_EVERY)  # so that one transaction serves several
+            self.share.renew_if_due()
             self._drain_results()
             sweeping = time.monotonic() >= next_sweep
             room = self.room - self._in_hand if sweeping else 0
@@ -173,7 +188,9 @@ class Courier:
         deadline = time.monotonic() + LAST_WORDS
         while time.monotonic() < deadline and (self._round_safely(self.room - self._in_hand) or self._in_hand):
             time.sleep(RECORD_EVERY)
+            self.share.renew_if_due()
             self._drain_results()
+        self.share.leave()
         for _ in self._senders:
             self._texts.put((-1, next(self._numbers), None))
         for thread in self._senders:
@@ -288,10 +305,7 @@ class Courier:
 
     def _defer(self, connection: Connection, it: SendResult, failure: SendFailed, now: datetime) -> Counter[Key]:
         text, happened = it.text, Counter({("send_failed", f"{it.gateway} {failure.reason}"): 1})
-        delay = DELAYS[min(text.attempts, len(DELAYS)) - 1]
-        following, consecutive_failures = self.failover.after(text, it.gateway, it.seconds, delay)
-        if failure.reason is Reason.KEY_REMOVED:  # no gateway was asked: all stays as it was
-            following, consecutive_failures = it.gateway, text.consecutive_failures
+        again = None if failure.permanent else self._again(it, failure.reason)
         LOG.warning(
             "send_failed",
             text=text.id,
@@ -301,19 +315,31 @@ class Courier:
             reason=failure.reason,
             code=failure.code,
             permanent=failure.permanent,
-            next=None if failure.permanent else following,
+            next=again.gateway if again else None,
         )
         told = {"text": text.id, "why": failure.reason}
-        if failure.permanent:
+        if again is None:
             outbound_messages.give_up(connection, [{**told, "by": it.gateway, "at": now}])
         else:
-            again = {"at": now + timedelta(seconds=delay), "next": following, "failures": consecutive_failures}
-            outbound_messages.retry(connection, [told | again])
-            if following != it.gateway:
-                happened["switched", f"{it.gateway} {following}"] += 1
+            at = now + timedelta(seconds=again.delay)
+            outbound_messages.retry(
+                connection, [told | {"at": at, "next": again.gateway, "failures": again.consecutive_failures}]
+            )
+            if again.gateway != it.gateway:
+                happened["switched", f"{it.gateway} {again.gateway}"] += 1
         if failure.reason is Reason.OPTED_OUT:
             conversations.opt_out(connection, text.phone, now, State.IDLE)
         return happened
+
+    def _again(self, it: SendResult, reason: Reason) -> NextAttempt | None:
+        """By which gateway a text that failed is tried next, and in how many seconds; None where by none."""
+        delay = DELAYS[min(it.text.attempts, len(DELAYS)) - 1]
+        if reason is Reason.KEY_REMOVED:  # no gateway was asked: all stays as it was
+            return NextAttempt(it.gateway, it.text.consecutive_failures, delay)
+        if reason in FOR_GOOD:
+            following = self.failover.after_refusal(it.text, it.gateway)
+            return NextAttempt(*following, delay) if following else None
+        return NextAttempt(*self.failover.after(it.text, it.gateway, it.seconds, delay), delay)
 
 
 def _reason(outcome: SendResult) -> Reason | None:
