@@ -8,7 +8,6 @@ html.py       what every page for people has: words, fonts, styles, a strict pol
 database_errors.py  what is answered and logged where the database fails a call
 season_report.py  the season's report, as one HTML file
 printing.py   a page as PDF, by the machine's browser
-health.py     alive, able to serve, figures
 health.py     alive, able to serve
 metrics.py    the figures for Prometheus
 terminal.py   a phone in the terminal
