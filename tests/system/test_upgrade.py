@@ -57,7 +57,7 @@ def recover(service: Service) -> None:
     assert service.standin.wait(lambda: service.passwords(pilgrim)), service.printed
 
 
-@pytest.mark.alone
+@pytest.mark.process
 class TestWhileItServes:
     @pytest.fixture
     def before(self, old_database: str, release_before: Path, tmp_path: Path) -> Iterator[Service]:

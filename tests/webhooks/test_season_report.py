@@ -105,7 +105,6 @@ def test_the_command_writes_the_file_and_says_where_there_is_no_browser(sqlite_u
 
 
 @pytest.mark.process
-@pytest.mark.alone
 def test_it_is_printed_on_a_few_pages(season: Store, tmp_path: Path) -> None:
     page, pdf = tmp_path / "report.html", tmp_path / "report.pdf"
     page.write_text(season_report.write(kpi.figures(season, FIRST, LAST, NOON), NOON, "fa"), "utf-8")
