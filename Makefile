@@ -4,7 +4,7 @@ BIN := .venv/bin
 # What the tests that get along with each other are spread over.
 CORES ?= logical
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-fast mutants setup lint diagram bench constraints
+.PHONY: help run serve test test-fast mutants setup lint diagram screenshots bench constraints
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -50,6 +50,9 @@ constraints: setup ## rewrites constraints.txt from what is installed
 
 diagram: .venv/.runs ## redraw the dialog in README.md from its table
 	@$(BIN)/flask diagram
+
+screenshots: .venv/.runs .venv/.tests ## every page as it looks, into instance/screenshots/; renews README's two
+	@$(BIN)/python -W ignore -m tests.screenshots
 
 bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run; BENCH_LONG=1 for a million accounts, and a season's figures
 	@$(BIN)/python -m tests.bench

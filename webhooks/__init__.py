@@ -5,6 +5,7 @@ api/          Fakher's API
 console/      both control points for staff
 simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
+lost.py       the first page, and what people read in place of an error
 health.py     alive, able to serve, figures
 terminal.py   a phone in the terminal
 server.py     gunicorn around it all: a master, and a bot in each of its workers
@@ -19,7 +20,8 @@ from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
 from bot.log import logger
-from webhooks import health, html, providers
+from store.database.engine import is_out_of_reach
+from webhooks import health, html, lost, providers
 from webhooks.api import endpoints
 from webhooks.console import login
 from webhooks.simulator import phone
@@ -49,6 +51,7 @@ def create_app(bot: Bot) -> Flask:
     app.register_blueprint(endpoints.routes(bot))
     app.register_blueprint(health.routes(bot))
     html.set_up(app)
+    app.register_blueprint(lost.routes())
     app.register_blueprint(login.routes(bot))
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
@@ -81,9 +84,14 @@ def _door(path: str, bot: Bot) -> str | None:
 def _broken(error: Exception) -> HTTPException | Response:
     of_api = request.path.startswith(endpoints.AREA)
     if isinstance(error, HTTPException):
-        return endpoints.problem_of(error) if of_api else error
+        if of_api:
+            return endpoints.problem_of(error)
+        return lost.error(error.code or 500) if lost.is_for_people() else error
     # Flask would log the error's own words, and those may quote a text.
     LOG.error("request_broken", error_seen=error)
     if of_api:
         return endpoints.broken()
-    return Response("something is wrong here", 500, content_type="text/plain; charset=utf-8")
+    status = 503 if is_out_of_reach(error) else 500
+    if lost.is_for_people():
+        return lost.error(status)
+    return Response("something is wrong here", status, content_type="text/plain; charset=utf-8")
