@@ -52,6 +52,8 @@ DOORS = {
     "waitress": ("webhooks/request_reader.py",),
     "flask": ("webhooks/", "wsgi.py", "bot/cli/"),
     "werkzeug": ("webhooks/",),
+    "jinja2": ("webhooks/html.py",),
+    "markupsafe": ("webhooks/html.py",),
     "click": ("webhooks/", "bot/cli/"),
     "sqlmodel": ("store/tables/",),
     "secrets": ("bot/random_source.py", "bot/settings.py"),

@@ -131,8 +131,7 @@ def _last_code(formatter: Formatter, facts: Facts) -> Iterator[str]:
     if text:
         steps += _steps_of_text(formatter, text, begin)
     if code.close_reason:
-        fate = formatter.word("fates", code.close_reason)
-        steps.append(f"{fate} {_later(formatter, code.closed_at, begin)}")
+        steps.append(words["ended"][code.close_reason].format(_later(formatter, code.closed_at, begin)))
     yield f"{formatter.words['comma']} ".join(steps)
 
 
@@ -149,8 +148,9 @@ def _steps_of_text(formatter: Formatter, text: Row[Any], begin: datetime) -> Ite
 
 
 def _later(formatter: Formatter, at: datetime, begin: datetime) -> str:
-    seconds = max(0, -(-(at - begin) // SECOND))
-    return str(formatter.words["story"]["later"]).format(formatter.seconds(seconds))
+    """How long after the request, rounded up as the figures do."""
+    passed = max(0, -(-(at - begin) // SECOND)) * SECOND
+    return str(formatter.words["story"]["later"]).format(formatter.age(begin, begin + passed))
 
 
 def _last_order(formatter: Formatter, facts: Facts) -> Iterator[str]:

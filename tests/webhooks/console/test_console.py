@@ -344,7 +344,7 @@ def test_what_falls_short_of_the_target_is_marked_wherever_it_stands(browser: Br
         "فارس": True,
         "تهران": False,
     }
-    assert ("50.0%" in page, page.count("▼ below target") >= 4) == (True, True)
+    assert ("50.0%" in page, page.count("▼ <span>below target") >= 4) == (True, True)
     first = browser.get("/console?lang=en").text
     assert "No, only 50.0% today" in first and "فارس, 0.0%" in first
 
