@@ -17,12 +17,11 @@ from playwright.sync_api import Page, Playwright, expect
 from sqlalchemy import delete, insert, update
 
 from bot.build import Bot, build
-from bot.sending.flood_guard import Flood
 from bot.simulation.demo import seed
 from bot.simulation.state import Simulation
 from store.service import circuit_breakers, heartbeats, seasons
 from store.tables import AccountRow, AuditRow, table
-from tests.support import browser, databases, made_season
+from tests.support import browser, databases, made_season, made_texts
 from tests.support.office import NARROW, WIDE, Office, office
 from tests.support.parts import LoadedRandomSource, StoppedClock, settings
 from tests.support.places import ROOT, TESTS
@@ -48,6 +47,7 @@ PAGES = {
     "gateways": "/console/gateways",
     "codes": "/console/codes",
     "texts": "/console/texts?fate=missed",
+    "rows": "/console/texts?fate=in_time&skip=950",
     "search": "/console/search",
     "audit": "/console/audit",
 }
@@ -89,14 +89,17 @@ def main(*wanted: str) -> None:
                     _take_before_login(camera)
                 window.page.goto("/console?lang=fa")
                 found.log_in(window)
-                _take(camera, name, clock)
+                if name == "wrong":
+                    _go_wrong(found.bot, clock())
+                _take(camera, name)
                 print(f"{name}: {len(list(SHOTS.glob(f'{name}-*')))} pages in {SHOTS.relative_to(ROOT)}", flush=True)
-    if not wanted:
-        _renew_pictures()
+    _renew_pictures()
 
 
 @contextmanager
-def _served(playwright: Playwright, prepare: Callable[[Bot, datetime], None]) -> Iterator[tuple[Office, StoppedClock]]:
+def _served(
+    playwright: Playwright, prepare: Callable[[Bot, datetime], object]
+) -> Iterator[tuple[Office, StoppedClock]]:
     clock = StoppedClock()
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
@@ -113,7 +116,9 @@ def _renew_pictures() -> None:
     """Put the two that README shows in their place."""
     PICTURES.mkdir(exist_ok=True)
     for name, shot in SHOWN.items():
-        (PICTURES / f"{name}.png").write_bytes((SHOTS / f"{shot}.png").read_bytes())
+        taken = SHOTS / f"{shot}.png"
+        if taken.exists():
+            (PICTURES / f"{name}.png").write_bytes(taken.read_bytes())
 
 
 def _take_before_login(camera: Camera) -> None:
@@ -132,7 +137,7 @@ def _recover(page: Page) -> None:
     expect(page.locator('[data-phone="1"] .code').last).to_be_visible()
 
 
-def _take(camera: Camera, name: str, clock: StoppedClock) -> None:
+def _take(camera: Camera, name: str) -> None:
     camera.take("overview", "/console", screen=True)
     if name in ("empty", "season", "long"):
         for page, path in PAGES.items():
@@ -182,22 +187,21 @@ def _long(bot: Bot, now: datetime) -> None:
         connection.execute(update(account).values(province=LONG, full_name=f"{LONG} و همراهان", broker=LONG[:60]))
 
 
-def _wrong(bot: Bot, now: datetime) -> None:
-    """Everything at once is wrong."""
-    _season(bot, now)
-    bot.flood_guard.flood = Flood(frozenset({"rate", "unused"}))
+def _go_wrong(bot: Bot, now: datetime) -> None:
+    """Nearly everything is wrong at once."""
     row = {"actor": "pilgrim", "who": "", "action": "code_sent", "outcome": "ok", "key_id": "k", "digest": bytes(32)}
     with bot.store.writing() as connection:
         circuit_breakers.fail(connection, "simulated", 5, 5, now, timedelta(seconds=30))
-        heartbeats.beat(connection, "codes", now - timedelta(minutes=9))
+        heartbeats.beat(connection, "flood", now - timedelta(minutes=9))
         connection.execute(insert(table(AuditRow)), {**row, "at": now - timedelta(hours=3), "nonce": "n"})
+    made_texts.put(bot.store, *(made_texts.a_text(ended=80, account_id=2, request_received_at=now) for _ in range(9)))
 
 
 SITUATIONS: dict[str, Callable[[Bot, datetime], Any]] = {
     "empty": _empty,
     "season": _season,
     "long": _long,
-    "wrong": _wrong,
+    "wrong": _season,
 }
 
 

@@ -157,7 +157,7 @@ def test_without_the_script_it_is_a_page_like_any_other(console: Office) -> None
     window = console.window("en", java_script_enabled=False)
     console.log_in(window)
     expect(window.page.locator("#works")).to_contain_text("Yes, no alarm")
-    window.page.get_by_role("link", name="Ask anew").click()
+    window.page.get_by_role("link", name="Refresh").click()
     expect(window.page.locator("#works")).to_be_visible()
 
 

@@ -11,7 +11,6 @@ from bot.console_login import Login, proof
 from bot.csv_export import sheet
 from bot.reports import kpi, kpi_report
 from bot.reports.kpi import PERCENTILES, POINTS, TARGET_SHARE, Figures, Point, Views
-from store.tables import CloseReason
 from store.views.delivery_stats import IN_TIME, LATE_TEXTS, Subject
 from store.views.text_list import Fate
 from webhooks import html
@@ -19,7 +18,6 @@ from webhooks.console import charts, period
 from webhooks.console.charts import Bar, Step
 from webhooks.console.formatting import Cell, Formatter, Link, Row, Table
 
-FATES = (*(it for it in CloseReason if it != CloseReason.EXPIRED), CloseReason.EXPIRED, "live")
 # A page stays light: so many days stand in a table, and its next page has the others.
 DAYS_SHOWN = 31
 PAGES = ("days", "provinces", "gateways", "codes")
@@ -219,22 +217,23 @@ def _row(page: Page, point: Subject, name: Cell, it: Point, only: dict[str, str]
     )
 
 
-def _steps(formatter: Formatter, point: Subject, title: str, whole: Point, when: str) -> str:
+def _steps(formatter: Formatter, point: Subject, title: str, whole: Point, when: str) -> tuple[str, str]:
     words = formatter.words
     steps = [Step(words["steps"][name], seconds) for name, seconds in whole.waterfall(when)]
     name = f"{title}: {words['waterfall'][when]}"
     said = charts.Words(f"steps-{point.value}-{when}", name, words["steps_described"], formatter.language)
-    return charts.waterfall(said, steps, words["second"])
+    return name, charts.waterfall(said, steps, words["second"])
 
 
-def _funnel(formatter: Formatter, found: Figures) -> str | None:
+def _funnel(formatter: Formatter, found: Figures) -> tuple[str, str] | None:
     words, sent = formatter.words, found.codes_sent
     if not sent:
         return None
     steps = [Step(words["fates"]["sent"], sent)]
-    steps += [Step(formatter.word("fates", fate), found.codes[fate]) for fate in FATES if found.codes.get(fate)]
+    ordered = sorted(found.codes.items(), key=lambda it: -it[1])
+    steps += [Step(formatter.word("fates", fate), number) for fate, number in ordered if number]
     said = charts.Words("funnel", words["funnel"], words["funnel_described"], formatter.language)
-    return charts.funnel(said, steps)
+    return words["funnel"], charts.funnel(said, steps)
 
 
 def _errors(page: Page) -> Table:
