@@ -6,6 +6,7 @@ console/      both control points for staff
 simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
 lost.py       the first page, and what people read in place of an error
+database_errors.py  what is answered and logged where the database fails a call
 health.py     alive, able to serve, figures
 terminal.py   a phone in the terminal
 server.py     gunicorn around it all: a master, and a bot in each of its workers
@@ -20,8 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
 from bot.log import logger
-from store.database.engine import is_out_of_reach
-from webhooks import health, html, lost, providers
+from webhooks import database_errors, health, html, lost, providers
 from webhooks.api import endpoints
 from webhooks.console import login
 from webhooks.simulator import phone
@@ -87,11 +87,13 @@ def _broken(error: Exception) -> HTTPException | Response:
         if of_api:
             return endpoints.problem_of(error)
         return lost.error(error.code or 500) if lost.is_for_people() else error
+    if isinstance(error, database_errors.DATABASE_ERRORS) and lost.is_for_people():
+        database_errors.log(error)
+        return lost.error(503)
     # Flask would log the error's own words, and those may quote a text.
     LOG.error("request_broken", error_seen=error)
     if of_api:
         return endpoints.broken()
-    status = 503 if is_out_of_reach(error) else 500
     if lost.is_for_people():
-        return lost.error(status)
-    return Response("something is wrong here", status, content_type="text/plain; charset=utf-8")
+        return lost.error(500)
+    return Response("something is wrong here", 500, content_type="text/plain; charset=utf-8")

@@ -71,7 +71,8 @@ def language_asked() -> str:
 
 def in_language(language: str) -> str:
     """The address of the page that is shown, in another language; the first page's, where it was not asked by one."""
-    if request.endpoint is None or request.method == "POST":
+    rule = request.url_rule
+    if rule is None or request.endpoint is None or "GET" not in (rule.methods or ()):
         area = request.path.startswith("/console")
         return url_for("console.show" if area else "lost.first", lang=language)
     kept = request.args.to_dict() | dict(request.view_args or {}) | {"lang": language}

@@ -1,7 +1,9 @@
-"""What the service keeps about itself: its season, its jobs, its gateways' health and its counts.
+"""What the service keeps about itself: its season, its jobs, its gateways' health, its counts and its keys.
 
 seasons.py           when the Umrah operation is on
-heartbeats.py        when each job last ran
+heartbeats.py        when each job last ran, and whose turn it is
 circuit_breakers.py  how each gateway fares
 counters.py          how often things have happened
+key_checks.py        which keys of SECRET_KEYS it knows
+send_shares.py       how many texts a second each process may send
 """

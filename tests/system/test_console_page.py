@@ -19,7 +19,7 @@ from tests.support.parts import LoadedRandomSource, StoppedClock, settings
 from tests.support.places import ROOT
 
 # A browser is many processes.
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 HEAVIEST = 60_000  # bytes of a page, with its font kept
 PAGES = (

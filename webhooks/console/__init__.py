@@ -9,6 +9,8 @@ texts.py        the texts behind a number
 search.py       one account, by the last digits of its ID or mobile
 story.py        what there is to know of one account, in words, and what to do next
 audit_trail.py  the audit, for headquarters
+files.py        the audit and one account's story, as CSV
+staff_page.py   staff, for headquarters: taken on and removed, each by a code
 charts.py       bars, waterfalls and funnels, drawn as SVG
 formatting.py   numbers, days and words, in the page's language, and tables of them
 """
