@@ -7,7 +7,7 @@ WAITING ?= 3
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run serve test test-work test-wait test-fast soak mutants setup lint diagram bench constraints licences sbom \
+.PHONY: help run serve test test-work test-wait test-fast soak mutants setup lint diagram screenshots bench constraints licences sbom \
 	audit
 # The files in which tests have a mark.
 marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
@@ -88,6 +88,9 @@ audit: .tools/.there ## what is known against it, where an index of vulnerabilit
 
 diagram: .venv/.runs ## redraw the dialog in README.md from its table
 	@$(BIN)/flask diagram
+
+screenshots: .venv/.runs .venv/.tests ## every page as it looks, into instance/screenshots/; renews README's two
+	@$(BIN)/python -W ignore -m tests.screenshots
 
 bench: .venv/.runs .venv/.tests ## benchmarks, each as a ratio to a floor of the same run; BENCH_LONG=1 for a million accounts, and a season's figures
 	@$(BIN)/python -m tests.bench

@@ -129,8 +129,11 @@ class Console:
             raise TooManyTries
         return new if is_right else None
 
-    def login(self, cookie: str) -> Login | None:
-        """Whose session a cookie holds; None where it is over, or its owner was removed."""
+    def login(self, cookie: str, *, is_used: bool = True) -> Login | None:
+        """Whose session a cookie holds; None where it is over, or its owner was removed.
+
+        A page that asks for itself does not use the session: it ends as if nobody looked.
+        """
         session, now = bearer.read(cookie), self.clock()
         if session is None:
             return None
@@ -142,7 +145,7 @@ class Console:
         if member is None or member.role not in ROLES or _is_over(kept, now):
             self._end(session.id)
             return None
-        if now - kept.used_at >= NOTED_EVERY:
+        if is_used and now - kept.used_at >= NOTED_EVERY:
             with self.store.writing() as connection:
                 console_sessions.use(connection, session.id, now)
         return Login(member, session)

@@ -5,13 +5,17 @@ A page asks nothing of any other host, and runs and styles nothing that stands i
 
 import hashlib
 import mimetypes
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, make_response, render_template, request, url_for
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
 
 from bot.version import VERSION
 
@@ -32,12 +36,17 @@ POLICY = "; ".join(
     )
 )
 FOR_EVER = "public, max-age=31536000, immutable"
+LATIN = re.compile("([A-Za-z][!-~]*(?: [A-Za-z][!-~]*)*)")
+LEFT_TO_RIGHT = Markup('<bdi dir="ltr">{}</bdi>')
 
 
 def set_up(app: Flask) -> None:
     """Let templates name static files by `asset`, and answer for those with the right types and for ever."""
     mimetypes.add_type("font/woff2", ".woff2")  # a slim system does not know it
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["asset"] = asset
+    app.jinja_env.globals["in_language"] = in_language
+    app.jinja_env.filters["latin"] = latin
     app.jinja_env.globals["version"] = VERSION
     app.after_request(_hardened)
 
@@ -58,6 +67,33 @@ def language_asked() -> str:
     """The page's language: the one in its address, else what the browser prefers, else Persian."""
     asked = request.args.get("lang", "")
     return asked if asked in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or DEFAULT_LANGUAGE
+
+
+def in_language(language: str) -> str:
+    """The address of the page that is shown, in another language; the first page's, where it was not asked by one."""
+    rule = request.url_rule
+    if rule is None or request.endpoint is None or "GET" not in (rule.methods or ()):
+        area = request.path.startswith("/console")
+        return url_for("console.show" if area else "lost.first", lang=language)
+    kept = request.args.to_dict() | dict(request.view_args or {}) | {"lang": language}
+    return url_for(request.endpoint, **kept)
+
+
+def address(endpoint: str, language: str, **words: str) -> str:
+    """The address of one of our pages, in a language."""
+    values: dict[str, Any] = {**words, "lang": language}
+    return url_for(endpoint, **values)
+
+
+@pass_context
+def latin(context: Context, said: str) -> Markup:
+    """Words whose Latin parts, and masked numbers, are read from the left: nothing beside them runs backwards."""
+    if said.startswith("…"):
+        return LEFT_TO_RIGHT.format(said)
+    if context.get("dir") != "rtl":
+        return escape(said)
+    pieces = enumerate(LATIN.split(said))  # every other one is Latin
+    return Markup("").join(LEFT_TO_RIGHT.format(piece) if place % 2 else piece for place, piece in pieces)
 
 
 @cache

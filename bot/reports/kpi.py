@@ -10,14 +10,16 @@ What counts as what is written once, in store/views/delivery_stats.py.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TypeVar
 
-from bot.clock import days_of, midnight, today_in_tehran
-from store import outbound_messages, webhook_events
+from sqlalchemy import Connection
+
+from bot.clock import HOUR, days_of, midnight, today_in_tehran
+from store import audit, outbound_messages, webhook_events
 from store.database.engine import Store
 from store.service import circuit_breakers, heartbeats
 from store.service.circuit_breakers import GatewayHealth
@@ -192,13 +194,15 @@ class Figures:
 class Now:
     """The present state: since when the oldest text and the oldest event for Fakher wait, how jobs and gateways do.
 
-    `heartbeats` is when each job last ran to its end, `gateways` how every one fares that ever failed.
+    `heartbeats` is when each job last ran to its end, `gateways` how every one fares that ever failed;
+    `oldest_unsealed` since when a row of the audit waits for its seal.
     """
 
     oldest_unsent: datetime | None
     oldest_untold: datetime | None
     heartbeats: dict[str, datetime]
     gateways: dict[str, GatewayHealth]
+    oldest_unsealed: datetime | None = None
 
 
 def now_of(store: Store) -> Now:
@@ -209,6 +213,7 @@ def now_of(store: Store) -> Now:
             webhook_events.oldest_waiting(connection),
             heartbeats.last(connection),
             circuit_breakers.every(connection),
+            audit.oldest_waiting(connection),
         )
 
 
@@ -225,20 +230,106 @@ def figures(store: Store, first: date, last: date, now: datetime, scope: Scope =
     """
     begin, end = midnight(first), midnight(last + DAY)
     with store.still() as connection:
-        kept = [] if scope.broker is not None else delivery_stats.kept(connection, begin, end)
-        # The job is about to count them again; nobody need wait for that, as long as it runs.
-        counted_at = heartbeats.last(connection).get("measures")
-        is_counting = counted_at is not None and now - counted_at < COUNTING
-        sound = [span for span in kept if is_counting or not span.is_late]
-        days = {span.id: today_in_tehran(span.begins_at) for span in sound}
-        sums = _Sums(first, last)
-        for cell, found in delivery_stats.counts(connection, days, scope.province):
-            sums.add(days[cell.day], cell, found)
-        for start, stop in _gaps(sound, begin, end):
-            for cell, found in delivery_stats.count(connection, start, stop, now, scope, midnight=begin).items():
-                sums.add(first + cell.day * DAY, cell, found)
+        sums, day_of = _Sums(first, last), cache(today_in_tehran)
+        for at, cell, found in _counted(connection, begin, end, now, scope):
+            sums.add(day_of(at), cell, found)
         locked = delivery_stats.locked(connection, begin, end, scope)
     return sums.figures(scope, locked)
+
+
+@dataclass(frozen=True)
+class Today:
+    """The figures of the day that it is in Tehran, and its requests (control point 1) by the hours that have begun."""
+
+    figures: Figures
+    hours: Sequence[Point]
+
+
+def today_of(store: Store, now: datetime, scope: Scope = EVERYBODY) -> Today:
+    """Today's figures and requests."""
+    day = today_in_tehran(now)
+    begin, end = midnight(day), midnight(day + DAY)
+    hours: list[Counts] = [Counter() for _ in range((now - begin) // HOUR + 1)]
+    with store.still() as connection:
+        sums = _Sums(day, day)
+        for at, cell, found in _counted(connection, begin, end, now, scope, by_hour=True):
+            sums.add(day, cell, found)
+            if cell.subject == Subject.CODE:
+                hours[min((at - begin) // HOUR, len(hours) - 1)].update(found)
+        locked = delivery_stats.locked(connection, begin, end, scope)
+    return Today(sums.figures(scope, locked), [Point(hour) for hour in hours])
+
+
+class PastDays:
+    """Both control points over days that are over. What a counted period came to never changes, so it is kept here."""
+
+    MOST = 40_000  # sums kept: a season's periods for headquarters and every province, several times over
+
+    def __init__(self, store: Store) -> None:
+        """Take the store that is read."""
+        self.store = store
+        self._kept: dict[tuple[int, str | None], dict[Subject, Counts]] = {}
+
+    def points(self, first: date, last: date, now: datetime, scope: Scope = EVERYBODY) -> dict[Subject, Point]:
+        """Each control point over the days from one to another, both with them, of everybody or of a province."""
+        begin, end = midnight(first), midnight(last + DAY)
+        sums: dict[Subject, Counts] = {point: Counter() for point in POINTS}
+        with self.store.still() as connection:
+            spans = _sound(connection, begin, end, now, scope)
+            for kept in self._sums(connection, [span.id for span in spans], scope):
+                for point, found in kept.items():
+                    sums[point].update(found)
+            for start, stop in _gaps(spans, begin, end):
+                for cell, counts in delivery_stats.count(connection, start, stop, now, scope).items():
+                    if cell.subject in POINTS:
+                        sums[Subject(cell.subject)].update(counts)
+        return {point: Point(found) for point, found in sums.items()}
+
+    def _sums(self, connection: Connection, periods: list[int], scope: Scope) -> list[dict[Subject, Counts]]:
+        if len(self._kept) > self.MOST:
+            self._kept = {}
+        kept, province = self._kept, scope.province
+        new: dict[int, dict[Subject, Counts]] = {
+            period: {point: Counter() for point in POINTS} for period in periods if (period, province) not in kept
+        }
+        for cell, counts in delivery_stats.counts(connection, new, province, POINTS) if new else ():
+            new[cell.day][Subject(cell.subject)].update(counts)
+        kept.update({(period, province): sums for period, sums in new.items()})
+        return [kept[period, province] for period in periods]
+
+
+def _counted(
+    connection: Connection, begin: datetime, end: datetime, now: datetime, scope: Scope, *, by_hour: bool = False
+) -> Iterator[tuple[datetime, Cell, Mapping[str, int]]]:
+    """What was counted before, and what is counted now: the time that it is of, and its counts.
+
+    That time is a moment of the day that they belong to; with `by_hour`, of the hour, where it is still kept so.
+    """
+    spans = {span.id: span for span in _sound(connection, begin, end, now, scope)}
+    for cell, found in delivery_stats.counts(connection, spans, scope.province):
+        yield spans[cell.day].begins_at, cell, found
+    for start, stop in _gaps(list(spans.values()), begin, end):
+        for at, until in _hours(start, stop, now) if by_hour else [(start, stop)]:
+            for cell, counts in delivery_stats.count(connection, at, until, now, scope, midnight=begin).items():
+                yield max(at, begin + cell.day * DAY), cell, counts
+
+
+def _sound(connection: Connection, begin: datetime, end: datetime, now: datetime, scope: Scope) -> list[Kept]:
+    """The counted periods that hold: none for a broker, and none that is to be counted again by nobody."""
+    if scope.broker is not None:
+        return []
+    # The job is about to count the late ones again; nobody need wait for that, as long as it runs.
+    counted_at = heartbeats.last(connection).get("measures")
+    is_counting = counted_at is not None and now - counted_at < COUNTING
+    return [span for span in delivery_stats.kept(connection, begin, end) if is_counting or not span.is_late]
+
+
+def _hours(start: datetime, stop: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The hours of a stretch that have begun; the last one goes on to the stretch's end."""
+    while start + HOUR < stop and start + HOUR <= now:
+        yield start, start + HOUR
+        start += HOUR
+    yield start, stop
 
 
 def _gaps(spans: list[Kept], begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

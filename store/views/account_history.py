@@ -1,14 +1,16 @@
 """One account's latest codes, texts and orders, for staff to read. No secrets, no hashes."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, or_, select
 
 from store.accounts import Account
-from store.tables import AccountRow, CodeRow, OutboundMessageRow, StaffOrderRow, StaffRow, table
+from store.tables import AccountRow, CodeRow, ConversationRow, OutboundMessageRow, StaffOrderRow, StaffRow, table
 
-ACCOUNT, CODE, ORDER, MESSAGE, STAFF = (
-    table(it) for it in (AccountRow, CodeRow, StaffOrderRow, OutboundMessageRow, StaffRow)
+ACCOUNT, CODE, ORDER, MESSAGE, STAFF, CONVERSATION = (
+    table(it) for it in (AccountRow, CodeRow, StaffOrderRow, OutboundMessageRow, StaffRow, ConversationRow)
 )
 # How many of the digits that are asked for an index knows.
 INDEXED = 4
@@ -33,9 +35,24 @@ def _ends(column: ColumnElement[str], digits: str) -> ColumnElement[bool]:
     return and_(indexed == digits[-INDEXED:], column.endswith(digits))
 
 
+def people(connection: Connection, account_ids: Iterable[int]) -> dict[int, Row[Any]]:
+    """What tells accounts apart, by their ids: full_name, province, broker, and last_texted, when a text last went."""
+    last_texted = select(func.max(MESSAGE.c.created_at)).where(MESSAGE.c.account_id == ACCOUNT.c.id).scalar_subquery()
+    names = ("id", "full_name", "province", "broker", "locked_at", "mobile_changed_at")
+    found = select(*(ACCOUNT.c[name] for name in names), last_texted.label("last_texted"))
+    rows: Iterable[Row[Any]] = connection.execute(found.where(ACCOUNT.c.id.in_(list(account_ids))))
+    return {row.id: row for row in rows}
+
+
+def opted_out_at(connection: Connection, phone: str) -> datetime | None:
+    """When a phone said STOP; None where it takes texts."""
+    said = select(CONVERSATION.c.opted_out_at).where(CONVERSATION.c.phone == phone)
+    return connection.execute(said).scalar_one_or_none()
+
+
 def codes(connection: Connection, account_id: int) -> list[Row[Any]]:
     """An account's last codes, newest first."""
-    names = ("created_at", "expires_at", "closed_at", "tries_left", "close_reason", "requested_by")
+    names = ("id", "created_at", "expires_at", "closed_at", "tries_left", "close_reason", "requested_by")
     found = select(*(CODE.c[name] for name in names)).where(CODE.c.account_id == account_id)
     return list(connection.execute(found.order_by(CODE.c.created_at.desc()).limit(SHOWN)))
 
@@ -53,6 +70,7 @@ def texts(connection: Connection, account_id: int) -> list[Row[Any]]:
         "status",
         "gateway",
         "error",
+        "code_id",
     )
     found = select(*(MESSAGE.c[name] for name in names)).where(MESSAGE.c.account_id == account_id)
     return list(connection.execute(found.order_by(MESSAGE.c.created_at.desc()).limit(SHOWN)))
@@ -61,7 +79,7 @@ def texts(connection: Connection, account_id: int) -> list[Row[Any]]:
 def orders(connection: Connection, account_id: int) -> list[Row[Any]]:
     """The last orders of staff about an account, newest first."""
     names = ("command", "ref", "created_at", "done_at")
-    found = select(*(ORDER.c[name] for name in names), CODE.c.close_reason, STAFF.c.mobile)
+    found = select(*(ORDER.c[name] for name in names), CODE.c.close_reason, STAFF.c.mobile, STAFF.c.name)
     mine = (
         found.join(STAFF, STAFF.c.id == ORDER.c.staff_id)
         .outerjoin(CODE, CODE.c.id == ORDER.c.id)

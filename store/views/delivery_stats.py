@@ -356,10 +356,18 @@ def kept_until(connection: Connection) -> datetime | None:
 
 
 def counts(
-    connection: Connection, periods: Iterable[int], province: str | None = None
+    connection: Connection,
+    periods: Iterable[int],
+    province: str | None = None,
+    subjects: Iterable[Subject] | None = None,
 ) -> Iterator[tuple[Cell, dict[str, int]]]:
-    """What was counted in these periods; of one province, where it is named. A cell's `day` is its period's id."""
+    """What was counted in these periods; of one province, or of some subjects, where they are named.
+
+    A cell's `day` is its period's id.
+    """
     statement = _COUNTS if province is None else _COUNTS_OF_PROVINCE
+    if subjects is not None:
+        statement = statement.where(STAT.c.subject.in_(list(subjects)))
     for *cell, found in connection.execute(statement, {"periods": list(periods), "province": province}):
         yield Cell(*cell), found
 

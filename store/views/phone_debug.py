@@ -103,6 +103,6 @@ def _concerns(phone: str) -> ColumnElement[bool]:
 def _texts() -> Select[Any]:
     names = (
         "id", "phone", "kind", "phrase", "language", "status", "attempts", "gateway",
-        "request_received_at", "created_at", "accepted_at", "ended_at", "error",
+        "request_received_at", "created_at", "accepted_at", "ended_at", "error", "resend_of",
     )  # fmt: skip
     return select(*(MESSAGE.c[name] for name in names))

@@ -1,72 +1,52 @@
-"""The console in a real browser: the code from the carrier, a period, a file, both languages, two widths."""
+"""The console in a real browser: nobody kept out in any language, theme or width; the first screen; its refresh."""
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Playwright, expect
+from playwright.sync_api import Page, Playwright, expect
 
-from bot.build import Bot, build
-from bot.gateways.simulated import Simulated
-from bot.simulation.demo import STAFF, StaffPerson, seed
+from bot.build import build
+from bot.simulation.demo import seed
 from bot.simulation.state import Simulation
+from store.service import circuit_breakers
 from tests.support import made_season
-from tests.support.browser import Window, browsing, served
-from tests.support.parts import LoadedRandomSource, StoppedClock, eventually, settings
-from webhooks import create_app
-from webhooks.simulator.transcript import code_in
+from tests.support.browser import Window
+from tests.support.office import NARROW, TEHRAN, WIDE, Office, office
+from tests.support.parts import LoadedRandomSource, StoppedClock, settings
+from tests.support.places import ROOT
 
 # A browser is many processes.
 pytestmark = pytest.mark.process
 
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
-TEHRAN, CHIEF = STAFF[0], STAFF[2]
-PATIENCE = 20_000  # milliseconds, for a machine that is busy
-
-expect.set_options(timeout=PATIENCE)
-
-
-@dataclass
-class Office:
-    """A bot with a season behind it that is served, and browsers that open its console."""
-
-    bot: Bot
-    home: str
-    playwright: Playwright
-    profiles: Path
-    open: ExitStack
-
-    def window(self, language: str, viewport: dict[str, int]) -> Window:
-        """The console's first page. No script runs."""
-        profile = self.profiles / f"profile-{language}-{viewport['width']}"
-        window = self.open.enter_context(browsing(self.playwright, profile, self.home, viewport=viewport))
-        window.page.set_default_timeout(PATIENCE)
-        window.page.goto(f"/console?lang={language}")
-        return window
-
-    def code(self, mobile: str) -> str:
-        """The newest code that the carrier brought to a mobile."""
-        carrier = self.bot.gateways["simulated"]
-        assert isinstance(carrier, Simulated)
-        assert eventually(lambda: carrier.screen(mobile))
-        found = code_in(carrier.screen(mobile)[-1].text, self.bot.settings.code_length)
-        assert found
-        return found
-
-    def log_in(self, window: Window, clerk: StaffPerson = CHIEF) -> None:
-        window.page.locator("#mobile").fill(f"0{clerk.mobile.removeprefix('+98')}")
-        window.page.keyboard.press("Enter")
-        window.page.locator("#code").fill(self.code(clerk.mobile))
-        window.page.keyboard.press("Enter")
-        expect(window.page.locator("#from")).to_be_visible()
+HEAVIEST = 60_000  # bytes of a page, with its font kept
+PAGES = (
+    "/console",
+    "/console/days",
+    "/console/days?table=code",
+    "/console/provinces",
+    "/console/gateways",
+    "/console/codes",
+    "/console/texts?fate=in_time",
+    "/console/search",
+    "/console/audit",
+    "/nowhere",
+    "/",
+)
+# How far what is on the page has moved without anybody having asked for it, by the browser's own measure.
+SHIFTED = """() => new Promise((tell) => {
+  let sum = 0;
+  const sees = (list) => { for (const it of list.getEntries()) sum += it.value; };
+  const observer = new PerformanceObserver(sees);
+  observer.observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => { sees({ getEntries: () => observer.takeRecords() }); tell(sum); }, 200);
+})"""
 
 
 @pytest.fixture
-def office(
+def console(
     playwright: Playwright,
     sqlite_url: str,
     simulation: Simulation,
@@ -77,73 +57,151 @@ def office(
     bot = build(settings(DATABASE_URL=sqlite_url), random_source=random_source, simulation=simulation)
     made_season.make(bot.store, 600, clock() - timedelta(days=12), days=12)
     seed(bot.store)
-    bot.start()
-    with ExitStack() as opened:
-        opened.callback(bot.stop)
-        home = opened.enter_context(served(create_app(bot)))
-        (tmp_path / "profiles").mkdir()
-        yield Office(bot, home, playwright, tmp_path / "profiles", opened)
+    with office(playwright, bot, tmp_path) as found:
+        yield found
+
+
+def look(window: Window, path: str, language: str) -> list[str]:
+    """What keeps people out of a page, in both themes; and what does not fit in."""
+    window.page.goto(f"{path}{'&' if '?' in path else '?'}lang={language}")
+    found = []
+    for theme in ("light", "dark"):
+        window.page.emulate_media(color_scheme=theme)
+        found += [f"{path} {theme}: {it}" for it in window.barriers()]
+    return found + ([f"{path}: spills"] if window.spills() else [])
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("language", ["fa", "en"])
-def test_nobody_is_kept_out_at_any_width_in_any_language(
-    office: Office, language: str, viewport: dict[str, int], tmp_path: Path
+def test_nobody_is_kept_out_at_any_width_in_any_language_or_theme(
+    console: Office, language: str, viewport: dict[str, int]
 ) -> None:
-    window = office.window(language, viewport)
-    assert (window.barriers(), window.spills()) == ([], 0)
-    office.log_in(window)
-    expect(window.page.locator("svg.chart")).not_to_have_count(0)
-    window.page.screenshot(path=tmp_path / f"console-{language}.png", full_page=True)
-    assert (window.barriers(), window.spills()) == ([], 0)
-    window.page.emulate_media(media="print")
-    expect(window.page.locator("nav")).to_be_hidden()
-    expect(window.page.locator("form.period")).to_be_hidden()
-    window.page.screenshot(path=tmp_path / f"print-{language}.png", full_page=True)
-    window.page.emulate_media(media="screen")
-    window.page.goto(f"/console/audit?lang={language}")
-    expect(window.page.locator("tbody tr")).to_have_count(100)
-    window.page.screenshot(path=tmp_path / f"audit-{language}.png")
-    assert (window.barriers(), window.spills()) == ([], 0)
+    window = console.window(language, viewport)
+    assert look(window, "/console", language) == []
+    console.log_in(window)
+    assert [barrier for path in PAGES for barrier in look(window, path, language)] == []
     window.page.goto(f"/console/search?lang={language}")
     window.page.locator("#digits").fill("0042")
     window.page.keyboard.press("Enter")
     expect(window.page.locator("table")).to_have_count(4)
-    window.page.screenshot(path=tmp_path / f"story-{language}.png", full_page=True)
     assert (window.barriers(), window.spills()) == ([], 0)
+    # The browser itself complains of the page that is not there.
+    assert [said for said in window.complaints if "404" not in said] == []
+    assert window.elsewhere() == []
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("language", ["fa", "en"])
+def test_the_first_screen_needs_no_scrolling(console: Office, language: str, viewport: dict[str, int]) -> None:
+    window = console.window(language, viewport)
+    console.log_in(window)
+    for part in ("#works", "#minute", "#worst", "#hours"):
+        box = window.page.locator(part).bounding_box()
+        assert box is not None and box["y"] + box["height"] <= viewport["height"], part
+
+
+def test_a_page_is_light(console: Office) -> None:
+    window = console.window("fa")
+    console.log_in(window)
+    taken: list[int] = []
+    window.page.on("response", lambda answer: taken.append(0 if "woff2" in answer.url else len(answer.body())))
+    for path in PAGES:
+        taken.clear()
+        window.page.goto(f"{path}{'&' if '?' in path else '?'}lang=fa", wait_until="networkidle")
+        names = ("base.css", "console.css", "console.js")
+        kept = sum(len((ROOT / "webhooks" / "static" / name).read_bytes()) for name in names)
+        assert max(taken) + kept <= HEAVIEST, path
+
+
+def go_on(page: Page) -> None:
+    """Have the page ask for itself now."""
+    with page.expect_response(lambda answer: "x-refresh" in answer.request.headers):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_it_refreshes_itself_and_nothing_moves(console: Office, clock: StoppedClock, viewport: dict[str, int]) -> None:
+    window = console.window("en", viewport)
+    console.log_in(window)
+    page = window.page
+    page.evaluate(SHIFTED)
+    place = page.get_by_role("link", name="Day by day")
+    place.focus()
+    page.evaluate("window.stays = true")
+    with console.bot.store.writing() as connection:
+        circuit_breakers.fail(connection, "simulated", 5, 5, clock(), timedelta(seconds=30))
+    before = page.evaluate(SHIFTED)
+    clock.forward(seconds=20)
+    go_on(page)
+    expect(page.locator("#works")).to_contain_text("Out of order: simulated")
+    expect(place).to_be_focused()
+    assert (page.evaluate(SHIFTED), page.evaluate("window.stays")) == (before, True)
     assert (window.complaints, window.elsewhere()) == ([], [])
 
 
-def test_a_province_sees_itself_only(office: Office) -> None:
-    chief, tehran = office.window("en", WIDE), office.window("en", NARROW)
-    office.log_in(chief)
-    office.log_in(tehran, TEHRAN)
-    page = tehran.page
+def test_it_says_when_no_answer_comes_and_keeps_no_session_alive(console: Office, clock: StoppedClock) -> None:
+    window = console.window("en")
+    console.log_in(window)
+    page = window.page
+    page.route("**/console?*", lambda route: route.abort())
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#lost")).to_contain_text("There is no answer")
+    page.unroute("**/console?*")
+    for _ in range(2):
+        clock.forward(minutes=16)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#mobile")).to_be_visible()
+
+
+def test_without_the_script_it_is_a_page_like_any_other(console: Office) -> None:
+    window = console.window("en", java_script_enabled=False)
+    console.log_in(window)
+    expect(window.page.locator("#works")).to_contain_text("Yes, no alarm")
+    window.page.get_by_role("link", name="Refresh").click()
+    expect(window.page.locator("#works")).to_be_visible()
+
+
+def test_a_province_sees_itself_only(console: Office) -> None:
+    window = console.window("en", NARROW)
+    console.log_in(window, TEHRAN)
+    page = window.page
+    expect(page.locator("#minute")).to_contain_text("No text yet today")
+    page.get_by_role("link", name="Figures").click()
     expect(page.locator("#content")).to_contain_text(f"Province: {TEHRAN.province}")
     expect(page.locator("#content")).to_contain_text("There was no text in these days.")
     assert (page.locator("#province").count(), page.get_by_role("link", name="Audit trail").count()) == (0, 0)
-    chief.page.locator("#province").select_option("province 03")
-    chief.page.get_by_role("button", name="Show").click()
-    expect(chief.page.locator("#content")).to_contain_text("Province: province 03")
-    expect(chief.page.get_by_role("region", name="By province").first.locator("tbody tr")).to_have_count(1)
 
 
-def test_a_period_a_file_and_the_other_language(office: Office) -> None:
-    window = office.window("en", WIDE)
-    office.log_in(window)
-    window.page.locator("#from").fill("1405-06-01")
-    window.page.locator("#to").fill("1405-06-09")
-    window.page.keyboard.press("Enter")
-    expect(window.page.locator("h1")).to_contain_text("2026/08/23 (1405/06/01) to 2026/08/31 (1405/06/09)")
-    with window.page.expect_download() as coming:
-        window.page.get_by_role("link", name="Download CSV").click()
-    written = Path(coming.value.path()).read_bytes()
-    assert written.startswith(b"\xef\xbb\xbfcontrol_point,")
-    assert b"2026-08-23 to 2026-08-31" in written
-    window.page.get_by_role("link", name="فارسی").click()
-    expect(window.page.locator("html")).to_have_attribute("dir", "rtl")
-    expect(window.page.locator("h1")).to_contain_text("۱۴۰۵/۰۶/۰۱")
-    window.page.get_by_role("button", name="خروج").click()
-    expect(window.page.locator("#mobile")).to_be_visible()
-    assert re.search(r"lang=fa$", window.page.url)
+def test_a_number_leads_to_its_texts_and_a_text_to_its_story(console: Office) -> None:
+    window = console.window("en")
+    console.log_in(window)
+    page = window.page
+    page.get_by_role("link", name="Figures").click()
+    page.locator("#h-code ~ .pair dd a").first.click()
+    expect(page.locator("h1")).to_contain_text("In time")
+    page.locator("tbody button").first.click()
+    expect(page.locator("#who")).to_be_visible()
+    page.get_by_role("button", name="فارسی").click()
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.locator("#who")).to_be_visible()
+
+
+def test_a_period_a_file_and_the_other_language(console: Office) -> None:
+    window = console.window("en")
+    console.log_in(window)
+    page = window.page
+    page.goto("/console/days?lang=en")
+    page.get_by_text("Other days, another province").click()
+    for name, value in {"from_day": "31", "from_month": "8", "to_day": "31", "to_month": "6"}.items():
+        page.locator(f"[name={name}]").select_option(value)
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("h1")).to_contain_text("30 June to 31 August 2026")  # June has no 31st, and comes first
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Download CSV").click()
+    assert b"2026-06-30 to 2026-08-31" in Path(coming.value.path()).read_bytes()
+    page.get_by_role("link", name="فارسی").click()
+    expect(page.locator("h1")).to_contain_text("۹ تیر تا ۹ شهریور ۱۴۰۵")
+    page.get_by_role("button", name="خروج").click()
+    expect(page.locator("#mobile")).to_be_visible()
+    assert re.search(r"lang=fa$", page.url)
     assert (window.complaints, window.elsewhere()) == ([], [])

@@ -116,9 +116,13 @@ DRAWN = pytest.mark.parametrize("dialog", [RECOVERY, STAFF, MOBILE_CHANGE], ids=
 
 @DRAWN
 def test_a_diagram_has_every_arrow_between_states_once(dialog: Dialog[Any, Any]) -> None:
-    drawn = [(entry.source, entry.event, box.state) for box in diagram(dialog).boxes for entry in box.entries]
+    entries = [(box.state, entry) for box in diagram(dialog).boxes for entry in box.entries]
+    drawn = [(source, entry.event, state) for state, entry in entries for source in entry.sources]
     written = [(way.source.name if way.source else "", way.event.name, way.target.name) for way in ways(dialog)]
     assert sorted(drawn) == sorted(written)
+    assert all(len(entry.paths) == len(entry.sources) for _, entry in entries)
+    named = [(state, entry.event) for state, entry in entries]
+    assert len(named) == len(set(named))
 
 
 @DRAWN

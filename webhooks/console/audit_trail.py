@@ -8,13 +8,14 @@ from flask import Response, abort, request
 from sqlalchemy import Row as Found
 
 from bot.build import Bot
-from bot.clock import jalali, midnight, read_day
+from bot.clock import midnight, today_in_tehran
 from bot.console_login import Login, proof
 from store import audit
 from webhooks import html
+from webhooks.console import period
 from webhooks.console.formatting import Formatter, Row, Table
 
-SHOWN = 100
+SHOWN = 50
 LARGEST_ID = 2**31 - 1  # that the column holds
 
 
@@ -22,11 +23,11 @@ def show(bot: Bot, login: Login) -> Response:
     """A page of the trail. Other staff read what concerns their accounts in those accounts' stories."""
     if not login.sees_all:
         abort(403)
-    formatter, fault = Formatter(html.language_asked()), ""
-    written, by_staff = request.args.get("to", "").strip(), "staff" in request.args
+    formatter, fault, today = Formatter(html.language_asked()), "", today_in_tehran(bot.clock())
     before, day = min(request.args.get("before", LARGEST_ID, int), LARGEST_ID), None
+    by_staff = "staff" in request.args
     try:
-        day = read_day(written) if written else None
+        day = period.read_end("to")
     except ValueError:
         fault = "bad_to"
     rows = [] if fault else _rows(bot, before, day, by_staff=by_staff)
@@ -36,7 +37,7 @@ def show(bot: Bot, login: Login) -> Response:
         login=login,
         proof=proof(login.session.secret),
         fault=fault,
-        to=_field(formatter, day) if day else written,
+        to=list(period.single(formatter, "to", day or today, today)),
         by_staff=by_staff,
         trail=table(formatter, rows[:SHOWN]),
         older=rows[SHOWN - 1].id if len(rows) > SHOWN else None,
@@ -53,10 +54,6 @@ def _rows(bot: Bot, before: int, day: date | None, *, by_staff: bool) -> Sequenc
         return audit.newest(connection, before, SHOWN + 1, by_staff=by_staff)
 
 
-def _field(formatter: Formatter, day: date) -> str:
-    return jalali(day) if formatter.language == "fa" else day.isoformat()
-
-
 def table(formatter: Formatter, rows: Sequence[Found[Any]]) -> Table:
     """Rows of the audit, in words."""
     title, *head = formatter.words["heads"]["audit"]
@@ -67,7 +64,7 @@ def _told(formatter: Formatter, row: Found[Any]) -> Row:
     return (
         formatter.moment(row.at),
         formatter.word("actors", row.actor),
-        row.who,
+        formatter.digits(row.who),
         formatter.word("actions", row.action),
         formatter.word("outcomes", row.outcome),
         formatter.word("reasons", row.reason or ""),

@@ -1,6 +1,6 @@
 """/console: both control points and all that explains them, for staff of headquarters and provinces.
 
-Without any script. Every form holds a proof that a page of ours made it; nothing secret stands in an address.
+No page needs a script. Every form holds a proof that a page of ours made it; nothing secret stands in an address.
 """
 
 import ipaddress
@@ -19,10 +19,12 @@ from bot.log import logger
 from dialogs.parsing.normalise import fold
 from store.retention import BROWSERS
 from webhooks import html
-from webhooks.console import audit_trail, figures, files, search, staff_page
+from webhooks.console import audit_trail, figures, files, overview, search, staff_page, texts
 
 LOG = logger("console")
 PREFIX = "__Host-"
+# A page that asks for itself anew: nobody has done anything, so the session goes on towards its end.
+REFRESH = "X-Refresh"
 SESSION, FORM = "ramz-console", "ramz-console-form"
 # What a browser is known by once somebody has logged in there; and the codes that it has asked for.
 BROWSER, ASKED = "ramz-console-browser", "ramz-console-asked"
@@ -34,9 +36,14 @@ _BETWEEN_DIGITS = re.compile(r"[\W_]+")
 
 def routes(bot: Bot) -> Blueprint:
     """The console's pages."""
-    blueprint = Blueprint("console", __name__)
+    blueprint, first_screen = Blueprint("console", __name__), overview.Overview(bot)
     add = blueprint.add_url_rule
-    add("/console", "show", lambda: _inside(bot, figures.show))
+    add("/console", "show", lambda: _inside(bot, first_screen.show))
+    add("/console/days", "days", lambda: _inside(bot, figures.days))
+    add("/console/provinces", "provinces", lambda: _inside(bot, figures.provinces))
+    add("/console/gateways", "gateways", lambda: _inside(bot, figures.gateways))
+    add("/console/codes", "codes", lambda: _inside(bot, figures.codes))
+    add("/console/texts", "texts", lambda: _inside(bot, texts.show))
     add("/console/figures.csv", "csv", lambda: _inside(bot, figures.csv))
     add("/console/search", "search", lambda: _inside(bot, search.show), methods=["GET", "POST"])
     add("/console/audit", "audit", lambda: _inside(bot, audit_trail.show))
@@ -52,9 +59,11 @@ def routes(bot: Bot) -> Blueprint:
 
 def _inside(bot: Bot, view: View) -> Answer:
     """What only somebody who is logged in sees; the login's first page for others."""
-    login = bot.console.login(_cookie(bot, SESSION))
+    by_itself = REFRESH in request.headers
+    login = bot.console.login(_cookie(bot, SESSION), is_used=not by_itself)
     if login is None:
-        return _login_page(bot, status=200 if request.method in {"GET", "HEAD"} and request.path == "/console" else 401)
+        is_first = request.method in {"GET", "HEAD"} and request.path == "/console" and not by_itself
+        return _login_page(bot, status=200 if is_first else 401)
     if request.method == "POST":
         _check(login.session.secret)
     return view(bot, login)

@@ -15,12 +15,12 @@ TOP, HEAD, LINE, FOOT, GAP = 26, 30, 17, 6, 16
 
 @dataclass(frozen=True)
 class Entry:
-    """An event that leads into a box. `path` is the arrow: from the rail that stands for any state, or from a box."""
+    """An event that leads into a box, once, with an arrow from each of its sources; '' is the rail of any state."""
 
     event: str
-    source: str
+    sources: tuple[str, ...]
     y: int
-    path: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,38 @@ def diagram(dialog: Dialog[Any, Any]) -> Diagram:
     tops, y = {}, TOP
     for state, found in leading.items():
         tops[state] = y
-        y += _height(found) + GAP
-    boxes = tuple(_box(state, leading[state], tops) for state in dialog.table)
-    beside = [entry.y for box in boxes for entry in box.entries if not entry.source]
+        y += _height(_by_event(found)) + GAP
+    boxes = tuple(_box(state, _by_event(leading[state]), tops) for state in dialog.table)
+    beside = [entry.y for box in boxes for entry in box.entries if "" in entry.sources]
     return Diagram(boxes, WIDTH, y, f"M{RAIL} {TOP - 8}V{max(beside)}" if beside else "")
 
 
-def _height(found: Sequence[Way]) -> int:
+def _by_event(found: Sequence[Way]) -> list[list[Way]]:
+    """The ways into a box, those of one event together."""
+    together: dict[StrEnum, list[Way]] = {}
+    for way in found:
+        together.setdefault(way.event, []).append(way)
+    return list(together.values())
+
+
+def _height(found: Sequence[Sequence[Way]]) -> int:
     return HEAD + LINE * len(found) + FOOT
 
 
-def _box(state: StrEnum, found: Sequence[Way], tops: dict[StrEnum, int]) -> Box:
+def _box(state: StrEnum, found: Sequence[Sequence[Way]], tops: dict[StrEnum, int]) -> Box:
     top = tops[state]
-    entries = tuple(_entry(way, top + HEAD + LINE * place + LINE // 2, tops) for place, way in enumerate(found))
+    entries = tuple(_entry(ways, top + HEAD + LINE * place + LINE // 2, tops) for place, ways in enumerate(found))
     return Box(state.name, top, _height(found), entries)
 
 
-def _entry(way: Way, y: int, tops: dict[StrEnum, int]) -> Entry:
+def _entry(ways_of_event: Sequence[Way], y: int, tops: dict[StrEnum, int]) -> Entry:
+    sources = tuple(way.source.name if way.source else "" for way in ways_of_event)
+    return Entry(ways_of_event[0].event.name, sources, y, tuple(_arrow(way, y, tops) for way in ways_of_event))
+
+
+def _arrow(way: Way, y: int, tops: dict[StrEnum, int]) -> str:
     if way.source is None:
-        return Entry(way.event.name, "", y, f"M{RAIL} {y}H{LEFT - 2}")
+        return f"M{RAIL} {y}H{LEFT - 2}"
     begin = tops[way.source] + HEAD // 2
     reach = min(RIGHT + 18 + abs(y - begin) // 12, WIDTH - 4)
-    return Entry(way.event.name, way.source.name, y, f"M{RIGHT} {begin}C{reach} {begin} {reach} {y} {RIGHT + 2} {y}")
+    return f"M{RIGHT} {begin}C{reach} {begin} {reach} {y} {RIGHT + 2} {y}"

@@ -1,6 +1,7 @@
 """One mobile on the simulated carrier: it texts by the carrier's signed webhook, and confirms what reaches it."""
 
 from threading import Lock
+from urllib.parse import urlencode
 
 from flask import Flask
 
@@ -20,6 +21,7 @@ class Phone:
         self.client = app.test_client()
         self.seen = {message.id for message in gateway.screen(number)}
         self._lock = Lock()
+        self.called = ""  # the last call that the carrier made for it, as HTTP writes it; its signature left out
 
     def text(self, words: str) -> tuple[int, str]:
         """Text the bot; the webhook's status, and the carrier's name of the text."""
@@ -43,6 +45,7 @@ class Phone:
         path = f"/webhooks/simulated/{what}"
         url = self.bot.settings.public_url.rstrip("/") + path
         headers = {HEADER: self.gateway.sign(url, form)}
+        self.called = f"POST {url}\n{HEADER}: …\nContent-Type: application/x-www-form-urlencoded\n\n{urlencode(form)}"
         statuses = [self.client.post(path, data=form, headers=headers).status_code for _ in range(self._times())]
         return statuses[0]
 

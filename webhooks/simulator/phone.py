@@ -46,6 +46,8 @@ TICKS = {
     DeliveryStatus.DELIVERED: "delivered",
 }
 JUMP = timedelta(minutes=10)
+# Any other number: somebody whom the service does not know.
+STRANGER = Mobile("stranger", "", "", "", "fa", is_staff=False)
 
 
 def routes(bot: Bot) -> Blueprint:
@@ -72,7 +74,7 @@ def _show(bot: Bot) -> Response:
         "phone.html",
         html.language_asked(),
         people=people,
-        chips={it.number: _chips(it) for it in people},
+        chips={it.number: _chips(it) for it in people} | {STRANGER.nick: _chips(STRANGER)},
         chosen=[people[0].number, second],
         faults=list(Fault) if bot.simulation else [],
         dialogs={name: diagram(dialog) for name, dialog in DRAWN.items()},
@@ -185,7 +187,8 @@ def _text(bot: Bot, lock: Lock) -> Response:
         abort(400)
     with lock:  # so that the texts which it causes can be told from others'
         at, after, decided = bot.clock(), _newest(bot), _decided(bot, number, words)
-        status, name = Phone(bot, number, current_app).text(words)
+        phone = Phone(bot, number, current_app)
+        status, name = phone.text(words)
         upto = _newest(bot)
     with bot.store.reading() as connection:
         event = phone_debug.event_of(connection, Simulated.name, name)
@@ -197,6 +200,7 @@ def _text(bot: Bot, lock: Lock) -> Response:
         rule=decided.rule.name,
         by=list(decided.words),
         size=size(words)._asdict(),
+        call=phone.called,
         after=after,
         upto=upto,
     )
@@ -256,7 +260,9 @@ def _said(it: dict[str, Any]) -> Said:
 
 
 def _sent(bot: Bot, said: list[Said]) -> list[Sent]:
-    after, upto = min((it.after for it in said if it.upto), default=0), max((it.upto for it in said), default=0)
+    after = min((it.after for it in said if it.upto), default=0)
+    # Codes that were sent once more came later than what they follow; others' texts are left out by the writer.
+    upto = _newest(bot) if any(it.upto for it in said) else 0
     with bot.store.reading() as connection:
         rows = phone_debug.texts_between(connection, after, upto, bot.clock())
     numbers = {row.phone for row in rows}
@@ -264,4 +270,7 @@ def _sent(bot: Bot, said: list[Said]) -> list[Sent]:
     assert isinstance(gateway, Simulated)
     words = {message.ref: message.text for number in numbers for message in gateway.carried(number)}
     length = bot.settings.code_length
-    return [Sent(row.id, row.phone, row.phrase, row.language, code_in(words.get(row.id, ""), length)) for row in rows]
+    return [
+        Sent(row.id, row.phone, row.phrase, row.language, code_in(words.get(row.id, ""), length), row.resend_of)
+        for row in rows
+    ]

@@ -28,13 +28,17 @@ class Said:
 
 @dataclass(frozen=True)
 class Sent:
-    """A text of the bot's: to whom, which phrase, in which language, and the code in it. In the order of leaving."""
+    """A text of the bot's: to whom, which phrase, in which language, and the code in it. In the order of leaving.
+
+    `resend_of` is the text that did not arrive, where this one follows it.
+    """
 
     id: int
     phone: str
     phrase: str
     language: str
     code: str | None = field(default=None, repr=False)
+    resend_of: int | None = None
 
 
 @dataclass
@@ -65,14 +69,23 @@ class Writer:
             name = self._name(it.phone)
             yield f"{'' if name == in_hand else name}> {self._words(it)}".rstrip()
             in_hand = name
-            yield from self._answers(in_hand, [text for text in sent if it.after < text.id <= it.upto])
+            answers = [text for text in sent if it.after < text.id <= it.upto and text.resend_of is None]
+            yield from (self._answer(in_hand, text) for text in answers)
+            for text in answers:
+                yield from self._sent_again(in_hand, text.id, sent)
 
-    def _answers(self, in_hand: str, texts: Sequence[Sent]) -> Iterator[str]:
-        for text in texts:
-            name = self._name(text.phone)
-            if text.code:
-                self.codes.setdefault(text.phone, []).append(text.code)
-            yield f"{'' if name == in_hand else name}< {text.language} {text.phrase}"
+    def _answer(self, in_hand: str, text: Sent) -> str:
+        name = self._name(text.phone)
+        if text.code:
+            self.codes.setdefault(text.phone, []).append(text.code)
+        return f"{'' if name == in_hand else name}< {text.language} {text.phrase}"
+
+    def _sent_again(self, in_hand: str, before: int, sent: Sequence[Sent]) -> Iterator[str]:
+        """What followed a text that did not arrive, as often as none did."""
+        for text in (it for it in sent if it.resend_of == before):
+            yield f"! undelivered {self._name(text.phone)}"
+            yield self._answer(in_hand, text)
+            yield from self._sent_again(in_hand, text.id, sent)
 
     def _name(self, phone: str) -> str:
         return self.names.get(phone, "stranger")

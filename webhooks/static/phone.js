@@ -23,8 +23,17 @@ const phones = [...document.querySelectorAll("[data-phone]")].map((section) => (
   screen: section.querySelector(".screen"),
   list: section.querySelector(".screen ol"),
   bubbles: new Map(),
-  get number() { return this.select.value; },
+  other: section.querySelector("[data-other]"),
+  get number() { return this.select.value || whole(this.other.value); },
+  get chips() { return chips[this.select.value || "stranger"]; },
 }));
+
+// A number as the carrier writes it, with whatever digits it was typed; empty for what is no mobile.
+function whole(written) {
+  const plain = written.replace(/[۰-۹]/g, (digit) => "۰۱۲۳۴۵۶۷۸۹".indexOf(digit)).replace(/[^0-9]/g, "");
+  const found = /^(?:0098|98|0)?(9[0-9]{9})$/.exec(plain);
+  return found ? `+98${found[1]}` : "";
+}
 
 const number = new Intl.NumberFormat(language === "fa" ? "fa-IR" : "en-GB", { useGrouping: false });
 const time = new Intl.DateTimeFormat(language === "fa" ? "fa-IR" : "en-GB", {
@@ -131,6 +140,8 @@ function showState(phone, states) {
   phone.section.querySelector("[data-event]").textContent = phone.event;
   phone.section.querySelector("[data-rule]").textContent = last?.rule ? [last.rule, ...(last.by ?? [])].join(" · ") : "";
   phone.section.querySelector(".understood").hidden = !phone.event;
+  phone.section.querySelector(".call").hidden = !last?.call;
+  phone.section.querySelector("[data-call]").textContent = last?.call ?? "";
 }
 
 function showDiagram() {
@@ -179,6 +190,7 @@ async function refresh() {
     if (phones.some((phone, place) => phone.number !== chosen[place])) return;
     for (const phone of phones) {
       const found = now.phones[phone.number];
+      if (!found) continue; // a number that is being typed
       show(phone, found.texts);
       showState(phone, found.states);
       showRows(phone, found.rows);
@@ -215,6 +227,7 @@ function remember(it) {
 
 function textBot(phone, text) {
   const from = phone.number;
+  if (!from) return phone.other.focus();
   return doing(async () => {
     const heard = await (await ask("/phone/texts", { from, text })).json();
     remember({ ...heard, from, text });
@@ -223,7 +236,7 @@ function textBot(phone, text) {
 
 function dress(phone) {
   for (const chip of phone.section.querySelectorAll("[data-chip]")) {
-    const text = chips[phone.number][chip.dataset.chip];
+    const text = phone.chips[chip.dataset.chip];
     chip.title = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   }
 }
@@ -238,14 +251,17 @@ for (const phone of phones) {
   });
   phone.section.querySelector(".chips").addEventListener("click", (event) => {
     const chip = event.target.closest("[data-chip]");
-    if (chip) textBot(phone, chips[phone.number][chip.dataset.chip]);
+    if (chip) textBot(phone, phone.chips[chip.dataset.chip]);
   });
-  phone.select.addEventListener("change", () => {
+  const change = () => {
+    phone.section.querySelector(".other").hidden = phone.select.value !== "";
     phone.list.replaceChildren();
     phone.bubbles.clear();
     dress(phone);
     keepLooking();
-  });
+  };
+  phone.select.addEventListener("change", change);
+  phone.other.addEventListener("change", change);
   dress(phone);
 }
 

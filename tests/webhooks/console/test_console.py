@@ -8,7 +8,7 @@ from itertools import count, islice
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from werkzeug.test import TestResponse
 
 from bot.accounts import staff_removal
@@ -304,7 +304,8 @@ def test_pages_are_framed_kept_and_scripted_by_nobody(browser: Browser) -> None:
         assert "unsafe" not in page.headers["Content-Security-Policy"]
         assert page.headers["Cache-Control"] == "no-store"
         assert page.headers["Referrer-Policy"] == "same-origin"
-        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page.text)
+        assert not re.search(r"<style|\sstyle=|\son\w+=", page.text)
+        assert not re.sub(r'<script src="/static/[^"]*" defer></script>', "", page.text).count("<script")
 
 
 def test_no_code_and_no_session_is_kept_as_it_is(browser: Browser) -> None:
@@ -563,13 +564,14 @@ def test_a_province_sees_its_own_and_headquarters_all(home: Bot, carrier: Carrie
     recover(home, ZAHRA)
     recover(home, OMID)
     tehran, fars, chief = (Browser(home, carrier).log_in(it["mobile"]) for it in (TEHRAN, FARS, CHIEF))
-    seen = [provinces(it.get("/console?lang=en")) for it in (tehran, fars, chief)]
+    seen = [provinces(it.get("/console/provinces?lang=en")) for it in (tehran, fars, chief)]
     assert seen == [{"تهران"}, {"فارس"}, {"تهران", "فارس"}]
-    for path in ("/console?lang=en&province=فارس", "/console/figures.csv?province=فارس"):
-        assert provinces(tehran.get(path)) == {"تهران"}
-        assert provinces(chief.get(path)) == {"فارس"}
-    assert "Last ran" in chief.get("/console?lang=en").text
-    assert "Last ran" not in tehran.get("/console?lang=en").text
+    for path in ("/console/days?lang=en", "/console/texts?lang=en", "/console/figures.csv?x="):
+        found = [provinces(it.get(f"{path}&province=فارس")) for it in (tehran, chief)]
+        assert "تهران" not in found[1] or "days" in path  # the form offers all of them
+        assert found[0] == {"تهران"}, path
+    assert "Oldest unsent" in chief.get("/console?lang=en").text
+    assert not re.search("Oldest unsent|simulated|فارس(?!ی)", tehran.get("/console?lang=en").text)
 
 
 def test_the_file_is_that_of_the_command(browser: Browser) -> None:
@@ -585,7 +587,9 @@ def test_what_falls_short_of_the_target_is_marked_wherever_it_stands(browser: Br
     made_texts.put(
         browser.bot.store, made_texts.a_text(ended=60), made_texts.a_text(ended=61, gateway="kannel", account_id=2)
     )
-    page = browser.log_in(CHIEF["mobile"]).get("/console?lang=en").text
+    browser.log_in(CHIEF["mobile"])
+    pages = [browser.get(f"/console/{it}&lang=en").text for it in ("provinces?", "gateways?", "days?table=code")]
+    page = "".join(pages)
     rows = {
         name.strip(): bool(missed)
         for missed, name in re.findall(r'<tr( class="missed")?><th scope="row">([^<]*)', page)
@@ -596,7 +600,9 @@ def test_what_falls_short_of_the_target_is_marked_wherever_it_stands(browser: Br
         "فارس": True,
         "تهران": False,
     }
-    assert ("50.0%" in page, page.count("▼ below target") >= 4) == (True, True)
+    assert ("50.0%" in page, page.count("▼ <span>below target") >= 4) == (True, True)
+    first = browser.get("/console?lang=en").text
+    assert "No, only 50.0% today" in first and "فارس, 0.0%" in first
 
 
 def nothing(bot: Bot) -> None:
@@ -628,6 +634,13 @@ def shut_gateway(bot: Bot) -> None:
         circuit_breakers.fail(connection, "simulated", 5, 5, bot.clock(), timedelta(seconds=30))
 
 
+def unsealed(bot: Bot) -> None:
+    row = {"actor": "pilgrim", "who": "", "action": "code_sent", "outcome": "ok", "key_id": "k", "digest": bytes(32)}
+    with bot.store.writing() as connection:
+        connection.execute(delete(table(AuditRow)))
+        connection.execute(insert(table(AuditRow)), {**row, "at": bot.clock() - timedelta(minutes=5), "nonce": "n"})
+
+
 def flood(bot: Bot) -> None:
     bot.flood_guard.flood = Flood(frozenset({"rate"}))
 
@@ -640,6 +653,7 @@ def flood(bot: Bot) -> None:
         (late_text, "A text has waited for over a minute: 61 s"),
         (late_event, "An event for Fakher has waited long: 5 min"),
         (shut_gateway, "Out of order: simulated"),
+        (unsealed, "The audit is not being sealed; run flask audit verify: 5 min"),
         (flood, "Flood of codes: too many"),
     ],
 )
@@ -648,8 +662,8 @@ def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot]
     browser.log_in(CHIEF["mobile"])
     wrong(browser.bot)
     page = browser.get("/console?lang=en").text
-    alarms = re.findall("<li>(.*?)</li>", page)
-    assert (alarms, "No alarm." in page) == ([told] if told else [], told is None)
+    alarms = re.findall('<li class="alarm">▼ (.*?)</li>', page)
+    assert (alarms, "Yes, no alarm" in page) == ([told] if told else [], told is None)
 
 
 @pytest.mark.parametrize(
@@ -664,7 +678,7 @@ def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot]
 @SQLITE_ONLY
 def test_a_bad_period_is_said_and_the_page_is_still_there(browser: Browser, asked: str, told: str) -> None:
     browser.log_in(CHIEF["mobile"])
-    page = browser.get(f"/console?lang=en&{asked}")
+    page = browser.get(f"/console/days?lang=en&{asked}")
     assert (page.status_code, told in page.text) == (400, True)
     assert browser.get(f"/console/figures.csv?lang=en&{asked}").status_code == 400
 
@@ -672,7 +686,8 @@ def test_a_bad_period_is_said_and_the_page_is_still_there(browser: Browser, aske
 def test_both_calendars_ask_the_same(browser: Browser) -> None:
     browser.log_in(CHIEF["mobile"])
     for asked in ("from=1405/06/01&to=1405/06/10", "from=2026-08-23&to=2026-09-01", "from=۱۴۰۵-۰۶-۰۱&to=2026/9/1"):
-        assert "2026/08/23 (1405/06/01) to 2026/09/01 (1405/06/10)" in browser.get(f"/console?lang=en&{asked}").text
+        assert "Day by day: 23 August to 1 September 2026" in browser.get(f"/console/days?lang=en&{asked}").text
+        assert "روز به روز: ۱ شهریور تا ۱۰ شهریور ۱۴۰۵" in browser.get(f"/console/days?lang=fa&{asked}").text
 
 
 # The search
@@ -683,7 +698,7 @@ def test_a_story_is_told_masked_and_its_telling_is_noted(browser: Browser) -> No
     browser.log_in(TEHRAN["mobile"]).get("/console/search?lang=en")
     for digits in (ZAHRA["national_id"][-4:], ZAHRA["mobile"][-5:], ZAHRA["national_id"], "09121234567"):
         told = browser.post("/console/search", digits=digits).text
-        assert "…5679" in told and "…4567" in told and "code sent" in told
+        assert "…5679" in told and "…4567" in told and "code sent" in told and "تهران" in told
         assert ZAHRA["national_id"] not in told and ZAHRA["mobile"][3:] not in told
         assert browser.carrier.sent[0].text not in told
         assert noted(browser.bot)[-1][0] == "console_search"
@@ -700,11 +715,13 @@ def test_last_digits_find_everybody_the_last_texted_first(browser: Browser, cloc
         recover(browser.bot, person)
     browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
     told = browser.post("/console/search", digits="5679").text
-    found = re.findall(r'<button name="account".*?<bdi dir="ltr">(.*?)</bdi>.*?<bdi dir="ltr">(.*?)</bdi>', told)
+    found = re.findall(
+        r'<button name="account".*?<bdi dir="ltr">(.*?)</bdi>.*?<bdi dir="ltr">(.*?)</bdi>', told, re.DOTALL
+    )
     assert [mobile for _, mobile in found][:4] == ["…0003", "…4567", "…0024", "…0000"]
     assert (len(found), "With more digits, fewer are found." in told) == (20, True)
     one = browser.post("/console/search", digits=ids[3][-8:]).text
-    assert "…0003" in one and 'name="account"' not in one
+    assert "…0003" in one and '<button name="account"' not in one
 
 
 def test_another_provinces_account_is_not_found(browser: Browser) -> None:
@@ -731,7 +748,7 @@ def test_too_few_digits_find_nothing(browser: Browser, digits: str) -> None:
 
 def trail(page: TestResponse) -> list[str]:
     """The actions of a page of the trail, from its top."""
-    return re.findall(r"<tr><th scope=\"row\">.*?</th><td>.*?</td><td>.*?</td><td><bdi>(.*?)</bdi>", page.text)
+    return re.findall(r"<tr><th scope=\"row\">.*?</th><td>.*?</td><td>.*?</td><td>(.*?)</td>", page.text)
 
 
 def test_headquarters_reads_the_newest_of_the_trail_first(browser: Browser) -> None:

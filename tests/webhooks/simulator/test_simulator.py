@@ -288,6 +288,39 @@ def test_what_was_tried_can_be_played_as_a_test(
     store.close()
 
 
+def test_a_code_that_was_sent_once_more_is_played_too(
+    page: Page, clock: StoppedClock, carrier: Carrier, random_source: LoadedRandomSource, sqlite_url: str
+) -> None:
+    first = clock.now
+    page.fault(Fault.UNDELIVERED)
+    page.text(REQUEST)
+    page.texts()
+    page.fault(Fault.UNDELIVERED, on=False)
+    page.bot.courier.deliver_due()
+    page.text(page.code())
+    written = page.transcript()
+    assert written.splitlines()[2:] == [
+        "< fa code",
+        "! undelivered zahra",
+        "< fa code",
+        "> {code}",
+        "< fa new_password",
+    ]
+    other, store = StoppedClock(first), Store(sqlite_url)
+    fresh = settled(build(settings(), clock=other, random_source=random_source, gateways=[carrier], store=store))
+    ((_, lines),) = titled(written)
+    Player(fresh, carrier, other).play(lines)
+    store.close()
+
+
+def test_a_stranger_texts_too_and_the_call_of_a_provider_is_shown(page: Page) -> None:
+    heard = page.text("رمز", "+989300000001")
+    assert heard["call"].startswith("POST http://127.0.0.1:8000/webhooks/simulated/sms\n")
+    assert "from=%2B989300000001" in heard["call"] and ": …\n" in heard["call"]
+    assert page.looks("+989300000001")["states"] == [State.AWAITING_ID.name]
+    assert "> رمز\n" in page.transcript() and "stranger> " in page.transcript()
+
+
 def test_texts_at_the_same_moment_are_told_apart(page: Page) -> None:
     numbers, app = [person.mobile for person in PEOPLE[:3]], page.client.application
     with ThreadPoolExecutor(3) as pool:

@@ -1,0 +1,209 @@
+"""Every page as it looks: in both languages and themes, wide and narrow, empty and full. `make screenshots` runs it.
+
+All go to instance/screenshots/, to be looked at. README shows two of them, which are kept small in tests/pictures/.
+"""
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, Playwright, expect
+from sqlalchemy import delete, insert, update
+
+from bot.build import Bot, build
+from bot.simulation.demo import seed
+from bot.simulation.state import Simulation
+from store.service import circuit_breakers, heartbeats, seasons
+from store.tables import AccountRow, AuditRow, table
+from tests.support import browser, databases, made_season, made_texts
+from tests.support.office import NARROW, WIDE, Office, office
+from tests.support.parts import LoadedRandomSource, StoppedClock, settings
+from tests.support.places import ROOT, TESTS
+
+SHOTS, PICTURES = ROOT / "instance" / "screenshots", TESTS / "pictures"
+LANGUAGES, THEMES, WIDTHS = ("fa", "en"), ("light", "dark"), (WIDE, NARROW)
+DAYS, TEXTS = 60, 6_000
+LONG = "استان سیستان و بلوچستان و جزیره‌های دوردست خلیج فارس و دریای عمان"
+# The provinces of Iran, so that pages are as long as in life.
+PROVINCES = (
+    "آذربایجان شرقی", "آذربایجان غربی", "اردبیل", "اصفهان", "البرز", "ایلام", "بوشهر", "تهران", "چهارمحال و بختیاری",
+    "خراسان جنوبی", "خراسان رضوی", "خراسان شمالی", "خوزستان", "زنجان", "سمنان", "سیستان و بلوچستان", "فارس", "قزوین",
+    "قم", "کردستان", "کرمان", "کرمانشاه", "کهگیلویه و بویراحمد", "گلستان", "گیلان", "لرستان", "مازندران", "مرکزی",
+    "هرمزگان", "همدان", "یزد",
+)  # fmt: skip
+# What README shows, and which of them it is.
+SHOWN = {"phone": "empty-recovery-shown-fa-1280-light", "console": "season-overview-fa-1280-light"}
+PAGES = {
+    "overview": "/console",
+    "days": "/console/days",
+    "table": "/console/days?table=code",
+    "provinces": "/console/provinces",
+    "gateways": "/console/gateways",
+    "codes": "/console/codes",
+    "texts": "/console/texts?fate=missed",
+    "rows": "/console/texts?fate=in_time&skip=950",
+    "search": "/console/search",
+    "audit": "/console/audit",
+}
+
+
+@dataclass
+class Camera:
+    """Takes pages in both languages and themes, wide and narrow."""
+
+    page: Page
+    name: str
+
+    def take(self, name: str, path: str, then: Callable[[Page], None] | None = None, *, screen: bool = False) -> None:
+        """A page, whole or as much as the first screen shows; `then` is done on it before."""
+        for language in LANGUAGES:
+            for viewport in WIDTHS:
+                for theme in THEMES:
+                    self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
+                    self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+                    self.page.goto(f"{path}{'&' if '?' in path else '?'}lang={language}")
+                    if then:
+                        then(self.page)
+                    file = SHOTS / f"{self.name}-{name}-{language}-{viewport['width']}-{theme}.png"
+                    self.page.screenshot(path=file, full_page=not screen)
+
+
+def main(*wanted: str) -> None:
+    """Take all of them, or those of the situations that are named."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with browser.playwright() as playwright:
+        for name, prepare in SITUATIONS.items():
+            if wanted and name not in wanted:
+                continue
+            with _served(playwright, prepare) as (found, clock):
+                window = found.window("fa")
+                camera = Camera(window.page, name)
+                if name == "empty":
+                    _take_before_login(camera)
+                window.page.goto("/console?lang=fa")
+                found.log_in(window)
+                if name == "wrong":
+                    _go_wrong(found.bot, clock())
+                _take(camera, name)
+                print(f"{name}: {len(list(SHOTS.glob(f'{name}-*')))} pages in {SHOTS.relative_to(ROOT)}", flush=True)
+    _renew_pictures()
+
+
+@contextmanager
+def _served(
+    playwright: Playwright, prepare: Callable[[Bot, datetime], object]
+) -> Iterator[tuple[Office, StoppedClock]]:
+    clock = StoppedClock()
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        simulation = Simulation(here / "trial.json", clock)
+        url = databases.sqlite(here)()
+        bot = build(settings(DATABASE_URL=url), random_source=LoadedRandomSource(), simulation=simulation)
+        prepare(bot, clock())
+        seed(bot.store)
+        with office(playwright, bot, here) as found:
+            yield found, clock
+
+
+def _renew_pictures() -> None:
+    """Put the two that README shows in their place."""
+    PICTURES.mkdir(exist_ok=True)
+    for name, shot in SHOWN.items():
+        taken = SHOTS / f"{shot}.png"
+        if taken.exists():
+            (PICTURES / f"{name}.png").write_bytes(taken.read_bytes())
+
+
+def _take_before_login(camera: Camera) -> None:
+    camera.take("first", "/")
+    camera.take("missing", "/nowhere")
+    camera.take("login", "/console")
+    camera.take("phone", "/phone")
+    camera.take("recovery", "/phone", _recover)
+    camera.take("recovery-shown", "/phone", _recover, screen=True)
+
+
+def _recover(page: Page) -> None:
+    """A whole recovery on the first phone."""
+    page.evaluate("sessionStorage.clear()")
+    page.locator('[data-phone="1"] [data-chip="request"]').click()
+    expect(page.locator('[data-phone="1"] .code').last).to_be_visible()
+
+
+def _take(camera: Camera, name: str) -> None:
+    camera.take("overview", "/console", screen=True)
+    if name in ("empty", "season", "long"):
+        for page, path in PAGES.items():
+            if page != "overview":
+                camera.take(page, path)
+        camera.take("found", "/console/search", lambda page: _search(page, "0042" if name == "season" else "5679"))
+    if name == "season":
+        camera.take("story", "/console/search", _story)
+        camera.take("fault", "/console/days?from=2026-09-01&to=2026-08-01")
+        camera.take("other-days", "/console/days", lambda page: page.locator("#other-days summary").click())
+
+
+def _search(page: Page, digits: str) -> None:
+    page.locator("#digits").fill(digits)
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+
+
+def _story(page: Page) -> None:
+    _search(page, "0042")
+    page.locator("button[name=account], .story").first.click()
+    page.wait_for_load_state()
+
+
+def _empty(bot: Bot, now: datetime) -> None:
+    """Nothing has happened yet."""
+
+
+def _season(bot: Bot, now: datetime) -> None:
+    made_season.make(bot.store, TEXTS, now - timedelta(days=DAYS), days=DAYS)
+    account = table(AccountRow)
+    with bot.store.writing() as connection:
+        connection.execute(delete(table(AuditRow)))  # made up, so that no chain holds it
+        for number, province in enumerate(PROVINCES):
+            renamed = update(account).where(account.c.province == made_season.PROVINCES[number])
+            connection.execute(renamed.values(province=province, full_name="زهرا احمدی"))
+        first = (now - timedelta(days=DAYS)).date()
+        seasons.put(connection, first, first + timedelta(days=120))
+        for job in bot.jobs.all():
+            heartbeats.beat(connection, job.name, now)
+
+
+def _long(bot: Bot, now: datetime) -> None:
+    _season(bot, now)
+    account = table(AccountRow)
+    with bot.store.writing() as connection:
+        connection.execute(update(account).values(province=LONG, full_name=f"{LONG} و همراهان", broker=LONG[:60]))
+
+
+def _go_wrong(bot: Bot, now: datetime) -> None:
+    """Nearly everything is wrong at once."""
+    row = {"actor": "pilgrim", "who": "", "action": "code_sent", "outcome": "ok", "key_id": "k", "digest": bytes(32)}
+    with bot.store.writing() as connection:
+        circuit_breakers.fail(connection, "simulated", 5, 5, now, timedelta(seconds=30))
+        heartbeats.beat(connection, "flood", now - timedelta(minutes=9))
+        connection.execute(insert(table(AuditRow)), {**row, "at": now - timedelta(hours=3), "nonce": "n"})
+    made_texts.put(bot.store, *(made_texts.a_text(ended=80, account_id=2, request_received_at=now) for _ in range(9)))
+
+
+SITUATIONS: dict[str, Callable[[Bot, datetime], Any]] = {
+    "empty": _empty,
+    "season": _season,
+    "long": _long,
+    "wrong": _season,
+}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
