@@ -38,7 +38,7 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "heartbeat", "refusals"),
+    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "clock", "heartbeat", "refusals"),
 ]
 
 
@@ -163,7 +163,7 @@ def test_a_job_whose_table_is_gone_harms_no_other(bot: Bot, printed: StringIO) -
     for job in bot.jobs.all():
         bot.jobs.safely(job)
     failed = [name for name in NAMES if f'"job": "{name}"' in printed.getvalue()]
-    assert failed == ["outbox", "staff", "flood", "measures", "forget"]
+    assert failed == ["outbox", "staff", "flood", "measures", "forget", "clock"]
     bot.jobs.beat()
     with bot.store.reading() as connection:
         assert set(heartbeats.last(connection)) == set(NAMES) - set(failed)
