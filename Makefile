@@ -1,10 +1,15 @@
 # Every target does its own set-up; a second run is quick.
 PYTHON ?= python3
 BIN := .venv/bin
-# What the tests that get along with each other are spread over.
+# What the tests that work are spread over. Those that wait, most of the time, for processes run beside them.
 CORES ?= logical
+WAITING ?= 3
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-fast soak mutants setup lint diagram bench constraints
+# Or each of the processes that tests start compiles every module anew, which is half of its start.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help run serve test test-work test-wait test-fast soak mutants setup lint diagram bench constraints
+# The files in which tests have a mark.
+marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -35,8 +40,14 @@ lint: .venv/.runs .venv/.tests ## ruff and mypy
 	$(BIN)/mypy .
 
 test: lint ## every check and test
-	$(BIN)/pytest -m "not alone" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20
-	$(BIN)/pytest -m alone --durations=20 $$(grep -rlE "mark\.alone" tests --include="test_*.py")
+	@$(MAKE) --no-print-directory -j 2 test-work test-wait
+	$(BIN)/pytest -m alone --durations=20 $(call marked,alone)
+
+test-work:
+	$(BIN)/pytest -m "not alone and not process" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20
+
+test-wait:
+	$(BIN)/pytest -m "process and not alone" -n $(WAITING) --dist loadfile --durations=20 $(call marked,process)
 
 test-fast: .venv/.runs .venv/.tests ## for every save: SQLite, no process started, nothing slow
 	$(BIN)/pytest --fast -n $(CORES) --maxprocesses 8 --dist worksteal

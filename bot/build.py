@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bot.accounts.staff_changes import StaffChanges
 from bot.audit.hash_chain import Chain
 from bot.audit.trail import Trail
 from bot.clock import system_clock
@@ -27,6 +28,7 @@ from bot.reports.refusals import Refusals
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
 from bot.sending.receipts import Receipts
+from bot.sending.share import Share
 from bot.settings import Settings, read_keys
 from bot.simulation.state import Simulation, no_faults
 from dialogs.vocabulary import AnyEvent
@@ -80,6 +82,7 @@ class Bot:
     receipts: Receipts
     fakher: Fakher
     console: Console
+    staff_changes: StaffChanges
     refusals: Refusals
     event_poster: EventPoster
     jobs: Jobs
@@ -143,7 +146,8 @@ def build(
 ) -> Bot:
     """Put the bot together from its settings; what is handed in takes the real part's place, a trial the clock's.
 
-    `processes` is how many such bots share the rate at which texts may leave; `cost` what hashing a password takes.
+    `processes` is how many such bots there are on this host, so that none begins with more than its part of the rate;
+    `cost` what hashing a password takes.
     """
     clock = simulation.clock if simulation else clock
     random_source = random_source or SystemRandomSource()
@@ -152,7 +156,8 @@ def build(
     phone_numbers = PhoneNumbers(settings.default_region, settings.allowed_countries, settings.mobile_prefixes)
     gateway_parts = GatewayParts(settings, store, keyring, clock, random_source, HttpClient(), simulation)
     chosen = gateways if gateways is not None else [make_gateway(name, gateway_parts) for name in settings.gateways]
-    courier = Courier(store, chosen, keyring, clock, settings.messages_per_second / processes)
+    share = Share(store, random_source, settings.messages_per_second, processes)
+    courier = Courier(store, chosen, keyring, clock, share)
     parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, Trail(keyring, random_source))
     flood_guard = FloodGuard(store, clock, phone_numbers.prefixes_abroad())
     event_poster = EventPoster(store, settings, clock)
@@ -169,7 +174,8 @@ def build(
         inbound=inbound,
         receipts=receipts,
         fakher=Fakher(parts, courier),
-        console=Console(parts, courier),
+        console=Console(parts, courier, refusals),
+        staff_changes=StaffChanges(parts, courier),
         refusals=refusals,
         event_poster=event_poster,
         jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, more),

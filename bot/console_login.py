@@ -1,25 +1,31 @@
 """Lets staff of headquarters and provinces into the console: a code by text, then a session.
 
 Whoever asks is told the same, in the same time, whether or not the number is one of theirs.
+
+Anybody can ask for codes to a staff member's number, and guess at them. So a browser in which they have logged in
+before has codes and a budget of its own, and a code is good only in the browser that asked for it: strangers use up
+what strangers have, and at worst close the door to browsers that are new.
 """
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.accounts import lockout
+from bot.accounts import alarms, lockout
 from bot.audit.trail import Entry, masked
 from bot.credentials import bearer, one_time_codes
 from bot.credentials.bearer import Bearer
 from bot.credentials.one_time_codes import NOBODY, DrawnCode
 from bot.parts import Parts
+from bot.reports.refusals import Refusals
 from bot.sending.courier import Courier
 from bot.sending.messages import message
 from dialogs.audit_vocabulary import Action, Actor, Outcome
-from dialogs.limits import LOGIN_TRIES_PER_HOUR
+from dialogs.limits import LOCKING_FAILURES, LOGIN_TRIES_OF_KNOWN_BROWSER, LOGIN_TRIES_PER_HOUR
 from dialogs.staff_vocabulary import Role
 from dialogs.vocabulary import CodePurpose, CodeResult
 from store import codes, console_sessions, rate_limits, staff
@@ -34,10 +40,28 @@ ROLES = {Role.HEADQUARTERS, Role.PROVINCIAL}
 LONGEST, IDLE = timedelta(hours=8), timedelta(minutes=30)
 NOTED_EVERY = timedelta(minutes=1)
 NOWHERE = "-"
+DOOR = "console"
 
 
 class TooManyTries(Exception):
-    """An address has tried too often in this hour."""
+    """An address, or a browser that is known, has tried too often in this hour."""
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What a right code gives: a session, and what the browser is known by from now on."""
+
+    session: Bearer
+    browser: Bearer
+
+
+@dataclass(frozen=True)
+class _Caller:
+    """Where somebody knocks from: an address, and the browser where it is known, with whoever logged in there."""
+
+    address: str
+    browser_id: str | None = None
+    staff_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,36 +90,44 @@ def proof(secret: str) -> str:
 class Console:
     """Logs staff in to the console, and out."""
 
-    def __init__(self, parts: Parts, courier: Courier) -> None:
-        """Take what is needed to send codes and to check them."""
-        self.parts, self.courier = parts, courier
+    def __init__(self, parts: Parts, courier: Courier, refusals: Refusals) -> None:
+        """Take what is needed to send codes, to check them, and to count what is refused."""
+        self.parts, self.courier, self.refusals = parts, courier, refusals
         self.store, self.keyring, self.clock, self.trail = parts.store, parts.keyring, parts.clock, parts.trail
 
-    def ask(self, written: str, address: str, language: str) -> None:
-        """Send a code to a number, if it is one of staff and may have another. TooManyTries from one address."""
+    def ask(self, written: str, address: str, language: str, browser: str = "") -> str:
+        """Send a code to a number, if it is one of staff and may have another. TooManyTries, as the caller may be.
+
+        The id under which the browser can hand the code back, whether or not there is one. `browser` is what it is
+        known by, if anything.
+        """
         mobile = self.parts.phone_numbers.mobile(written) or ""
         drawn = one_time_codes.draw(self.parts.random_source, self.keyring, self.parts.settings.code_length)
         with self.store.writing() as connection:
             now = self.clock()
-            excess = self._count(connection, address, now)
-            claimed = [] if excess else self._answer(connection, mobile, drawn, language, now)
+            caller = self._caller(connection, address, browser, now)
+            excess = self._count(connection, caller, now)
+            claimed = [] if excess else self._answer(connection, caller, mobile, drawn, language, now)
         if excess:
             raise TooManyTries
         self.courier.take(claimed)
+        return drawn.id
 
-    def enter(self, written: str, digits: str, address: str) -> Bearer | None:
-        """Try a code; the session that a right one begins. TooManyTries from one address."""
-        mobile, session = self.parts.phone_numbers.mobile(written) or "", bearer.make(self.parts.random_source)
+    def enter(self, written: str, digits: str, address: str, asked: Sequence[str], browser: str = "") -> Entered | None:
+        """Try a code that this browser has asked for, under one of these ids; what a right one gives. TooManyTries."""
+        mobile = self.parts.phone_numbers.mobile(written) or ""
+        new = Entered(bearer.make(self.parts.random_source), bearer.make(self.parts.random_source))
         with self.store.writing() as connection:
             now = self.clock()
-            excess = self._count(connection, address, now)
+            caller = self._caller(connection, address, browser, now)
+            excess = self._count(connection, caller, now)
             member = None if excess else self._welcome(connection, mobile)
-            is_right = not excess and self._try(connection, mobile, member, digits, now)
+            is_right = not excess and self._try(connection, mobile, member, asked, digits, now)
             if member is not None and is_right:
-                console_sessions.begin(connection, session.id, member.id, session.digest, now)
+                self._let_in(connection, caller, member, new, now)
         if excess:
             raise TooManyTries
-        return session if is_right else None
+        return new if is_right else None
 
     def login(self, cookie: str) -> Login | None:
         """Whose session a cookie holds; None where it is over, or its owner was removed."""
@@ -124,56 +156,82 @@ class Console:
 
     def note_search(self, login: Login, account_id: int) -> None:
         """Write down whose account was looked up."""
+        self.note(login, Action.CONSOLE_SEARCH, account_id)
+
+    def note(self, login: Login, action: Action, account_id: int | None = None, reason: str | None = None) -> None:
+        """Write down what was done in a session."""
         with self.store.writing() as connection:
-            entry = Entry(
-                Actor.STAFF,
-                Action.CONSOLE_SEARCH,
-                who=masked(login.member.mobile),
-                account_id=account_id,
-                staff_id=login.member.id,
-            )
+            who, staff_id = masked(login.member.mobile), login.member.id
+            entry = Entry(Actor.STAFF, action, reason=reason, who=who, account_id=account_id, staff_id=staff_id)
             self.trail.note(connection, self.clock(), entry)
 
     def _end(self, session_id: str) -> None:
         with self.store.writing() as connection:
             console_sessions.end(connection, session_id, self.clock())
 
-    def _count(self, connection: Connection, address: str, now: datetime) -> bool:
-        name = f"{rate_limits.HOURLY}console {self.keyring.alias(address)}"
-        return rate_limits.count(connection, name, now).calls > LOGIN_TRIES_PER_HOUR
+    def _caller(self, connection: Connection, address: str, browser: str, now: datetime) -> _Caller:
+        held = bearer.read(browser)
+        known = console_sessions.browser(connection, held.id, now) if held else None
+        if held is None or known is None or not held.is_of(known.digest):
+            return _Caller(address)
+        return _Caller(address, held.id, known.staff_id)
+
+    def _count(self, connection: Connection, caller: _Caller, now: datetime) -> bool:
+        if caller.browser_id is not None:
+            name, most = f"browser {caller.browser_id}", LOGIN_TRIES_OF_KNOWN_BROWSER
+        else:
+            name, most = f"console {self.keyring.alias(caller.address)}", LOGIN_TRIES_PER_HOUR
+        return rate_limits.count(connection, f"{rate_limits.HOURLY}{name}", now).calls > most
+
+    def _let_in(self, connection: Connection, caller: _Caller, member: Member, new: Entered, now: datetime) -> None:
+        console_sessions.begin(connection, new.session.id, member.id, new.session.digest, now)
+        if caller.browser_id is not None:
+            console_sessions.forget_browser(connection, caller.browser_id)
+        console_sessions.remember_browser(connection, new.browser.id, member.id, new.browser.digest, now)
 
     def _welcome(self, connection: Connection, mobile: str) -> Member | None:
         member = console_sessions.member(connection, mobile=mobile)
         return member if member is not None and member.role in ROLES else None
 
     def _answer(
-        self, connection: Connection, mobile: str, drawn: DrawnCode, language: str, now: datetime
+        self, connection: Connection, caller: _Caller, mobile: str, drawn: DrawnCode, language: str, now: datetime
     ) -> list[ClaimedMessage]:
         """Send a code, or do as much in vain: what is then written is undone, so that the time tells nothing."""
         member = self._welcome(connection, mobile)
         held = console_sessions.lock_member(connection, member.id if member else None)
         if held is None:
             return []
-        sent = self._sent(connection, held, now)
-        refusal = self._refusal(sent, now) if member else "unknown"
+        is_own = member is not None and member.id == caller.staff_id
+        purpose = CodePurpose.OWN_BROWSER if is_own else CodePurpose.CONSOLE
+        sent = self._sent(connection, held, purpose, now)
+        refusal = self._refusal(member, purpose, sent, now)
+        if refusal:
+            self.refusals.count(DOOR, refusal)
         outcome = Outcome.REFUSED if refusal else Outcome.OK
         self._note(connection, now, Action.CONSOLE_CODE, mobile, member, outcome, refusal)
         with connection.begin_nested() as written:
-            claimed = self._send(connection, held, mobile or NOWHERE, drawn, language, now)
+            claimed = self._send(connection, held, purpose, mobile or NOWHERE, drawn, language, now)
             if refusal:
                 written.rollback()
         return [] if refusal else claimed
 
-    def _sent(self, connection: Connection, staff_id: int, now: datetime) -> CodesSent:
+    def _sent(self, connection: Connection, staff_id: int, purpose: CodePurpose, now: datetime) -> CodesSent:
         hour_ago, day_ago = now - timedelta(hours=1), now - timedelta(days=1)
-        return codes.sent_to_staff(connection, staff_id, CodePurpose.CONSOLE, hour_ago, day_ago, now)
+        return codes.sent_to_staff(connection, staff_id, purpose, hour_ago, day_ago, now)
 
     def _send(
-        self, connection: Connection, staff_id: int, mobile: str, drawn: DrawnCode, language: str, now: datetime
+        self,
+        connection: Connection,
+        staff_id: int,
+        purpose: CodePurpose,
+        mobile: str,
+        drawn: DrawnCode,
+        language: str,
+        now: datetime,
     ) -> list[ClaimedMessage]:
         settings = self.parts.settings
-        codes.close_of_staff(connection, staff_id, CloseReason.VOIDED, now, CodePurpose.CONSOLE)
-        code = one_time_codes.new(drawn, self.keyring, settings, now, CodePurpose.CONSOLE, mobile, staff_id=staff_id)
+        codes.close_of_staff(connection, staff_id, CloseReason.VOIDED, now, purpose)
+        code = one_time_codes.new(drawn, self.keyring, settings, now, purpose, mobile, staff_id=staff_id)
         codes.issue(connection, code)
         return self.courier.write(connection, [self._text(mobile, drawn, language, now, code.expires_at)], now)
 
@@ -190,28 +248,50 @@ class Console:
             expires_at=expires_at,
         )
 
-    def _refusal(self, sent: CodesSent, now: datetime) -> str | None:
+    def _refusal(self, member: Member | None, purpose: CodePurpose, sent: CodesSent, now: datetime) -> str | None:
         settings = self.parts.settings
+        if member is None:
+            return "unknown"
+        if purpose is CodePurpose.CONSOLE and member.console_failures >= LOCKING_FAILURES:
+            return "closed"
         wait = timedelta(seconds=settings.resend_after_seconds)
         if sent.live_since is not None and now - sent.live_since < wait:
             return "too_soon"
         often = sent.in_hour >= settings.codes_per_hour or sent.in_day >= settings.codes_per_day
         return "too_often" if often else None
 
-    def _try(self, connection: Connection, mobile: str, member: Member | None, digits: str, now: datetime) -> bool:
+    def _try(
+        self,
+        connection: Connection,
+        mobile: str,
+        member: Member | None,
+        asked: Sequence[str],
+        digits: str,
+        now: datetime,
+    ) -> bool:
         """Spend a try, then compare; for nobody the same is done in vain. UnknownKey, as check says."""
-        spent = codes.spend_of_staff(connection, member.id if member else NOBODY, CodePurpose.CONSOLE, now)
+        spent = codes.spend_at_console(connection, member.id if member else NOBODY, asked, now)
         check = one_time_codes.check(connection, self.keyring, spent, digits, now)
         if member is not None and check.right is not None:
             codes.close(connection, check.right.id, CloseReason.USED, now)
-            staff.end_failures(connection, member.id)
+            staff.end_console_failures(connection, member.id)
             self._note(connection, now, Action.CONSOLE_LOGIN, mobile, member)
             return True
         self._note(connection, now, Action.CONSOLE_LOGIN, mobile, member, Outcome.FAILED, check.result)
         self.trail.note(connection, now, *lockout.after_wrong_code(connection, self.parts, check, now))
         if member is not None and check.result is CodeResult.LOCKING_WRONG:
-            self.trail.note(connection, now, lockout.lock_staff(connection, member.id, now))
+            self._lock(connection, member, check.purpose, now)
         return False
+
+    def _lock(self, connection: Connection, member: Member, purpose: CodePurpose | None, now: datetime) -> None:
+        """After a hundred wrong codes in a row: no new browser is let in any more, or the member is locked out."""
+        if purpose is CodePurpose.CONSOLE:
+            entry = Entry(Actor.BOT, Action.STAFF_LOCKED, reason="new_browsers", staff_id=member.id)
+        else:
+            entry = lockout.lock_staff(connection, member.id, now)
+        self.trail.note(connection, now, entry)
+        alarm = "console_closed" if purpose is CodePurpose.CONSOLE else "staff_locked_out"
+        alarms.sound(connection, alarm, staff=member.id)
 
     def _note(
         self,

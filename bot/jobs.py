@@ -21,21 +21,9 @@ from bot.reports.rollup import Rollup
 from bot.sending import undelivered
 from bot.sending.flood_guard import FloodGuard
 from dialogs.vocabulary import State
-from store import (
-    codes,
-    console_sessions,
-    conversations,
-    mobile_changes,
-    outbound_messages,
-    rate_limits,
-    reset_grants,
-    simulated_messages,
-    staff_orders,
-    webhook_events,
-)
+from store import codes, conversations, expiry, mobile_changes, outbound_messages
 from store.database.engine import is_out_of_reach
 from store.outbound_messages import NewMessage
-from store.polling import polled_messages
 from store.service import clock_set_back, heartbeats
 
 LOG = logger("jobs")
@@ -47,22 +35,6 @@ STALE = timedelta(seconds=60)
 FIRST_RUN_SECONDS = 10
 # How often the clock is held against one that only goes forward, and how far the two may part.
 CLOCK_LOOK_SECONDS, CLOCK_JUMP = 2.0, timedelta(seconds=5)
-
-
-# What drops its old rows.
-FORGETFUL = (
-    codes,
-    console_sessions,
-    conversations,
-    mobile_changes,
-    outbound_messages,
-    polled_messages,
-    rate_limits,
-    reset_grants,
-    simulated_messages,
-    staff_orders,
-    webhook_events,
-)
 
 
 class Jobs:
@@ -94,7 +66,7 @@ class Jobs:
             Job("mobiles", 10, self.end_mobile_changes),
             Job("events", 1, self.event_poster.post_due),
             Job("audit", 5, self.chain.seal_due),
-            Job("audit_log", 3600, self.chain.log_end),
+            Job("audit_log", 60, self.chain.log_end),
             Job("flood", 10, self.watch_for_flood),
             Job("checkpoint", 1, self.store.checkpoint),
             Job("measures", 60, Rollup(self.store, self.clock).run),
@@ -216,9 +188,7 @@ class Jobs:
 
     def forget(self) -> int:
         """Drop rows that no longer matter."""
-        now = self.clock()
-        with self.store.writing() as connection:
-            return sum(noun.forget_old(connection, now) for noun in FORGETFUL)
+        return expiry.drop(self.store, self.clock(), self.parts.settings.retention)
 
     def beat(self) -> None:
         """Write down when each job last ran to its end."""

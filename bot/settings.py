@@ -5,6 +5,7 @@ import binascii
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -28,6 +29,7 @@ from bot.profiles.profile import BadProfile
 from bot.profiles.provider import PREFIX, Provider, read_provider
 from dialogs.replies.phrases import LONGEST, languages, say
 from dialogs.replies.segments import size
+from store.retention import Retention
 
 
 class BadSettings(Exception):
@@ -107,7 +109,16 @@ class Settings(BaseModel):
     fakher_events_url: str = Field(default="", pattern=r"^(https?://[^\s#]+)?$")
     fakher_events_secret: str = Field(default="", repr=False)
     support_phone: str = Field(default="", pattern=r"^(\+?[0-9]{3,12})?$")
+    keep_recoveries_days: int = Field(default=400, ge=30, le=4000)
+    keep_heard_days: int = Field(default=400, ge=400, le=4000)
+    keep_figures_days: int = Field(default=2000, ge=400, le=20_000)
     _providers: dict[str, Provider] = PrivateAttr(default_factory=dict)
+
+    @property
+    def retention(self) -> Retention:
+        """How long rows are kept."""
+        days = (self.keep_recoveries_days, self.keep_heard_days, self.keep_figures_days)
+        return Retention(*(timedelta(days=each) for each in days))
 
     @property
     def providers(self) -> dict[str, Provider]:
@@ -124,7 +135,8 @@ class Settings(BaseModel):
         try:
             found = make_url(url)
         except (ArgumentError, ValueError):
-            raise ValueError("is not a database's address") from None
+            hint = "; several hosts: postgresql+psycopg://user@/ramz?host=a:5432&host=b:5432" if "," in url else ""
+            raise ValueError(f"is not a database's address{hint}") from None
         if found.database in {None, "", ":memory:"}:
             raise ValueError("names no file or database that processes can share")
         return url

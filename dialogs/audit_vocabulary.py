@@ -51,9 +51,12 @@ class Action(StrEnum):
     TOKEN_CREATED = auto()
     TOKEN_REVOKED = auto()
     ACCOUNTS_IMPORTED = auto()
+    ACCOUNT_FORGOTTEN = auto()  # a person erased, but for these rows
     SEASON_SET = auto()
     SEASON_CLEARED = auto()
     AUDIT_REKEYED = auto()
+    KEYS_ACCEPTED = auto()  # though the database did not know them
+    AUDIT_EXPORTED = auto()  # read as a file at the console
 
 
 class Outcome(StrEnum):

@@ -19,8 +19,9 @@ RESETS_PER_HOUR, RESETS_PER_DAY = 30, 100
 # Orders that were mistyped or not carried out have room besides.
 CONFIRMATIONS_PER_HOUR = 60
 
-# Tries an hour at the console's login from one address, of numbers and codes together.
-LOGIN_TRIES_PER_HOUR = 40
+# Tries an hour at the console's login, of numbers and codes together: from one address, little, for anybody can have
+# many; from a browser in which a staff member has logged in before, whatever its address.
+LOGIN_TRIES_PER_HOUR, LOGIN_TRIES_OF_KNOWN_BROWSER = 20, 40
 
 # Fakher's calls a minute. A login page on the day when caravans are chosen makes many, a person few.
 CALLS_PER_TOKEN_AND_MINUTE = 3_000

@@ -22,7 +22,9 @@ class CodePurpose(StrEnum):
     RECOVERY = auto()  # a generated password
     CHANGE = auto()  # a password of the pilgrim's own
     STAFF_ORDER = auto()  # what a staff member has ordered is carried out
-    CONSOLE = auto()  # a staff member logs in to the console
+    CONSOLE = auto()  # a staff member logs in to the console, in a browser that is new to it
+    OWN_BROWSER = auto()  # or in one in which they have logged in before
+    STAFF_CHANGE = auto()  # a staff member adds or removes another
 
 
 class Event(StrEnum):

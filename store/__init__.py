@@ -4,6 +4,8 @@ database/              engine, dialects, times and migrations' machinery
 tables/                the tables, as SQLModel classes, by kind of noun
 migrations/            how the tables came to be (Alembic)
 retention.py           how long rows are kept
+expiry.py              what is kept how long, and why; what is over goes
+erasure.py             a person erased, everywhere but in the audit
 views/                 what pages and reports read
 accounts.py            the holders of accounts
 codes.py               one-time passwords of every purpose: issue, try, close
@@ -19,7 +21,7 @@ inbound_messages.py    the texts already heard, by their provider's id
 polling/               what providers are asked for, and what they gave
 outbound_messages.py   the texts to be sent, from queued to delivered
 webhook_events.py      what Fakher is told, until it has taken it
-service/               its season, its jobs, its gateways' health and its counts
+service/               its season, its jobs, its gateways' health, its counts and its keys
 audit.py               what was done, by whom: rows that nobody changes
 simulated_messages.py  what the simulated carrier delivered
 """

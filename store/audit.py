@@ -102,14 +102,36 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     return oldest
 
 
-def about(connection: Connection, account_id: int, last: int | None) -> list[Row[Any]]:
-    """An account's rows, the oldest first; only so many of the last ones, where that is said."""
-    newest = select(AUDIT).where(AUDIT.c.account_id == account_id).order_by(AUDIT.c.at.desc(), AUDIT.c.id.desc())
+# As the partial index has it.
+BY_STAFF = AUDIT.c.actor.in_([literal_column(f"'{actor}'") for actor in (Actor.STAFF, Actor.OPERATOR)])
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows are wanted: all that is named must hold. `since` and `until` bound their time, `until` not in it."""
+
+    account_id: int | None = None
+    staff_id: int | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    by_staff: bool = False  # by staff and operators alone
+
+
+def matching(connection: Connection, wanted: Wanted, last: int | None = None) -> list[Row[Any]]:
+    """The rows that are wanted, the oldest first; only so many of the last ones, where that is said."""
+    named = {AUDIT.c.account_id: wanted.account_id, AUDIT.c.staff_id: wanted.staff_id, AUDIT.c.action: wanted.action}
+    conditions = [column == value for column, value in named.items() if value is not None]
+    conditions += [AUDIT.c.at >= wanted.since] if wanted.since else []
+    conditions += [AUDIT.c.at < wanted.until] if wanted.until else []
+    conditions += [BY_STAFF] if wanted.by_staff else []
+    newest = select(AUDIT).where(*conditions).order_by(AUDIT.c.at.desc(), AUDIT.c.id.desc())
     return list(reversed(connection.execute(newest.limit(last)).all()))
 
 
-# As the partial index has it.
-BY_STAFF = AUDIT.c.actor.in_([literal_column(f"'{actor}'") for actor in (Actor.STAFF, Actor.OPERATOR)])
+def about(connection: Connection, account_id: int, last: int | None) -> list[Row[Any]]:
+    """An account's rows, the oldest first; only so many of the last ones, where that is said."""
+    return matching(connection, Wanted(account_id=account_id), last)
 
 
 def newest(connection: Connection, before: int, most: int, *, by_staff: bool) -> Sequence[Row[Any]]:

@@ -1,16 +1,28 @@
 """One-time passwords of every purpose: issued, tried and closed by statements whose row count says who won."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, literal_column, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from dialogs.vocabulary import CodePurpose
 from store.conversations import StaleRead
 from store.database.dialect import PreparedStatement, named
-from store.retention import CONSOLE, REPORTED
 from store.tables import (
     AccountRow,
     CloseReason,
@@ -27,6 +39,8 @@ from store.tables import (
 CODE, ACCOUNT, STAFF = table(CodeRow), table(AccountRow), table(StaffRow)
 MESSAGE, CHANGE = table(OutboundMessageRow), table(MobileChangeRow)
 _OPEN = CODE.c.closed_at.is_(None)
+AT_CONSOLE = (CodePurpose.CONSOLE, CodePurpose.OWN_BROWSER)
+_OF_CONSOLE = (*AT_CONSOLE, CodePurpose.STAFF_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,7 @@ SPEND_AT = _spend(
     _ACCOUNT_STANDS,
 )
 SPEND_OF_ACCOUNT = _spend(CODE.c.account_id == bindparam("account"), _ACCOUNT_STANDS)
+SPEND_AT_CONSOLE = _spend(CODE.c.id == bindparam("asked"), CODE.c.staff_id == bindparam("member"), _STAFF_STANDS)
 SPEND_OF_STAFF = _spend(CODE.c.staff_id == bindparam("member"), CODE.c.purpose == bindparam("wanted"), _STAFF_STANDS)
 CLOSE = PreparedStatement(
     update(CODE)
@@ -120,12 +135,13 @@ CLOSE = PreparedStatement(
 )
 
 
-def _count_failure(of: Any) -> PreparedStatement:
-    counted = update(of).where(of.c.id == bindparam("key")).values(failures=of.c.failures + literal_column("1"))
-    return PreparedStatement(counted.returning(of.c.failures))
+def _count_failure(of: Any, column: str = "failures") -> PreparedStatement:
+    counted = update(of).where(of.c.id == bindparam("key")).values({column: of.c[column] + literal_column("1")})
+    return PreparedStatement(counted.returning(of.c[column]))
 
 
 COUNT_FAILURE, COUNT_STAFF_FAILURE = _count_failure(ACCOUNT), _count_failure(STAFF)
+COUNT_CONSOLE_FAILURE = _count_failure(STAFF, "console_failures")
 # A text that waits with a code in it dies with the code.
 DROP_TEXTS = PreparedStatement(
     update(MESSAGE)
@@ -167,6 +183,19 @@ def spend_of_account(connection: Connection, account_id: int, now: datetime) -> 
 def spend_of_staff(connection: Connection, staff_id: int, purpose: CodePurpose, now: datetime) -> list[Code]:
     """Spend one try of a staff member's live code of a purpose, if there is one, before it is compared."""
     return [Code(*row) for row in SPEND_OF_STAFF.rows(connection, {"member": staff_id, "wanted": purpose, "now": now})]
+
+
+def spend_at_console(connection: Connection, staff_id: int, asked: Sequence[str], now: datetime) -> list[Code]:
+    """Spend one try of a staff member's live code that one browser has asked for, before it is compared.
+
+    `asked` are the ids of the codes that it asked for: nobody else can spend a try of them.
+    """
+    found = select(CODE.c.id).where(CODE.c.staff_id == staff_id, CODE.c.purpose.in_(AT_CONSOLE), _OPEN)
+    mine = connection.execute(found.where(CODE.c.id.in_(asked))).scalars().first()
+    # In vain where there is none, so that the time tells nothing.
+    return [
+        Code(*row) for row in SPEND_AT_CONSOLE.rows(connection, {"asked": mine or "", "member": staff_id, "now": now})
+    ]
 
 
 def renew(
@@ -229,9 +258,13 @@ def count_failure(connection: Connection, account_ids: list[int]) -> int:
     return max((failures for (failures,) in rows), default=0)
 
 
-def count_staff_failure(connection: Connection, staff_id: int) -> int:
-    """Count one more failure in a row for a staff member; how many there are now, 0 where there is no such member."""
-    rows = COUNT_STAFF_FAILURE(connection, {"key": staff_id}).fetchall()
+def count_staff_failure(connection: Connection, staff_id: int, *, new_browser: bool = False) -> int:
+    """Count one more failure in a row for a staff member; how many there are now, 0 where there is no such member.
+
+    Those at the console from browsers that are new to it are a run of their own.
+    """
+    counting = COUNT_CONSOLE_FAILURE if new_browser else COUNT_STAFF_FAILURE
+    rows = counting(connection, {"key": staff_id}).fetchall()
     return rows[0][0] if rows else 0
 
 
@@ -302,8 +335,11 @@ def use_of(connection: Connection, after: datetime, until: datetime) -> CodeUse:
     return CodeUse(*connection.execute(of_accounts).one())
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop codes that no season's report needs any more; those of the console sooner."""
-    old = delete(CODE).where(CODE.c.closed_at < now - REPORTED)
-    old_of_console = delete(CODE).where(CODE.c.closed_at < now - CONSOLE, CODE.c.purpose == CodePurpose.CONSOLE)
-    return connection.execute(old).rowcount + connection.execute(old_of_console).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Codes of recoveries that ended before a time."""
+    return (CODE.c.closed_at < before) & CODE.c.purpose.not_in(_OF_CONSOLE)
+
+
+def is_old_of_console(before: datetime) -> ColumnElement[bool]:
+    """Codes for the console that ended before a time."""
+    return (CODE.c.closed_at < before) & CODE.c.purpose.in_(_OF_CONSOLE)

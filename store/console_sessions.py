@@ -1,15 +1,15 @@
-"""Who is in the console: sessions, each begun by a right code."""
+"""Who is in the console: sessions, each begun by a right code; and the browsers in which that has happened."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 
-from store.retention import CONSOLE
+from store.retention import BROWSERS
 from store.staff import Member
-from store.tables import ConsoleSessionRow, StaffRow, table
+from store.tables import ConsoleBrowserRow, ConsoleSessionRow, StaffRow, table
 
-SESSION, STAFF = table(ConsoleSessionRow), table(StaffRow)
+SESSION, BROWSER, STAFF = table(ConsoleSessionRow), table(ConsoleBrowserRow), table(StaffRow)
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,14 @@ class Session:
     created_at: datetime
     used_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class KnownBrowser:
+    """A browser, and whoever logged in there last."""
+
+    staff_id: int
+    digest: bytes = field(repr=False)
 
 
 _MEMBER = tuple(STAFF.c[name] for name in Member.__dataclass_fields__)
@@ -71,12 +79,35 @@ def end(connection: Connection, session_id: str, now: datetime) -> bool:
 
 
 def end_of(connection: Connection, staff_id: int, now: datetime) -> None:
-    """End every session of a staff member."""
+    """End every session of a staff member, and make strangers of their browsers."""
     running = update(SESSION).where(SESSION.c.staff_id == staff_id, SESSION.c.ended_at.is_(None))
     connection.execute(running.values(ended_at=now))
+    connection.execute(delete(BROWSER).where(BROWSER.c.staff_id == staff_id))
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop sessions that are long over."""
-    old = or_(SESSION.c.created_at < now - CONSOLE, SESSION.c.ended_at < now - CONSOLE)
-    return connection.execute(delete(SESSION).where(old)).rowcount
+def remember_browser(connection: Connection, browser_id: str, staff_id: int, digest: bytes, now: datetime) -> None:
+    """Know a browser from now on, in which a staff member has just logged in."""
+    row = {"id": browser_id, "staff_id": staff_id, "digest": digest, "logged_in_at": now}
+    connection.execute(insert(BROWSER), row)
+
+
+def browser(connection: Connection, browser_id: str, now: datetime) -> KnownBrowser | None:
+    """The browser with this id; None where nobody has logged in there of late."""
+    found = select(BROWSER.c.staff_id, BROWSER.c.digest)
+    row = connection.execute(found.where(BROWSER.c.id == browser_id, BROWSER.c.logged_in_at > now - BROWSERS)).first()
+    return KnownBrowser(*row) if row else None
+
+
+def forget_browser(connection: Connection, browser_id: str) -> None:
+    """Make a stranger of a browser: another secret has taken its place."""
+    connection.execute(delete(BROWSER).where(BROWSER.c.id == browser_id))
+
+
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Sessions that ended, or began, before a time."""
+    return or_(SESSION.c.created_at < before, SESSION.c.ended_at < before)
+
+
+def is_old_browser(before: datetime) -> ColumnElement[bool]:
+    """Browsers in which nobody has logged in since a time."""
+    return BROWSER.c.logged_in_at <= before

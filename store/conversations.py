@@ -4,11 +4,22 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, literal, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from dialogs.vocabulary import CodePurpose
 from store.database.dialect import PreparedStatement, insert_or_skip, named
-from store.retention import CONVERSATIONS, HEARD_MESSAGES
 from store.tables import (
     AccountRow,
     CodeRow,
@@ -241,12 +252,7 @@ def end_overdue(connection: Connection, now: datetime, idle: str) -> int:
     return connection.execute(overdue.values(state=idle, ends_at=None, version=CONVERSATION.c.version + 1)).rowcount
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop what no longer matters: phones long silent that have not opted out, and ids of texts long heard."""
-    silent = and_(
-        CONVERSATION.c.last_text_at < now - CONVERSATIONS,
-        CONVERSATION.c.opted_out_at.is_(None),
-        or_(CONVERSATION.c.ends_at.is_(None), CONVERSATION.c.ends_at <= now),
-    )
-    phones = connection.execute(delete(CONVERSATION).where(silent)).rowcount
-    return phones + connection.execute(delete(INBOUND).where(INBOUND.c.received_at < now - HEARD_MESSAGES)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Phones that have been silent since a time, and have not opted out."""
+    over = or_(CONVERSATION.c.ends_at.is_(None), CONVERSATION.c.ends_at < before)
+    return and_(CONVERSATION.c.last_text_at < before, CONVERSATION.c.opted_out_at.is_(None), over)

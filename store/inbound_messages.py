@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from store.database.dialect import PreparedStatement, insert_or_skip
 from store.tables import InboundMessageRow, table
 
-REMEMBER = PreparedStatement(insert_or_skip(table(InboundMessageRow)))
+INBOUND = table(InboundMessageRow)
+REMEMBER = PreparedStatement(insert_or_skip(INBOUND))
 
 
 def remember(
@@ -16,3 +17,8 @@ def remember(
     """Note that a text was heard, and whether it was answered; False where it had been heard before."""
     row = {"gateway": gateway, "provider_id": provider_id, "event": event, "received_at": now, "answered": answered}
     return bool(REMEMBER(connection, row).rowcount == 1)
+
+
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Texts heard before a time."""
+    return INBOUND.c.received_at < before

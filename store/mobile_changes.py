@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.conversations import StaleRead
-from store.retention import REPORTED
 from store.tables import AccountRow, MobileChangeRow, table
 
 CHANGE, ACCOUNT = table(MobileChangeRow), table(AccountRow)
@@ -92,6 +91,6 @@ def set_mobile(connection: Connection, change: Change, now: datetime) -> bool:
     return connection.execute(same.values(moved)).rowcount == 1
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop changes that ended long ago."""
-    return connection.execute(delete(CHANGE).where(CHANGE.c.ended_at < now - REPORTED)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Changes that ended before a time."""
+    return CHANGE.c.ended_at < before

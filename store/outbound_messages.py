@@ -9,7 +9,6 @@ from sqlalchemy import (
     Connection,
     bindparam,
     case,
-    delete,
     func,
     insert,
     literal_column,
@@ -20,7 +19,6 @@ from sqlalchemy import (
 )
 
 from store.database.dialect import PreparedStatement, named
-from store.retention import REPORTED
 from store.tables import FINAL, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from store.views import delivery_stats
 
@@ -278,7 +276,6 @@ def count_by_status(connection: Connection, since: datetime) -> dict[DeliverySta
     return {DeliveryStatus(status): number for status, number in connection.execute(counted)}
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop texts that no season's report needs any more."""
-    old = delete(MESSAGE).where(MESSAGE.c.created_at < now - REPORTED, MESSAGE.c.status != DeliveryStatus.QUEUED)
-    return connection.execute(old).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Texts written before a time, but for those that still wait."""
+    return (MESSAGE.c.created_at < before) & (MESSAGE.c.status != DeliveryStatus.QUEUED)

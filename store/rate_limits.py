@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, text
+from sqlalchemy import ColumnElement, Connection, bindparam, text
 
 from store.database.dialect import PreparedStatement
 from store.tables import RateLimitRow, table
@@ -46,9 +46,6 @@ def count(connection: Connection, name: str, now: datetime) -> Counted:
     return Counted(*row)
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop what is over, but for what a call is just counting on: the two must not lock each other."""
-    hourly = RATE_LIMIT.c.name.startswith(HOURLY)
-    done = or_(RATE_LIMIT.c.window_started_at <= now - HOUR, ~hourly & (RATE_LIMIT.c.window_started_at <= now - MINUTE))
-    over = select(RATE_LIMIT.c.name).where(done).with_for_update(skip_locked=True)
-    return connection.execute(delete(RATE_LIMIT).where(RATE_LIMIT.c.name.in_(over))).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Minutes and hours that began before a time, which an hour ago at the latest is."""
+    return RATE_LIMIT.c.window_started_at <= before

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from store.database.dialect import PreparedStatement, named
-from store.retention import REPORTED
 from store.tables import AccountRow, ResetGrantRow, table
 
 GRANT, ACCOUNT = table(ResetGrantRow), table(AccountRow)
@@ -64,9 +63,9 @@ def close_of(connection: Connection, account_id: int, now: datetime) -> None:
     CLOSE_OF(connection, {"account": account_id, "now": now})
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop tickets that no season's report needs any more."""
-    return connection.execute(delete(GRANT).where(GRANT.c.expires_at < now - REPORTED)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Tickets whose time was up before a time."""
+    return GRANT.c.expires_at < before
 
 
 def _live(connection: Connection, which: ColumnElement[bool], now: datetime) -> ResetGrant | None:

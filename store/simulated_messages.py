@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select
 
-from store.retention import SIMULATED_MESSAGES
 from store.tables import FINAL, OutboundMessageRow, SimulatedMessageRow, table
 
 SIMULATED, MESSAGE = table(SimulatedMessageRow), table(OutboundMessageRow)
@@ -41,6 +40,6 @@ def unconfirmed(connection: Connection, phone: str, now: datetime) -> list[str]:
     return list(connection.execute(there.order_by(SIMULATED.c.id)).scalars())
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Empty the phones of what arrived more than a day ago."""
-    return connection.execute(delete(SIMULATED).where(SIMULATED.c.arrived_at < now - SIMULATED_MESSAGES)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Texts that arrived before a time."""
+    return SIMULATED.c.arrived_at < before

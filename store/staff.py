@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from store.database.dialect import PreparedStatement, upsert
 from store.tables import StaffRow, table
@@ -24,6 +24,7 @@ class Member:
     broker: str | None
     removed_at: datetime | None = None
     locked_at: datetime | None = None  # after too many wrong confirmations in a row
+    console_failures: int = 0  # wrong codes in a row at the console, from browsers that are new to it
 
 
 _MEMBER = select(*(STAFF.c[name] for name in Member.__dataclass_fields__))
@@ -42,6 +43,23 @@ def every(connection: Connection) -> list[Member]:
     return [Member(*row) for row in connection.execute(there)]
 
 
+def at(connection: Connection, mobile: str) -> Member | None:
+    """The staff member with a mobile; None for nobody, and for one who was removed."""
+    row = connection.execute(_MEMBER.where(STAFF.c.mobile == mobile, STAFF.c.removed_at.is_(None))).first()
+    return Member(*row) if row else None
+
+
+def ever(connection: Connection, mobile: str) -> int | None:
+    """The id of the staff member who has a mobile, or had it until they were removed; None where there is none."""
+    return connection.execute(select(STAFF.c.id).where(STAFF.c.mobile == mobile)).scalar_one_or_none()
+
+
+def lock_role(connection: Connection, role: str) -> list[Member]:
+    """All of a role who may order now; nobody else changes any of them until the transaction ends."""
+    there = _MEMBER.where(STAFF.c.role == role, STAFF.c.removed_at.is_(None), STAFF.c.locked_at.is_(None))
+    return [Member(*row) for row in connection.execute(there.order_by(STAFF.c.id).with_for_update())]
+
+
 def put(connection: Connection, row: dict[str, Any]) -> int:
     """Add a staff member, or change the one with this mobile, removed or not; their id.
 
@@ -49,7 +67,7 @@ def put(connection: Connection, row: dict[str, Any]) -> int:
     """
     statement = upsert(connection, STAFF).values(**row)
     changes = {name: value for name, value in row.items() if name != "mobile"}
-    changes |= {"removed_at": None, "failures": 0, "locked_at": None}
+    changes |= {"removed_at": None, "failures": 0, "locked_at": None, "console_failures": 0}
     put_in = statement.on_conflict_do_update(index_elements=["mobile"], set_=changes).returning(STAFF.c.id)
     number: int = connection.execute(put_in).scalar_one()
     return number
@@ -70,3 +88,9 @@ def lock(connection: Connection, staff_id: int, now: datetime) -> None:
 def end_failures(connection: Connection, staff_id: int) -> None:
     """End the run of wrong confirmations."""
     connection.execute(update(STAFF).where(STAFF.c.id == staff_id, STAFF.c.failures > 0).values(failures=0))
+
+
+def end_console_failures(connection: Connection, staff_id: int) -> None:
+    """End the run of wrong codes at the console, wherever they came from."""
+    failing = or_(STAFF.c.failures > 0, STAFF.c.console_failures > 0)
+    connection.execute(update(STAFF).where(STAFF.c.id == staff_id, failing).values(failures=0, console_failures=0))

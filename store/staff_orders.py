@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, or_, select, update
 
 from store.database.dialect import PreparedStatement, named
-from store.retention import REPORTED
 from store.tables import FINAL, CodeRow, DeliveryStatus, OutboundMessageRow, StaffOrderRow, StaffRow, table
 
 ORDER, CODE, MESSAGE, STAFF = table(StaffOrderRow), table(CodeRow), table(OutboundMessageRow), table(StaffRow)
@@ -149,6 +148,6 @@ def notify(connection: Connection, order_id: str, now: datetime) -> bool:
     return connection.execute(untold.values(staff_notified_at=now)).rowcount == 1
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop orders that no season's report needs any more."""
-    return connection.execute(delete(ORDER).where(ORDER.c.created_at < now - REPORTED)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Orders given before a time."""
+    return ORDER.c.created_at < before

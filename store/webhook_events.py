@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
-from store.retention import REPORTED
 from store.tables import AccountRow, WebhookEventRow, table
 
 EVENT, ACCOUNT = table(WebhookEventRow), table(AccountRow)
@@ -78,6 +77,6 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     return oldest
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop events that ended long ago."""
-    return connection.execute(delete(EVENT).where(EVENT.c.ended_at < now - REPORTED)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Events that ended before a time."""
+    return EVENT.c.ended_at < before

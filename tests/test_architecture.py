@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
+from tests.support.cases import for_each
 from tests.support.places import ROOT
 
 ROOMS = ("dialogs", "store", "bot", "webhooks")
@@ -132,19 +131,19 @@ def called(file: Path) -> frozenset[str]:
     )
 
 
-@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+@for_each("file", EVERYTHING)
 def test_no_room_knows_one_that_is_further_out(file: Path) -> None:
     room = file.relative_to(ROOT).parts[0].removesuffix(".py")
     known = {module.partition(".")[0] for module, _ in imports(file)} & MAY_KNOW.keys()
     assert known <= MAY_KNOW[room]
 
 
-@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+@for_each("file", EVERYTHING)
 def test_nothing_imports_the_tests(file: Path) -> None:
     assert not {module.partition(".")[0] for module, _ in imports(file)} & {"tests", "pytest", "hypothesis"}
 
 
-@pytest.mark.parametrize("file", sources("dialogs"), ids=name_of)
+@for_each("file", sources("dialogs"))
 def test_the_dialog_is_pure(file: Path) -> None:
     for module, name in imports(file):
         if module.partition(".")[0] in PURE | {"dialogs"}:
@@ -157,12 +156,12 @@ def test_the_dialog_is_pure(file: Path) -> None:
             assert name in allowed, f"{name_of(file)} imports {name} from {module}"
 
 
-@pytest.mark.parametrize("file", sources("dialogs"), ids=name_of)
+@for_each("file", sources("dialogs"))
 def test_the_dialog_opens_and_prints_nothing(file: Path) -> None:
     assert not called(file) & {"open", "print", "input", "exec", "eval", "__import__"}
 
 
-@pytest.mark.parametrize(("library", "doors"), DOORS.items())
+@for_each(("library", "doors"), DOORS.items())
 def test_a_library_has_one_door(library: str, doors: tuple[str, ...]) -> None:
     users = {name_of(file) for file in EVERYTHING for module, _ in imports(file) if module.partition(".")[0] == library}
     assert {user for user in users if not user.startswith(doors)} == set()
@@ -186,14 +185,14 @@ def test_the_store_alone_knows_its_engine() -> None:
     assert users <= {"store/database/engine.py"}
 
 
-@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+@for_each("file", EVERYTHING)
 def test_the_environment_is_read_in_one_place(file: Path) -> None:
     reads = uses(file) & {"os.environ", "os.getenv", "os.environb", "os.putenv"}
     taken = {name for module, name in imports(file) if module == "os" and name}
     assert not (reads or taken & {"environ", "getenv"}) or name_of(file) in READS_ENVIRONMENT
 
 
-@pytest.mark.parametrize("file", EVERYTHING, ids=name_of)
+@for_each("file", EVERYTHING)
 def test_the_time_comes_from_one_clock(file: Path) -> None:
     clocks = {
         "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns",
@@ -203,7 +202,7 @@ def test_the_time_comes_from_one_clock(file: Path) -> None:
     assert not (uses(file) & clocks or taken & {"time", "time_ns"}) or name_of(file) in HAS_A_CLOCK
 
 
-@pytest.mark.parametrize("file", [f for f in EVERYTHING if not name_of(f).startswith("webhooks/")], ids=name_of)
+@for_each("file", [f for f in EVERYTHING if not name_of(f).startswith("webhooks/")])
 def test_nothing_prints_past_the_log(file: Path) -> None:
     assert not called(file) & {"print", "pprint", "breakpoint"}
 
@@ -223,19 +222,19 @@ def mapped(room: str) -> list[str]:
     return [name for line in MAP_LINE.finditer(docstring) for name in line["names"].split(", ")]
 
 
-@pytest.mark.parametrize("room", PACKAGES)
+@for_each("room", PACKAGES)
 def test_a_rooms_map_names_all_that_is_in_it(room: str) -> None:
     modules = {file.name for file in (ROOT / room).glob("*.py")} - {"__init__.py"}
     packages = {f"{file.parent.name}/" for file in (ROOT / room).glob("*/__init__.py")}
     assert (modules | packages) - set(mapped(room)) == set(), "not on the map"
 
 
-@pytest.mark.parametrize("room", PACKAGES)
+@for_each("room", PACKAGES)
 def test_a_rooms_map_names_nothing_that_is_not_in_it(room: str) -> None:
     assert {name for name in mapped(room) if "*" not in name and not (ROOT / room / name).exists()} == set()
 
 
-@pytest.mark.parametrize("folder", sorted({file.parent for file in [*EVERYTHING, *sources("tests")]}), ids=name_of)
+@for_each("folder", sorted({file.parent for file in [*EVERYTHING, *sources("tests")]}))
 def test_no_folder_is_too_large_to_be_read_at_a_glance(folder: Path) -> None:
     assert len([file for file in folder.glob("*.py") if file.name != "__init__.py"]) <= LARGEST_FOLDER
 
@@ -282,6 +281,6 @@ def test_the_map_of_the_tables_names_every_table_where_it_is() -> None:
         assert said.get(file.name, set()) == classes, name_of(file)
 
 
-@pytest.mark.parametrize("file", [*EVERYTHING, *sources("tests")], ids=name_of)
+@for_each("file", [*EVERYTHING, *sources("tests")])
 def test_every_module_says_what_it_is(file: Path) -> None:
     assert ast.get_docstring(parsed(file)), "has no docstring"

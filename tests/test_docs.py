@@ -14,6 +14,7 @@ from bot.settings import Settings
 from dialogs.replies.phrases import say
 from dialogs.replies.segments import size
 from tests.providers.wire import PROFILES
+from tests.support.cases import for_each
 from tests.support.glossary import EVENTS, SETTINGS, STATES
 from tests.support.places import ROOT, TESTS
 from webhooks import create_app
@@ -73,7 +74,7 @@ def test_make_help_lists_every_target() -> None:
     }
 
 
-@pytest.mark.parametrize(("page", "words"), on_all_pages(r"flask ([a-z]+(?: [a-z]+)?)"))
+@for_each(("page", "words"), on_all_pages(r"flask ([a-z]+(?: [a-z]+)?)"))
 def test_the_flask_commands_are_there(page: str, words: str) -> None:
     found: click.Command | None = app.cli
     for word in words.split():
@@ -82,19 +83,19 @@ def test_the_flask_commands_are_there(page: str, words: str) -> None:
     assert found is not None
 
 
-@pytest.mark.parametrize(("page", "link"), on_all_pages(r"\]\((?!http)([^)]+)\)"))
+@for_each(("page", "link"), on_all_pages(r"\]\((?!http)([^)]+)\)"))
 def test_what_a_page_links_to_is_there(page: str, link: str) -> None:
     path, _, anchor = link.partition("#")
     assert (ROOT / (path or page)).exists()
     assert not anchor or anchor in anchors(path or page)
 
 
-@pytest.mark.parametrize(("page", "path"), on_all_pages(r"`((?:dialogs|store|bot|webhooks|tests)/[\w/.]+)`"))
+@for_each(("page", "path"), on_all_pages(r"`((?:dialogs|store|bot|webhooks|tests)/[\w/.]+)`"))
 def test_what_a_page_names_is_there(page: str, path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize(("page", "name"), on_all_pages(r"`([A-Z]+(?:_[A-Z]+)+)[`=]"))
+@for_each(("page", "name"), on_all_pages(r"`([A-Z]+(?:_[A-Z]+)+)[`=]"))
 def test_the_settings_that_a_page_names_are_there(page: str, name: str) -> None:
     assert name in SETTINGS | STATES | EVENTS | {"X_FILE", "TEST_DATABASE_URL"} | OF_PROVIDERS
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.support.cases import for_each
 from tests.support.glossary import BY_HEADING
 from tests.support.places import ROOT
 
@@ -34,9 +35,7 @@ def test_no_name_stands_in_two_rows_of_a_section(heading: str) -> None:
     assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize(
-    ("heading", "row"), [(heading, row) for heading in SECTIONS for row in rows(SECTIONS[heading])]
-)
+@for_each(("heading", "row"), [(heading, row) for heading in SECTIONS for row in rows(SECTIONS[heading])])
 def test_each_row_has_a_persian_and_an_english_word(heading: str, row: list[str]) -> None:
     persian, english, code = row
     assert ARABIC_SCRIPT.search(persian) and not ARABIC_SCRIPT.search(english + code)

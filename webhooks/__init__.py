@@ -5,6 +5,7 @@ api/          Fakher's API
 console/      both control points for staff
 simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
+database_errors.py  what is answered and logged where the database fails a call
 health.py     alive, able to serve, figures
 terminal.py   a phone in the terminal
 server.py     gunicorn around it all: a master, and a bot in each of its workers

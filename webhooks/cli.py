@@ -12,9 +12,11 @@ import click
 from werkzeug.serving import make_server
 
 from bot import log, settings
+from bot.audit import known_keys
 from bot.build import build
-from bot.cli.common import chosen, database, fail, opened, upgraded
-from bot.settings import Settings
+from bot.cli.common import chosen, database, fail, opened, serving, upgraded
+from bot.credentials.keyring import Keyring
+from bot.settings import Settings, read_keys
 from bot.simulation.demo import PEOPLE, STAFF, lives_in, seed
 from bot.simulation.state import Simulation
 from store.database.migrate import is_empty
@@ -33,6 +35,7 @@ def serve() -> None:
     with store.reading() as connection:
         if set(found.gateways) != {"simulated"} and lives_in(connection):
             fail("DATABASE_URL: holds the made-up people of `make run`, whose numbers somebody may have; name another")
+    serving(store, Keyring.of(read_keys(found.secret_keys)))
     store.close()
     for provider in found.providers.values():
         for warning in provider.warnings:
@@ -47,6 +50,7 @@ def trial() -> None:
     _refuse_another_database(found)
     log.set_up()
     bot = build(found, store=upgraded(found), simulation=Simulation())
+    serving(bot.store, bot.keyring)
     seed(bot.store)
     Simulation().calm()
     try:
@@ -134,6 +138,9 @@ def chat_command(mobile: str) -> None:
     number = bot.phone_numbers.mobile(mobile)
     if number is None:
         fail(f"--from: not a mobile number of {', '.join(found.allowed_countries)}")
+    with bot.store.reading() as connection:
+        if (fault := known_keys.fault(connection, bot.keyring)) is not None:
+            fail(fault)
     chat(bot, number)
 
 

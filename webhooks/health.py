@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.audit import known_keys
 from bot.build import Bot
 from bot.jobs import STALE
 from bot.sending.flood_guard import GUARDS
@@ -30,6 +31,7 @@ COUNTED = {
     "gateway_closed": ("How often it was found well again", ["gateway"]),
     "undelivered": ("Texts that a gateway took, and that did not arrive", ["gateway", "reason"]),
     "sent_again": ("Codes that did not arrive and were sent once more", ["gateway", "to"]),
+    "alarm": ("Alarms about people, as the log has them", ["alarm"]),
     "refused": ("Calls that were refused", ["door", "reason"]),
     "receipt_unknown": ("Receipts for texts that nobody knows", ["gateway"]),
 }
@@ -63,6 +65,8 @@ def _faults(bot: Bot) -> list[str]:
         with bot.store.reading() as connection:
             connection.execute(text("SELECT 1"))
             beats, oldest = heartbeats.last(connection), outbound_messages.oldest_queued(connection)
+            if known_keys.fault(connection, bot.keyring):
+                faults.append("keys: SECRET_KEYS are not those that the database is served with")
     except SQLAlchemyError:
         return [*faults, "database: out of reach, or not migrated"]
     now = bot.clock()

@@ -5,20 +5,18 @@ from typing import cast
 from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.datastructures import MultiDict
 
 from bot.build import Bot
 from bot.log import Rarely, logger
 from bot.ports import Answer, Call, Gateway, Malformed
-from store.conversations import StaleRead
+from webhooks import database_errors
+from webhooks.database_errors import DATABASE_ERRORS, RETRY_AFTER_SECONDS
 
 LOG = logger("webhooks")
 
 FORBIDDEN = Answer(403, "not signed, or not by the provider")
 OUT_OF_REACH = Answer(503, "try again soon")
-RETRY_AFTER_SECONDS = "2"
 
 
 def routes(bot: Bot) -> Blueprint:
@@ -63,10 +61,10 @@ def _answer(bot: Bot, gateway: Gateway, work: Callable[[Call], Answer], refused:
         return _response(work(call))
     except Malformed as error:
         return _response(Answer(400, str(error)))
-    except (DBAPIError, NoConnectionFree, StaleRead) as error:
-        LOG.error("database_out_of_reach", error_seen=error)
+    except DATABASE_ERRORS as error:
+        database_errors.log(error)
         response = _response(OUT_OF_REACH)
-        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
 
 

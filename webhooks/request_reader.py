@@ -7,7 +7,7 @@ be closed by our deadline at the very moment when the next text is sent over it.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import RawIOBase
 from socket import socket
 from typing import Any
@@ -158,7 +158,7 @@ class RequestReader:
         self._threads.set_thread_count(threads)
         self._map: dict[int, Any] = {}
         self._listeners = [self._listener(application, each, largest) for each in sockets]
-        self._swept_at, self._answered = 0.0, 0
+        self._is_woken, self._answered = False, 0
 
     def _listener(self, application: WSGIApplication, listening: socket, largest: int) -> Listener:
         adjustments = Adjustments(
@@ -184,15 +184,15 @@ class RequestReader:
         )
 
     def read(self, seconds: float) -> None:
-        """Read and write whatever comes, for at most so many seconds while nothing does; close what is late."""
-        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
-        now = time.monotonic()
-        if now >= self._swept_at + 1:
-            self._swept_at = now
-            self._close(it for it in self._connections() if it.is_late(now))
+        """Read and write whatever comes, for so many seconds or until woken; then close what is late."""
+        until = time.monotonic() + seconds
+        while not self._is_woken and (rest := until - time.monotonic()) > 0:
+            self._poll(rest)
+        self._close_late()
 
     def wake(self) -> None:
-        """End the present `read` soon; from any thread, or a signal's handler."""
+        """End `read` soon and for good; from any thread, or a signal's handler."""
+        self._is_woken = True
         self._listeners[0].pull_trigger()
 
     def is_moving(self) -> bool:
@@ -207,7 +207,8 @@ class RequestReader:
             listener.take_in_all()
             wasyncore.dispatcher.close(listener)
         while (spent := time.monotonic() - began) < seconds and self._has_work(spent < unread_seconds):
-            self.read(BLINK)
+            self._poll(BLINK)
+            self._close_late()
         self._threads.shutdown()
         wasyncore.close_all(self._map)
 
@@ -218,6 +219,11 @@ class RequestReader:
     def _connections(self) -> list[Connection]:
         return [it for listener in self._listeners for it in list(listener.active_channels.values())]
 
-    def _close(self, connections: Iterable[Connection]) -> None:
-        for connection in connections:
-            connection.handle_close()
+    def _poll(self, seconds: float) -> None:
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+
+    def _close_late(self) -> None:
+        now = time.monotonic()
+        for connection in self._connections():
+            if connection.is_late(now):
+                connection.handle_close()

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bot.accounts import alarms
 from bot.accounts.password_change import tell_fakher
 from bot.audit.trail import Entry
 from bot.credentials.one_time_codes import CodeCheck
-from bot.log import logger
 from bot.parts import Parts
 from dialogs.audit_vocabulary import Action, Actor
 from dialogs.limits import LOCKING_FAILURES
@@ -16,8 +16,6 @@ from dialogs.tables.recovery import LAST_WRONG, LOCKING_WRONG
 from dialogs.vocabulary import BurnCode, CodeResult, FakherEvent, LockAccount
 from store import codes, staff
 from store.tables import CloseReason
-
-LOG = logger("lockout")
 
 _AFTER = {CodeResult.LAST_WRONG: LAST_WRONG, CodeResult.LOCKING_WRONG: LOCKING_WRONG}
 
@@ -50,6 +48,6 @@ def _burn(connection: Connection, check: CodeCheck, now: datetime) -> list[Entry
 def _lock(connection: Connection, parts: Parts, check: CodeCheck, now: datetime) -> list[Entry]:
     locked = codes.lock_accounts(connection, check.account_ids, LOCKING_FAILURES, now)
     for account_id in locked:
-        LOG.error("alarm", alarm="account_locked", account=account_id)
+        alarms.sound(connection, "account_locked", account=account_id)
         tell_fakher(connection, parts, FakherEvent.RECOVERY_LOCKED, account_id, now)
     return [Entry(Actor.BOT, Action.RECOVERY_LOCKED, account_id=each) for each in locked]

@@ -21,9 +21,19 @@ def remove(connection: Connection, mobile: str, now: datetime) -> list[Entry] | 
     staff_id = staff.remove(connection, mobile, now)
     if staff_id is None:
         return None
+    return [Entry(Actor.OPERATOR, Action.STAFF_REMOVED, staff_id=staff_id), *_end_work(connection, staff_id, now)]
+
+
+def end_work(connection: Connection, mobile: str, now: datetime) -> list[Entry]:
+    """End what the staff member with this mobile has begun, if there is one; the audit's rows about it."""
+    member = staff.at(connection, mobile)
+    return _end_work(connection, member.id, now) if member else []
+
+
+def _end_work(connection: Connection, staff_id: int, now: datetime) -> list[Entry]:
     codes.close_of_staff(connection, staff_id, CloseReason.CANCELLED, now)
     console_sessions.end_of(connection, staff_id, now)
-    entries = [Entry(Actor.OPERATOR, Action.STAFF_REMOVED, staff_id=staff_id)]
+    entries = []
     for change in mobile_changes.of_staff(connection, staff_id):
         state, _ = step(ChangeState(change.state), ChangeEvent.WITHDRAWN)
         assert state is ChangeState.NONE

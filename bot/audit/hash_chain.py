@@ -11,7 +11,7 @@ import json
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -27,6 +27,7 @@ from store import audit
 from store.audit import Head
 from store.database.engine import Store, was_cut_off
 from store.database.times import as_text
+from store.service import heartbeats
 
 LOG = logger("audit")
 
@@ -34,6 +35,8 @@ BATCH = 500
 START = Head(0, "", b"")
 # So many faults are told; where there are more, they have one cause.
 MOST_TOLD = 20
+# How often the chain's end goes to the log, and the name under which a process claims it.
+TOLD_EVERY, TOLD = timedelta(hours=1), "audit_sealed"
 
 
 class Broken(Exception):
@@ -45,6 +48,7 @@ class Proof:
     """What a walk over all rows has found: how many there are, where the chain ends, and what is wrong, if anything."""
 
     rows: int = 0
+    sealed: int = 0  # of them, by this walk
     end: Head = START
     faults: list[str] = field(default_factory=list)
 
@@ -77,11 +81,22 @@ class Chain:
             self.trail.chain_length = self._length(connection)
         return sealed
 
-    def log_end(self) -> Head:
-        """Write the chain's end to the log, where the database's owner can't change it; what was written."""
+    def log_end(self) -> Head | None:
+        """Write the chain's end to the log, where the database's owner can't change it; what was written.
+
+        Every hour by one process of all hosts, None in the others. The line is written before the claim is committed:
+        a process that dies between the two leaves it to another.
+        """
+        now = self.clock()
         with self.store.reading() as connection:
+            told_at = heartbeats.last(connection).get(TOLD)
+        if told_at is not None and abs(now - told_at) < TOLD_EVERY:
+            return None
+        with self.store.writing() as connection:
+            if not heartbeats.claim(connection, TOLD, now, TOLD_EVERY):
+                return None
             end = audit.head(connection) or START
-        LOG.info("audit_sealed", seq=end.seq, seal=end.seal.hex())
+            LOG.info("audit_sealed", seq=end.seq, seal=end.seal.hex())
         return end
 
     def holds(self, seq: int, kept: bytes) -> bool:
@@ -94,7 +109,7 @@ class Chain:
         """Seal what is not sealed yet, and walk over every row."""
         proof = Proof()
         with suppress(Broken):  # the walk says where
-            self.seal_due()
+            proof.sealed = self.seal_due()
         with self.store.still() as connection:  # one moment, and a cursor that needs a transaction
             walk = _Walk(connection, self.keyring, proof)
             with closing(walk.faults()) as faults:
@@ -228,6 +243,12 @@ def seal(key: bytes, former: Any, place: Any, row: Any) -> bytes:
     """The keyed hash of a row's place in the chain."""
     chained = f"seal {place} {row.id} ".encode() + _bytes(former) + _bytes(row.digest)
     return hmac.digest(key, chained, hashlib.sha256)
+
+
+def is_proven(keyring: Keyring, row: Any) -> bool:
+    """Whether a row says what it said when it was written under one of these keys."""
+    key = keyring.audits.get(row.key_id)
+    return key is not None and hmac.compare_digest(digest(key, _said(row)), _bytes(row.digest))
 
 
 def retired_keys(connection: Connection, keyring: Keyring) -> dict[str, Retired]:

@@ -1,20 +1,22 @@
 """The operator's commands, one module per noun.
 
-common.py    what they share: settings, database, audit, and how they end
-schema.py    `flask db`
-accounts.py  `flask accounts`
-staff.py     `flask staff`
-season.py    `flask season`
-tokens.py    `flask tokens`
-audit.py     `flask audit`
-kpi.py       `flask kpi`
-gateways.py  `flask gateways`
-diagram.py   `flask diagram`
+common.py     what they share: settings, database, audit, and how they end
+schema.py     `flask db`
+accounts.py   `flask accounts`
+staff.py      `flask staff`
+season.py     `flask season`
+tokens.py     `flask tokens`
+audit.py      `flask audit`
+keys.py       `flask keys`
+kpi.py        `flask kpi`
+gateways.py   `flask gateways`
+retention.py  `flask retention`
+diagram.py    `flask diagram`
 """
 
 import click
 
-from bot.cli import accounts, audit, diagram, gateways, kpi, schema, season, staff, tokens
+from bot.cli import accounts, audit, diagram, gateways, keys, kpi, retention, schema, season, staff, tokens
 from bot.cli.common import guard
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -24,8 +26,10 @@ COMMANDS: tuple[click.Command, ...] = (
     season.season,
     tokens.tokens,
     audit.audit,
+    keys.keys,
     kpi.kpi_command,
     gateways.gateways,
+    retention.retention,
     diagram.diagram,
 )
 for command in COMMANDS:

@@ -1,4 +1,4 @@
-"""`flask accounts import`: the holders of accounts."""
+"""`flask accounts import|forget`: the holders of accounts."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import clock, settings
 from bot.accounts.csv_import import BadFile, Import, Tally
 from bot.accounts.csv_mobiles import MobileChanges
-from bot.audit.trail import Trail
-from bot.cli.common import chosen, fail, keys_of, note, opened
+from bot.audit.trail import Entry, Trail
+from bot.cli.common import chosen, fail, note, opened, write, writing_keys
 from bot.credentials.keyring import Keyring
 from bot.phone_numbers import PhoneNumbers
 from bot.random_source import SystemRandomSource
 from bot.settings import Settings
-from dialogs.audit_vocabulary import Action
+from dialogs.audit_vocabulary import Action, Actor
+from dialogs.parsing.normalise import fold, national_id
+from store import accounts as kept_accounts
+from store import erasure
 
 SOME_REJECTED = 3
 accounts = AppGroup("accounts", help="The holders of accounts.")
@@ -49,8 +52,8 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     if aside.exists() and not aside.is_file():
         fail("--rejects: is no file")
     store = opened(found)
-    with store.reading() as connection:
-        keyring = keys_of(found, connection)
+    with store.writing() as connection:
+        keyring = writing_keys(found, connection)
     changes = _changes(keyring, found) if change_mobiles else None
     phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
     job = Import(store, phone_numbers, keyring, clock.system_clock, changes)
@@ -68,6 +71,32 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     _say(tally)
     if tally.rejected:
         fail(f"{tally.rejected} rows rejected: {aside}", SOME_REJECTED)
+
+
+@accounts.command("forget")
+@click.argument("person", metavar="ID")
+def forget_account(person: str) -> None:
+    """Erase the person with a national ID, everywhere but in the audit, whose rows name nobody.
+
+    Account, password, codes, tickets, texts, changes of mobile, orders about them, and where the dialog with their
+    phones stands. Nothing brings it back but an import and a backup. A phone that is another account's or a staff
+    member's too stays theirs. Exits with 1 where no account has this ID.
+    """
+    found = chosen(settings.read_for_command)
+    store = opened(found)
+    with store.reading() as connection:
+        account = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
+        traces = erasure.traces(connection, account) if account else None
+    if account is None or traces is None:
+        fail("No account has this national ID", 1)
+    with store.writing() as connection:
+        rows = erasure.erase(connection, traces, clock.system_clock())
+        write(found, connection, Entry(Actor.OPERATOR, Action.ACCOUNT_FORGOTTEN, account_id=account.id))
+    click.echo(f"Forgotten: {rows} rows erased. The audit's rows stay, and name nobody.")
+    if traces.shared:
+        click.echo(f"{len(traces.shared)} of their phones is another's too, and stays known as that.")
+    if not store.scrub():
+        click.echo("Others are writing: the log of the database still holds it for some seconds.", err=True)
 
 
 def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:

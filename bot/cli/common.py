@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import clock, settings
+from bot.audit import known_keys
 from bot.audit.trail import Entry, Trail
 from bot.credentials.keyring import Keyring
 from bot.random_source import SystemRandomSource
@@ -53,6 +54,8 @@ def opened(found: Settings) -> Store:
     store = database(found)
     try:
         current = migrate.is_current(store)
+    except migrate.NewerDatabase as newer:
+        fail(str(newer))
     except SQLAlchemyError as error:
         fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
     if not current:
@@ -65,6 +68,8 @@ def upgraded(found: Settings) -> Store:
     store = database(found)
     try:
         migrate.upgrade(store)
+    except migrate.NewerDatabase as newer:
+        fail(str(newer))
     except SQLAlchemyError as error:
         fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
     return store
@@ -109,18 +114,44 @@ def note(
 
 
 def write(found: Settings, connection: Connection, *entries: Entry) -> None:
-    """Write rows of the audit, within the transaction that does what they tell of."""
+    """Write rows of the audit, within the transaction that does what they tell of. Keys that are wrong undo it."""
+    if not entries:
+        return
     say_database(found)
-    keyring = keys_of(found, connection)
+    keyring = writing_keys(found, connection)
     if keyring is None:
         click.echo("SECRET_KEYS: is not set, so this is not in the audit", err=True)
-    else:
-        Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), *entries)
+        return
+    Trail(keyring, SystemRandomSource()).note(connection, clock.system_clock(), *entries)
+
+
+def writing_keys(found: Settings, connection: Connection) -> Keyring | None:
+    """The keys that a command writes under, if there are any; or an end where the service goes by others."""
+    keyring = given_keys(found, connection)
+    if keyring is not None and (fault := known_keys.join(connection, keyring)) is not None:
+        fail(f"{fault}. Nothing was done")
+    return keyring
 
 
 def keys_of(found: Settings, connection: Connection) -> Keyring | None:
+    """The keys that a command goes by, if there are any; or an end where the database does not know them."""
+    keyring = given_keys(found, connection)
+    if keyring is not None and (fault := known_keys.fault(connection, keyring)) is not None:
+        fail(fault)
+    return keyring
+
+
+def given_keys(found: Settings, connection: Connection) -> Keyring | None:
     """The keys of SECRET_KEYS, or in the database of `make run` those that it has made; else none."""
     text = found.secret_keys
     if not text and settings.KEPT_KEYS.exists() and lives_in(connection):
         text = settings.KEPT_KEYS.read_text("utf-8").strip()
     return Keyring.of(settings.read_keys(text)) if text else None
+
+
+def serving(store: Store, keyring: Keyring) -> None:
+    """Begin to serve with these keys, or end where the database does not know them."""
+    with store.writing() as connection:
+        fault = known_keys.admit(connection, keyring)
+        if fault is not None:
+            fail(fault)

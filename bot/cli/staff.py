@@ -6,18 +6,17 @@ import click
 from flask.cli import AppGroup
 
 from bot import clock, settings
-from bot.accounts import staff_removal
+from bot.accounts import staff_entry, staff_removal
+from bot.accounts.staff_entry import BadEntry
 from bot.cli.common import chosen, fail, note, opened, write
 from bot.phone_numbers import PhoneNumbers
 from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
-from dialogs.parsing.normalise import fold, place_name
+from dialogs.parsing.normalise import place_name
 from dialogs.staff_vocabulary import Role
 from store import accounts
 from store.database.engine import Store
 from store.staff import Member, every, put
-
-LONGEST_NAME, LONGEST_PLACE = 120, 60
 
 staff = AppGroup("staff", help="Who may order by text: provincial users, brokers, headquarters.")
 
@@ -31,9 +30,11 @@ staff = AppGroup("staff", help="Who may order by text: provincial users, brokers
 def add(mobile: str, role: str, name: str, province: str | None, broker: str | None) -> None:
     """Add a staff member, or change the one with this number."""
     found = chosen(settings.read_for_command)
-    number = _number(found, mobile)
-    row: dict[str, str | None] = {"mobile": number, "role": role, "name": _words("--name", name, LONGEST_NAME)}
-    row |= {"province": None, "broker": None, **_place(role, province, broker)}
+    given = {"mobile": mobile, "role": role, "name": name, "province": province or "", "broker": broker or ""}
+    try:
+        row = staff_entry.read(_phone_numbers(found), **given)
+    except BadEntry as bad:
+        fail(f"--{bad.field}: {bad}")
     store = opened(found)
     _warn_of_places_without_accounts(store, row)
     with store.writing() as connection:
@@ -72,21 +73,14 @@ def _every(store: Store) -> list[Member]:
 
 
 def _number(found: Settings, mobile: str) -> str:
-    number = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes).mobile(fold(mobile))
-    if number is None:
-        fail(f"--mobile: not a mobile number of {', '.join(found.allowed_countries)}")
-    return number
+    try:
+        return staff_entry.read_mobile(_phone_numbers(found), mobile)
+    except BadEntry as bad:
+        fail(f"--{bad.field}: {bad}")
 
 
-def _place(role: str, province: str | None, broker: str | None) -> dict[str, str]:
-    given = {"province": province, "broker": broker}
-    wanted = {Role.PROVINCIAL: "province", Role.BROKER: "broker"}.get(Role(role))
-    for name, value in given.items():
-        if value and name != wanted:
-            fail(f"--{name}: is not for the role {role}")
-    if wanted is None:
-        return {}
-    return {wanted: _words(f"--{wanted}", place_name(given[wanted] or ""), LONGEST_PLACE)}
+def _phone_numbers(found: Settings) -> PhoneNumbers:
+    return PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
 
 
 def _warn_of_places_without_accounts(store: Store, row: dict[str, str | None]) -> None:
@@ -100,12 +94,3 @@ def _warn_of_places_without_accounts(store: Store, row: dict[str, str | None]) -
             nearest = get_close_matches(place, sorted(known), 1)
             hint = f"; the nearest that one has is {nearest[0]}" if nearest else ""
             click.echo(f"Warning: --{name}: no account has {place}{hint}.", err=True)
-
-
-def _words(option: str, written: str, longest: int) -> str:
-    words = " ".join(written.split())
-    # The half-space is how Persian names are written, though nothing of it can be seen.
-    seen = words.replace("\u200c", "")
-    if not (seen.isprintable() and seen and len(words) <= longest):
-        fail(f"{option}: must be 1 to {longest} printable characters")
-    return words

@@ -6,10 +6,11 @@ import click
 from flask.cli import AppGroup
 
 from bot import clock, settings
-from bot.cli.common import chosen, fail, note, opened
+from bot.audit.trail import Entry
+from bot.cli.common import chosen, fail, note, opened, write
 from bot.credentials import bearer
 from bot.random_source import SystemRandomSource
-from dialogs.audit_vocabulary import Action
+from dialogs.audit_vocabulary import Action, Actor
 from store import tokens as kept_tokens
 
 LONGEST_NAME = 60
@@ -59,8 +60,7 @@ def revoke_token(token: str | None, name: str | None) -> None:
     store = opened(found)
     with store.writing() as connection:
         ended = kept_tokens.revoke(connection, which, clock.system_clock())
-        for token_id in ended:
-            note(found, connection, Action.TOKEN_REVOKED, ref=token_id)
+        write(found, connection, *(Entry(Actor.OPERATOR, Action.TOKEN_REVOKED, ref=each) for each in ended))
     if not ended:
         fail(f"No token in force has the name or id {which}", 1)
     click.echo(f"{len(ended)} revoked.")

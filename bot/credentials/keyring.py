@@ -44,6 +44,7 @@ class Keyring:
     _seals: MultiFernet = field(repr=False)
     _aliases: bytes = field(repr=False)
     audits: Mapping[str, bytes] = field(repr=False)  # prove the rows of the audit
+    checks: Mapping[str, bytes] = field(repr=False)  # by which the database knows them again; they open nothing
     webhook: bytes = field(repr=False)  # signs what the simulated carrier calls
     cost: Cost = PRODUCTION
 
@@ -57,6 +58,7 @@ class Keyring:
             _peppers={name: _derive(key, "password") for name, key in keys.items()},
             _seals=MultiFernet(seals),
             audits={name: _derive(key, "audit") for name, key in keys.items()},
+            checks={name: _derive(key, "check") for name, key in keys.items()},
             _aliases=_derive(next(iter(keys.values())), "alias"),
             webhook=_derive(next(iter(keys.values())), "webhook"),
             cost=cost,

@@ -29,6 +29,8 @@ _BINDING = {
     CodePurpose.CHANGE: "{id}:{owner}:",
     CodePurpose.STAFF_ORDER: "confirmation:{id}:{owner}:",
     CodePurpose.CONSOLE: "console:{id}:{owner}:",
+    CodePurpose.OWN_BROWSER: "own browser:{id}:{owner}:",
+    CodePurpose.STAFF_CHANGE: "staff change:{id}:{owner}:",
 }
 
 
@@ -150,7 +152,11 @@ def _count_failure(connection: Connection, wrong: Sequence[Code]) -> int:
     accounts = [code.account_id for code in wrong if code.account_id is not None]
     if accounts:
         return codes.count_failure(connection, accounts)
-    return max(codes.count_staff_failure(connection, code.staff_id or NOBODY) for code in wrong)
+    # Whoever asks from a browser that is new may be anybody: those guesses close that door, not the member's work.
+    return max(
+        codes.count_staff_failure(connection, code.staff_id or NOBODY, new_browser=code.purpose == CodePurpose.CONSOLE)
+        for code in wrong
+    )
 
 
 def _take_as_long(connection: Connection, keyring: Keyring, digits: str, now: datetime) -> None:

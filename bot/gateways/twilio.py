@@ -59,6 +59,7 @@ PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
 # https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 ACTED_UPON = {"STOP", "START", "HELP"}
 MESSAGE_SID = re.compile("(SM|MM)[0-9a-fA-F]{32}")
+NAMED_IN_RUN = re.compile("MessageSid((?:SM|MM)[0-9a-fA-F]{32})")
 STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
 
 DELIVERY_STATUSES = {
@@ -142,7 +143,8 @@ class Twilio:
         """From, Body and MessageSid; and OptOutType, where Twilio has acted upon the text by itself.
 
         The signature covers names and values run together, so whoever has seen one call can cut it into others that
-        are as well signed. An id in Twilio's own form can be cut in one way only.
+        are as well signed. An id in Twilio's own form can be cut in one way only; and one that the sender has written
+        into the text, with a sender of their choice before it, stands in the run beside the true one.
 
         Its own words for STOP and START are others than ours (END, QUIT, CANCEL, UNSTOP, what an operator has set), and
         from then on it refuses or takes what we send: so they are heard as what they have done.
@@ -152,6 +154,8 @@ class Twilio:
             raise Malformed("MessageSid is needed: SM or MM, and 32 hex digits")
         if not sender:
             raise Malformed("From is needed")
+        if {each[1] for each in NAMED_IN_RUN.finditer(_run(call.form))} != {name}:
+            raise Malformed("it names more than one message")
         done = call.form.get("OptOutType", "").upper()
         return Inbound(self.name, name, sender, done if done in ACTED_UPON else call.form.get("Body", ""))
 
@@ -194,6 +198,12 @@ class Twilio:
         if not re.fullmatch("[!-~]+", name):
             raise SendFailed(Reason.NO_SENSE, permanent=False)
         return name
+
+
+def _run(form: Mapping[str, str]) -> str:
+    """Names and values run together, as they are signed: a name that comes twice has both values in it."""
+    values = getattr(form, "getlist", lambda name: [form[name]])
+    return "".join(name + value for name in sorted(form) for value in values(name))
 
 
 def _is_of_retention(error: TwilioException) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from bot.accounts import alarms
 from bot.clock import midnight_in_tehran
 from bot.credentials import one_time_codes, password_policy, passwords
 from bot.credentials.one_time_codes import UnknownKey
@@ -19,7 +20,6 @@ from bot.inbound import staff_context
 from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomputed
 from bot.inbound.effects import apply
 from bot.inbound.facts import current_state, facts_of, season_on, unparsed_replies, within_hour
-from bot.log import logger
 from bot.parts import Parts
 from bot.ports import Inbound
 from bot.sending.courier import Courier
@@ -58,8 +58,6 @@ from store.conversations import StaleRead, Standing, View
 from store.database.engine import was_cut_off
 from store.outbound_messages import ClaimedMessage
 from store.views import daily_stats
-
-LOG = logger("inbound")
 
 # A text is decided again only where others of its own phone, or another request for the same account, came between,
 # and once where its need was misjudged.
@@ -206,8 +204,8 @@ class InboundHandler:
             event = self._apply(connection, ctx)
             # Written by the time now: the wait for the lock is part of the minute.
             claimed = self.courier.write(connection, ctx.texts, self.parts.clock())
-        for alarm in ctx.alarms:
-            LOG.error("alarm", alarm=alarm, staff=ctx.staff.member.id if ctx.staff else None)
+            for alarm in ctx.alarms:
+                alarms.sound(connection, alarm, staff=ctx.staff.member.id if ctx.staff else None)
         return event, claimed
 
     def _apply(self, connection: Connection, ctx: MessageContext) -> AnyEvent:

@@ -19,7 +19,7 @@ from bot.log import Rarely, logger
 from bot.parts import Job
 from bot.ports import Batch, Clock, Inbound, Polled, Receipt, ReceiptRounds, SendFailed
 from store.conversations import StaleRead
-from store.database.engine import Store
+from store.database.engine import Store, is_out_of_reach
 from store.polling import polled_messages, polls
 from store.polling.polled_messages import Fetched
 from store.service import seasons
@@ -166,11 +166,15 @@ class Polling:
         return new
 
     def _hear(self, text: Fetched) -> bool:
-        """Hear one text; False where the database is out of reach, so that the others had better wait."""
+        """Hear one text; False where the database fails it, so that the others had better wait."""
         try:
             sender, words = json.loads(self.keyring.open(text.sealed))
             self.hear(Inbound(text.gateway, text.provider_id, sender, words))
-        except (DBAPIError, NoConnectionFree, StaleRead):
+        except (DBAPIError, NoConnectionFree, StaleRead) as error:
+            if is_out_of_reach(error):
+                LOG.error("database_out_of_reach", gateway=text.gateway, error_seen=error)
+            else:
+                LOG.error("fetched_text_failed", gateway=text.gateway, attempts=text.attempts, error_seen=error)
             return False  # it is heard again when the lease ends
         except Unreadable:
             LOG.error("fetched_text_dropped", gateway=text.gateway, attempts=text.attempts)

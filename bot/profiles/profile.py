@@ -36,6 +36,7 @@ OF_THE_TEXT = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.SPAM, Reason.NO_SEN
 # The phrases that nobody answers. Templates mostly leave from a line that is not ours: a reply would be lost.
 NEED_NO_REPLY = {
     "new_password", "code_for_fakher", "code_for_fakher_with_domain", "code_to_console", "password_changed",
+    "code_to_put_staff", "code_to_remove_staff",
     "password_changed_no_phone", "recovery_locked", "refer_office", "season_opens", "season_closed", "mobile_changed",
 }  # fmt: skip
 STEPS = re.compile(r"[^.\s]+(\.[^.\s]+)*")

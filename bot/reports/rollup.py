@@ -13,12 +13,13 @@ from bot.clock import HOUR, day_around
 from bot.ports import Clock
 from store import outbound_messages
 from store.database.engine import Store
-from store.retention import REPORTED
 from store.views import delivery_stats
 from store.views.delivery_stats import SETTLED_AFTER, Cell, Counts, Kept
 
 # Hours become a day when few receipts come for it any more: each would have the whole day counted again.
 DAY_SETTLED_AFTER = timedelta(hours=12)
+# Hours older than this are days by now, or stay hours.
+LOOKED_BACK = timedelta(days=400)
 # A first count after a long time goes on in the next minute.
 MOST_AT_ONCE = 1_000
 
@@ -64,7 +65,7 @@ class Rollup:
 
     def _merge(self, now: datetime) -> int:
         with self.store.reading() as connection:
-            kept = delivery_stats.kept(connection, now - REPORTED, now)
+            kept = delivery_stats.kept(connection, now - LOOKED_BACK, now)
         done = 0
         for (begin, end), periods in groupby(kept, lambda period: day_around(period.begins_at)):
             hours = list(periods)

@@ -23,7 +23,7 @@ from bot.credentials.keyring import Keyring, Unreadable
 from bot.log import logger
 from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
 from bot.sending.failover import Failover
-from bot.sending.throttle import Throttle
+from bot.sending.share import Share
 from dialogs.replies.phrases import say
 from dialogs.vocabulary import State
 from store import conversations, outbound_messages
@@ -69,15 +69,12 @@ class SendResult:
 class Courier:
     """Hands texts that are to be sent to the gateways."""
 
-    def __init__(
-        self, store: Store, gateways: Sequence[Gateway], keyring: Keyring, clock: Clock, per_second: float = 100.0
-    ) -> None:
-        """Take the gateways in their failover order, and how many texts may leave this process in a second."""
+    def __init__(self, store: Store, gateways: Sequence[Gateway], keyring: Keyring, clock: Clock, share: Share) -> None:
+        """Take the gateways in their failover order, and how fast texts may leave this process."""
         self.store, self.keyring, self.clock = store, keyring, clock
         self.gateways = {gateway.name: gateway for gateway in gateways}
         self.failover = Failover(list(self.gateways))
-        self.throttle = Throttle(per_second)
-        self.room = max(1, min(ROOM, int(per_second * ROOM_SECONDS)))
+        self.share = share
         self._texts: PriorityQueue[tuple[int, int, ClaimedMessage | None]] = PriorityQueue()
         self._numbers = count()
         self._finished: SimpleQueue[SendResult] = SimpleQueue()
@@ -87,8 +84,14 @@ class Courier:
         self._writer: Thread | None = None
         self._senders: list[Thread] = []
 
+    @property
+    def room(self) -> int:
+        """How many texts may be in hand."""
+        return min(ROOM, self.share.per_second * ROOM_SECONDS)
+
     def start(self) -> None:
         """Begin to send, in threads of its own."""
+        self.share.join()
         self._senders = [Thread(target=self._send_on, name=f"sender-{n}", daemon=True) for n in range(SENDERS)]
         self._writer = Thread(target=self._write_on, name="writer", daemon=True)
         for thread in (*self._senders, self._writer):
@@ -142,7 +145,9 @@ class Courier:
         _, _, text = self._texts.get()
         if text is None:
             return False
-        self.throttle.wait()
+        if not self.share.wait():
+            self._count(-1)
+            return True
         if self.clock() + SEND_SECONDS > text.next_attempt_at:  # it lay too long: its lease may end while it is sent
             self._count(-1)
             return True
@@ -160,6 +165,7 @@ class Courier:
         next_sweep = time.monotonic()
         while not self._stopping.is_set():
             time.sleep(RECORD_EVERY)  # so that one transaction serves several
+            self.share.renew_if_due()
             self._drain_results()
             sweeping = time.monotonic() >= next_sweep
             room = self.room - self._in_hand if sweeping else 0
@@ -173,7 +179,9 @@ class Courier:
         deadline = time.monotonic() + LAST_WORDS
         while time.monotonic() < deadline and (self._round_safely(self.room - self._in_hand) or self._in_hand):
             time.sleep(RECORD_EVERY)
+            self.share.renew_if_due()
             self._drain_results()
+        self.share.leave()
         for _ in self._senders:
             self._texts.put((-1, next(self._numbers), None))
         for thread in self._senders:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Double, Table, bindparam
+from sqlalchemy import BigInteger, Connection, Dialect, Double, Table, bindparam, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -114,6 +114,7 @@ def translated(connection: Connection, sql: str, error: Any) -> BaseException:
     )
     if cut_off:
         connection.invalidate(error)
+        connection.engine.dispose()  # those that lie in the pool have most likely been cut with it
     return found
 
 
@@ -143,3 +144,12 @@ def upsert(connection: Connection, into: Table) -> Any:
     """An INSERT that `.on_conflict_do_update` can be asked of, in the connection's dialect."""
     dialects = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
     return dialects[connection.dialect.name](into)
+
+
+def one_at_a_time(connection: Connection, lock: int) -> None:
+    """Wait until no other transaction holds this lock, and hold it to the end of one's own.
+
+    On SQLite there is nothing to do: only one transaction writes at a time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})

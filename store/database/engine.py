@@ -27,7 +27,18 @@ OutOfReach = OperationalError
 # In seconds. A provider waits 15 s; a writer that has not got the lock by then had better say so.
 BUSY_TIMEOUT = 3
 CONNECT_TIMEOUT = 2
+# The longest that PostgreSQL works on one statement, and that it lets a transaction lie: longer than any that is well.
+STATEMENT_TIMEOUT, IDLE_TIMEOUT = 30, 15
+TIMEOUTS = {
+    "lock_timeout": BUSY_TIMEOUT,
+    "statement_timeout": STATEMENT_TIMEOUT,
+    "idle_in_transaction_session_timeout": IDLE_TIMEOUT,
+}
+# Whether a server that says nothing any more is still there: its host may have lost its power, which no packet tells.
+KEEPALIVES = {"keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 6_000}
 GLANCE = 0.0005
+# How long a checkpoint that cuts the log is tried.
+SCRUB_SECONDS = 10.0
 _MAKING = Lock()
 # The write-ahead log's pages beyond which a commit moves them into the database itself: only where the job that does
 # it else, `checkpoint`, has stopped. 16 MB.
@@ -91,18 +102,31 @@ class Store:
             connection.execute(f"PRAGMA {pragma}")
 
     def _postgresql(self, pool_size: int) -> Engine:
-        timeouts = {"connect_timeout": CONNECT_TIMEOUT, "options": f"-c lock_timeout={BUSY_TIMEOUT}s"}
+        is_pooled = self.url.query.get("pooler") == "transaction"
         engine = create_engine(
-            self.url,
+            self.url.difference_update_query(["pooler"]),
             hide_parameters=True,
             isolation_level="AUTOCOMMIT",  # _begin begins what is to be a transaction
             pool_size=pool_size,
             pool_timeout=BUSY_TIMEOUT,
             pool_use_lifo=True,  # the connection used last has its statements prepared
-            connect_args=timeouts,
+            connect_args=self._connecting(is_pooled=is_pooled),
+            execution_options={"is_pooled": is_pooled},
         )
         event.listen(engine, "begin", _begin_postgresql)
         return engine
+
+    def _connecting(self, *, is_pooled: bool) -> dict[str, Any]:
+        """How the driver connects. A pooler passes on no session's own settings or statements, so there are none."""
+        how: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, **KEEPALIVES}
+        if is_pooled:
+            how["prepare_threshold"] = None
+        else:
+            how["options"] = " ".join(f"-c {name}={seconds}s" for name, seconds in TIMEOUTS.items())
+        has_several = "," in (self.url.host or "") or isinstance(self.url.query.get("host"), tuple)
+        if has_several and "target_session_attrs" not in self.url.query:
+            how["target_session_attrs"] = "read-write"
+        return how
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -141,6 +165,29 @@ class Store:
             connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})")
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
         return log.stat().st_size if log.exists() else 0
+
+    def scrub(self, seconds: float = SCRUB_SECONDS) -> bool:
+        """Leave nothing of what was deleted where the database's files can be read; whether that was done.
+
+        SQLite has written zeros over it (secure_delete), but for what its log still holds, which is cut to nothing
+        here; where others write all the time it may be False, and `checkpoint` does it as soon as they pause. On
+        PostgreSQL the planner's samples are drawn anew; rows that nobody can read any more go as autovacuum comes.
+        """
+        if not self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("ANALYZE")
+            return True
+        deadline = time.monotonic() + seconds
+        while not self._is_log_cut():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _is_log_cut(self) -> bool:
+        with self.engine.connect() as connection:
+            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -195,10 +242,14 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
+# One round trip. The server's connection is another one in the next transaction, so its settings end with this one.
+_BEGIN_POOLED = "; ".join(["BEGIN", *(f"SET LOCAL {name} = '{seconds}s'" for name, seconds in TIMEOUTS.items())])
+
+
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("writing", False):
-        _ask(connection, "BEGIN")
+        _ask(connection, _BEGIN_POOLED if options.get("is_pooled", False) else "BEGIN")
     elif options.get("still", False):
         _ask(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ")
 

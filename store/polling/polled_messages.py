@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from store.database.dialect import InsertOrSkip
 from store.tables import InboundMessageRow, PolledMessageRow, table
 
 WAITING, INBOUND = table(PolledMessageRow), table(InboundMessageRow)
-KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,6 @@ def erase(connection: Connection, text: Fetched) -> None:
     connection.execute(delete(WAITING).where(WAITING.c.id == text.id))
 
 
-def forget_old(connection: Connection, now: datetime) -> int:
-    """Drop what nobody could hear for a day."""
-    return connection.execute(delete(WAITING).where(WAITING.c.stored_at < now - KEPT)).rowcount
+def is_old(before: datetime) -> ColumnElement[bool]:
+    """Texts fetched before a time."""
+    return WAITING.c.stored_at < before

@@ -1,8 +1,10 @@
-"""What the service keeps about itself: its season, its jobs, its gateways' health and its counts.
+"""What the service keeps about itself: its season, its jobs, its gateways' health, its counts and its keys.
 
 seasons.py           when the Umrah operation is on
-heartbeats.py        when each job last ran
+heartbeats.py        when each job last ran, and whose turn it is
 circuit_breakers.py  how each gateway fares
 clock_set_back.py    times that lie further ahead than any can
 counters.py          how often things have happened
+key_checks.py        which keys of SECRET_KEYS it knows
+send_shares.py       how many texts a second each process may send
 """

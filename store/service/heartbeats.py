@@ -1,8 +1,8 @@
-"""When each job last ran to its end, in any process."""
+"""When each job last ran to its end, in any process; and whose turn it is where one process is to do it for all."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from store.database.dialect import upsert
 from store.tables import HeartbeatRow, table
@@ -19,3 +19,15 @@ def beat(connection: Connection, job: str, now: datetime) -> None:
 def last(connection: Connection) -> dict[str, datetime]:
     """When each job last ran."""
     return {row.job: row.last_run_at for row in connection.execute(select(HEARTBEAT.c.job, HEARTBEAT.c.last_run_at))}
+
+
+def claim(connection: Connection, name: str, now: datetime, every: timedelta) -> bool:
+    """Take what is to be done once in so long by one process of all hosts; whether it is this one's now.
+
+    The claim is the transaction's: where that is undone, the next who asks has it. A time from the future holds nobody
+    up: the clock was set back.
+    """
+    new = upsert(connection, HEARTBEAT).values(job=name, last_run_at=now)
+    is_due = or_(HEARTBEAT.c.last_run_at <= now - every, HEARTBEAT.c.last_run_at > now + every)
+    claimed = new.on_conflict_do_update(index_elements=["job"], set_={"last_run_at": now}, where=is_due)
+    return connection.execute(claimed).rowcount == 1

@@ -2,20 +2,28 @@
 
 base.py      what they have in common
 accounts.py  AccountRow, StaffRow, MobileChangeRow
-codes.py     CodeRow, StaffOrderRow, ResetGrantRow, ConsoleSessionRow; CloseReason, RequestedBy
+codes.py     CodeRow, StaffOrderRow, ResetGrantRow, ConsoleSessionRow, ConsoleBrowserRow; CloseReason, RequestedBy
 inbound.py   ConversationRow, InboundMessageRow
 outbound.py  OutboundMessageRow, CircuitBreakerRow, SimulatedMessageRow; MessageKind, DeliveryStatus
 fakher.py    TokenRow, WebhookEventRow
 audit.py     AuditRow, AuditHeadRow, AuditKeyRow
 stats.py     StatsPeriodRow, DeliveryStatRow, LateReceiptRow, CounterRow
-service.py   SeasonRow, RateLimitRow, HeartbeatRow
+service.py   SeasonRow, RateLimitRow, HeartbeatRow, KeyCheckRow, SendShareRow
 polling.py   PollRoundRow, PolledMessageRow
 """
 
 from store.tables.accounts import AccountRow, MobileChangeRow, StaffRow
 from store.tables.audit import AuditHeadRow, AuditKeyRow, AuditRow
 from store.tables.base import METADATA, table
-from store.tables.codes import CloseReason, CodeRow, ConsoleSessionRow, RequestedBy, ResetGrantRow, StaffOrderRow
+from store.tables.codes import (
+    CloseReason,
+    CodeRow,
+    ConsoleBrowserRow,
+    ConsoleSessionRow,
+    RequestedBy,
+    ResetGrantRow,
+    StaffOrderRow,
+)
 from store.tables.fakher import TokenRow, WebhookEventRow
 from store.tables.inbound import ConversationRow, InboundMessageRow
 from store.tables.outbound import (
@@ -27,7 +35,7 @@ from store.tables.outbound import (
     SimulatedMessageRow,
 )
 from store.tables.polling import PolledMessageRow, PollRoundRow
-from store.tables.service import HeartbeatRow, RateLimitRow, SeasonRow
+from store.tables.service import HeartbeatRow, KeyCheckRow, RateLimitRow, SeasonRow, SendShareRow
 from store.tables.stats import CounterRow, DeliveryStatRow, LateReceiptRow, StatsPeriodRow
 
 __all__ = [
@@ -40,6 +48,7 @@ __all__ = [
     "CircuitBreakerRow",
     "CloseReason",
     "CodeRow",
+    "ConsoleBrowserRow",
     "ConsoleSessionRow",
     "ConversationRow",
     "CounterRow",
@@ -47,6 +56,7 @@ __all__ = [
     "DeliveryStatus",
     "HeartbeatRow",
     "InboundMessageRow",
+    "KeyCheckRow",
     "LateReceiptRow",
     "MessageKind",
     "MobileChangeRow",
@@ -57,6 +67,7 @@ __all__ = [
     "RequestedBy",
     "ResetGrantRow",
     "SeasonRow",
+    "SendShareRow",
     "SimulatedMessageRow",
     "StaffOrderRow",
     "StaffRow",

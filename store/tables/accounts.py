@@ -56,6 +56,8 @@ class StaffRow(SQLModel, table=True):
     removed_at: datetime | None = moment(default=None)
     failures: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # wrong confirmations in a row
     locked_at: datetime | None = moment(default=None)
+    # Wrong codes in a row at the console, from browsers that are new to it: anybody's guesses.
+    console_failures: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
 
 
 class MobileChangeRow(SQLModel, table=True):

@@ -110,3 +110,15 @@ class ConsoleSessionRow(SQLModel, table=True):
     created_at: datetime = moment()
     used_at: datetime = moment()  # to the minute
     ended_at: datetime | None = moment(default=None)
+
+
+class ConsoleBrowserRow(SQLModel, table=True):
+    """A browser in which a staff member has logged in before, by a secret that it holds; here is its SHA-256."""
+
+    __tablename__: ClassVar[str] = "console_browser"
+    __table_args__: ClassVar[dict[str, Any]] = CLUSTERED
+
+    id: str = Field(max_length=22, primary_key=True)
+    staff_id: int = Field(foreign_key="staff.id")
+    digest: bytes = hashed()
+    logged_in_at: datetime = moment()

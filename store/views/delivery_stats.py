@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from store.database.dialect import Epoch, Least, upsert
+from store.retention import LATEST_RECEIPT
 from store.tables import (
     AccountRow,
     CloseReason,
@@ -374,8 +375,8 @@ def late_of(connection: Connection, begin: datetime, end: datetime) -> list[int]
 
 
 def note_late(connection: Connection, written_at: datetime, now: datetime) -> None:
-    """Note a receipt, if it comes so late that its text may have been counted."""
-    if now - written_at > LATE_AFTER:
+    """Note a receipt, if it comes so late that its text may have been counted; not if it comes weeks late."""
+    if LATE_AFTER < now - written_at < LATEST_RECEIPT:
         connection.execute(insert(LATE_RECEIPT), {"created_at": written_at})
 
 
@@ -405,3 +406,13 @@ def give_way(connection: Connection, periods: Iterable[int]) -> bool:
     dropped = connection.execute(delete(PERIOD).where(PERIOD.c.id.in_(which))).rowcount
     connection.execute(delete(STAT).where(STAT.c.period.in_(which)))
     return dropped == len(which)
+
+
+def is_old_period(before: datetime) -> ColumnElement[bool]:
+    """Periods that ended before a time."""
+    return PERIOD.c.ends_at < before
+
+
+def is_old_count(before: datetime) -> ColumnElement[bool]:
+    """The counts of those periods."""
+    return STAT.c.period.in_(select(PERIOD.c.id).where(is_old_period(before)))

@@ -1,5 +1,7 @@
 """The jobs: each harmless twice and anywhere, none of them needed for an answer, none that ends the others."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from io import StringIO
 from threading import Thread
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, text, update
 
+from bot.audit.hash_chain import TOLD
 from bot.build import Bot, build
 from bot.clock import system_clock
 from bot.jobs import STALE
@@ -144,6 +147,38 @@ def test_every_process_may_run_every_job_at_once(
     assert [row.close_reason for row in rows(talk.bot.store, CODE)] == [CloseReason.EXPIRED]
 
 
+# Once for all
+
+
+def test_the_audit_s_end_is_told_once_an_hour_however_many_processes_there_are(
+    talk: Talk, clock: StoppedClock, printed: StringIO
+) -> None:
+    chain = talk.bot.jobs.chain
+
+    def told() -> int:
+        return printed.getvalue().count('"audit_sealed"')
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: chain.log_end(), range(18)))
+    assert told() == 1
+    clock.forward(minutes=59)
+    assert chain.log_end() is None
+    clock.forward(minutes=1)
+    assert chain.log_end() is not None and chain.log_end() is None
+    assert told() == 2
+    clock.forward(hours=-5)  # set back: nobody waits for the old time to come again
+    assert chain.log_end() is not None
+
+
+def test_a_process_that_dies_before_it_has_told_the_audit_s_end_leaves_it_to_another(
+    talk: Talk, clock: StoppedClock
+) -> None:
+    with suppress(RuntimeError), talk.bot.store.writing() as connection:
+        assert heartbeats.claim(connection, TOLD, clock(), timedelta(hours=1))
+        raise RuntimeError("killed")
+    assert talk.bot.jobs.chain.log_end() is not None
+
+
 # Failing
 
 
@@ -166,7 +201,7 @@ def test_a_job_whose_table_is_gone_harms_no_other(bot: Bot, printed: StringIO) -
     assert failed == ["outbox", "staff", "flood", "measures", "forget", "clock"]
     bot.jobs.beat()
     with bot.store.reading() as connection:
-        assert set(heartbeats.last(connection)) == set(NAMES) - set(failed)
+        assert set(heartbeats.last(connection)) == {*NAMES, TOLD} - set(failed)
 
 
 @pytest.mark.slow
@@ -367,7 +402,7 @@ def test_it_forgets_ids_of_texts_when_no_provider_can_send_them_again(bot: Bot, 
     with bot.store.writing() as connection:
         inbound_messages.remember(connection, "twilio", "SM1", "help", clock.now, answered=True)
         inbound_messages.remember(connection, "twilio", "SM2", "help", clock.now + timedelta(days=3), answered=True)
-    clock.forward(days=31)
+    clock.forward(days=401)
     bot.jobs.forget()
     assert [row.provider_id for row in rows(bot.store, table(InboundMessageRow))] == ["SM2"]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.settings import BadSettings, Settings, kept_keys, read, read_for_service, read_keys
 from dialogs.replies.phrases import languages, say
 from dialogs.replies.segments import size
+from tests.support.cases import for_each
 from tests.support.parts import KEYS
 
 OTHER = base64.b64encode(bytes(range(32, 64))).decode()
@@ -199,12 +200,12 @@ def names(faults: list[str]) -> list[str]:
 # Defaults
 
 
-@pytest.mark.parametrize("name", NAMES)
+@for_each("name", NAMES)
 def test_it_defaults_as_the_contract_says(name: str) -> None:
     assert getattr(read({}), name.lower()) == DEFAULTS[name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@for_each("name", NAMES)
 def test_it_takes_an_empty_variable_for_an_unset_one(name: str) -> None:
     assert read({name: "", f"{name}_FILE": ""}) == read({})
     assert read({name: "  "}) == read({})
@@ -222,12 +223,12 @@ def test_it_can_not_be_changed_once_read() -> None:
 # Values
 
 
-@pytest.mark.parametrize(("name", "written", "value"), GOOD)
+@for_each(("name", "written", "value"), GOOD)
 def test_it_takes_a_good_value(name: str, written: str, value: Any) -> None:
     assert getattr(read({name: written}), name.lower()) == value
 
 
-@pytest.mark.parametrize(("name", "written"), BAD)
+@for_each(("name", "written"), BAD)
 def test_it_refuses_a_bad_value_by_its_name(name: str, written: str) -> None:
     assert names(faults_of({name: written})) == [name]
 

@@ -16,6 +16,7 @@ from dialogs.parsing.own_password import CodeAndPassword, offered, trimmed
 from dialogs.parsing.parse import from_staff, parse
 from dialogs.replies.phrases import languages
 from dialogs.vocabulary import Intent, Naming, ParsedMessage
+from tests.support.cases import for_each
 from tests.support.places import TESTS
 
 DATA = TESTS / "data"
@@ -41,7 +42,7 @@ def as_sent(row: dict[str, str]) -> ParsedMessage:
     return from_staff(heard) if row["intent"].startswith("staff") else heard
 
 
-@pytest.mark.parametrize("row", rows("inbound_examples.csv"), ids=lambda row: row["text"])
+@for_each("row", rows("inbound_examples.csv"))
 def test_it_understands_the_examples(row: dict[str, str]) -> None:
     heard = as_sent(row)
     assert heard.intent == row["intent"] or {heard.intent, Intent(row["intent"])} == BY_WHO_ASKS
@@ -49,7 +50,7 @@ def test_it_understands_the_examples(row: dict[str, str]) -> None:
     assert heard.language == LANGUAGES.get(row["lang"], row["lang"])
 
 
-@pytest.mark.parametrize("row", rows("inbound_more.csv"), ids=lambda row: row["text"])
+@for_each("row", rows("inbound_more.csv"))
 def test_it_understands_more_examples(row: dict[str, str]) -> None:
     heard = as_sent(row)
     code = heard.code if heard.intent in WITH_CODE else None
@@ -196,7 +197,7 @@ OFFERS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "password"), OFFERS)
+@for_each(("text", "password"), OFFERS)
 def test_it_finds_the_password_that_follows_a_code(text: str, password: str | None) -> None:
     assert offered(text, 6) == (password and CodeAndPassword("482913", password))
     assert parse(text).password_follows == (password is not None)

@@ -12,6 +12,7 @@ from dialogs.parsing.parse import parse
 from dialogs.replies.phrases import LONGEST, dialled, languages, say
 from dialogs.replies.segments import size
 from dialogs.vocabulary import Intent
+from tests.support.cases import for_each
 from tests.support.parts import settings
 
 LANGUAGES = sorted(languages())
@@ -36,7 +37,7 @@ def test_every_language_has_the_same_phrases(language: str) -> None:
     assert sorted(languages()[language]["phrases"]) == PHRASES
 
 
-@pytest.mark.parametrize(("language", "phrase"), EACH)
+@for_each(("language", "phrase"), EACH)
 def test_every_language_takes_the_same_parameters(language: str, phrase: str) -> None:
     assert parameters(language, phrase) == parameters("fa", phrase)
     assert parameters(language, phrase) <= LONGEST.keys()
@@ -50,16 +51,16 @@ def test_a_language_has_its_name_its_calendar_and_ten_digits(language: str) -> N
     assert [unicodedata.decimal(digit) for digit in book["digits"]] == list(range(10))
 
 
-@pytest.mark.parametrize(("language", "phrase"), EACH)
+@for_each(("language", "phrase"), EACH)
 def test_every_phrase_at_its_longest_fits_one_text(language: str, phrase: str) -> None:
     measured = size(say(phrase, language, LONGEST))
     assert measured.segments == 1
     assert measured.units <= measured.limit
 
 
-@pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("minutes", ["1", "10"])
-@pytest.mark.parametrize(("language", "phrase"), CODE_PHRASES)
+@for_each("code", CODES)
+@for_each("minutes", ["1", "10"])
+@for_each(("language", "phrase"), CODE_PHRASES)
 def test_a_code_of_any_length_fits_one_text(language: str, phrase: str, code: str, minutes: str) -> None:
     assert size(say(phrase, language, LONGEST | {"code": code, "minutes": minutes})).segments == 1
 
@@ -73,14 +74,14 @@ def test_the_longest_parameters_are_the_longest_that_settings_allow() -> None:
     assert len(LONGEST["password"].replace("-", "")) == 12
 
 
-@pytest.mark.parametrize("phrase", PHRASES)
+@for_each("phrase", PHRASES)
 def test_english_is_pure_gsm_7(phrase: str) -> None:
     text = say(phrase, "en", LONGEST)
     assert size(text).encoding == "GSM-7", [c for c in text if size(c).encoding != "GSM-7"]
 
 
-@pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize(("language", "phrase"), CODE_PHRASES)
+@for_each("code", CODES)
+@for_each(("language", "phrase"), CODE_PHRASES)
 def test_a_code_is_the_only_run_of_its_length_and_in_ascii(language: str, phrase: str, code: str) -> None:
     text = say(phrase, language, {"code": code, "minutes": "10", "domain": "fakher.haj.ir"})
     runs = re.findall(r"\d+", text)
@@ -88,8 +89,8 @@ def test_a_code_is_the_only_run_of_its_length_and_in_ascii(language: str, phrase
     assert re.findall(rf"(?<![0-9])[0-9]{{{len(code)}}}(?![0-9])", text) == [code]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("length", range(6, 11))
+@for_each("language", LANGUAGES)
+@for_each("length", range(6, 11))
 def test_no_other_phrase_has_a_run_that_could_pass_for_a_code(language: str, length: int) -> None:
     others = [phrase for phrase in PHRASES if not phrase.startswith("code") and "phone" not in parameters("fa", phrase)]
     for phrase in others:
@@ -104,8 +105,8 @@ def test_a_password_stands_alone_on_its_line(language: str) -> None:
         assert text.count("k7mw-4qtz-9hdx") == 1
 
 
-@pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("language", LANGUAGES)
+@for_each("code", CODES)
+@for_each("language", LANGUAGES)
 def test_a_text_for_autofill_ends_in_the_bound_code(language: str, code: str) -> None:
     text = say("code_with_domain", language, {"code": code, "minutes": "10", "domain": "fakher.haj.ir"})
     assert text.split("\n")[-1] == f"@fakher.haj.ir #{code}"
@@ -113,7 +114,7 @@ def test_a_text_for_autofill_ends_in_the_bound_code(language: str, code: str) ->
     assert text.count("#") == 1
 
 
-@pytest.mark.parametrize(("language", "phrase"), EACH)
+@for_each(("language", "phrase"), EACH)
 def test_no_phrase_has_an_odd_or_needless_space(language: str, phrase: str) -> None:
     text = say(phrase, language, LONGEST)
     assert {c for c in text if c.isspace()} <= {" ", "\n"}
@@ -124,7 +125,7 @@ def test_no_phrase_has_an_odd_or_needless_space(language: str, phrase: str) -> N
     assert ZWNJ not in text or language == "fa"
 
 
-@pytest.mark.parametrize(("language", "phrase"), EACH)
+@for_each(("language", "phrase"), EACH)
 def test_numbers_are_in_the_languages_own_digits_but_for_what_is_typed(language: str, phrase: str) -> None:
     shown = say(phrase, language, LONGEST)
     for name in parameters(language, phrase):
@@ -145,7 +146,7 @@ def test_a_parameter_that_is_missing_is_no_silent_gap(language: str) -> None:
 # The order in which they are read
 
 
-@pytest.mark.parametrize(("language", "phrase"), EACH)
+@for_each(("language", "phrase"), EACH)
 def test_what_is_read_right_to_left_keeps_its_numbers_in_order(language: str, phrase: str) -> None:
     digits = str.maketrans("0123456789", languages()[language]["digits"])
     given = {
@@ -184,7 +185,7 @@ def test_no_phrase_points_to_digits_by_a_sign_that_right_to_left_text_moves() ->
 A_PASSWORD = {"fa": "کلمه رمز", "ar": "كلمة رمز"}
 
 
-@pytest.mark.parametrize(("language", "phrase"), EACH)
+@for_each(("language", "phrase"), EACH)
 def test_whoever_forgot_a_password_is_never_asked_for_it(language: str, phrase: str) -> None:
     assert A_PASSWORD.get(language, "password and") not in languages()[language]["phrases"][phrase]
 
@@ -201,7 +202,7 @@ def test_what_it_asks_for_is_enough(language: str) -> None:
 # Segments, counted by hand
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "encoding", "units", "limit", "segments"),
     [
         ("", "GSM-7", 0, 160, 1),

@@ -52,6 +52,7 @@ from dialogs.vocabulary import (
     TellFakher,
 )
 from store.tables import ConversationRow, table
+from tests.support.cases import for_each
 from tests.support.parts import Carrier, settings
 from tests.support.people import ZAHRA, settled
 from tests.support.places import ROOT
@@ -69,30 +70,21 @@ HEARD = [
     for intent, naming, code, own, follows in product(Intent, Naming, (None, CODE), (False, True), (False, True))
 ]
 FACTS = [
-    Facts(
-        season=season,
-        asker=asker,
-        allowance=allowance,
-        in_dialog=in_dialog,
-        result=result,
-        opted_out=opted_out,
-        named_this_hour=named,
-        unparsed_replies_this_hour=unparsed,
-        hints_this_hour=hinted,
+    Facts(season=season, asker=asker, allowance=allowance, in_dialog=in_dialog, result=result, opted_out=opted_out)
+    for season, asker, allowance, in_dialog, result, opted_out in product(
+        Season, Asker, Allowance, (False, True), (None, *CodeResult), (False, True)
     )
-    for season, asker, allowance, in_dialog, result, opted_out, named, unparsed, hinted in product(
-        Season,
-        Asker,
-        Allowance,
-        (False, True),
-        (None, *CodeResult),
-        (False, True),
+]
+# What an hour's replies leave of a cap: nothing was said, one less than it, all of it.
+COUNTED: list[dict[str, Any]] = [
+    {"named_this_hour": named, "unparsed_replies_this_hour": unparsed, "hints_this_hour": hinted}
+    for named, unparsed, hinted in product(
         (False, True),
         (0, UNPARSED_PER_HOUR - 1, UNPARSED_PER_HOUR),
         (0, HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
     )
 ]
-FACTS_OF_A_MOVE = [Facts(mobile_held=True, hints_this_hour=hinted) for hinted in (0, HINTS_PER_HOUR)]
+FACTS_OF_A_MOVE = [Facts(mobile_held=True)]
 # What matters where a password is changed.
 FACTS_OF_A_CHANGE = [
     Facts(
@@ -105,16 +97,14 @@ FACTS_OF_A_CHANGE = [
         password=password,
         own_password_allowed=allowed,
         named_this_hour=True,
-        hints_this_hour=hinted,
     )
-    for state, allowance, result, purpose, password, allowed, hinted in product(
+    for state, allowance, result, purpose, password, allowed in product(
         State,
         Allowance,
         (None, *CodeResult),
         (CodePurpose.RECOVERY, CodePurpose.CHANGE),
         (None, *PasswordVerdict),
         (False, True),
-        (HINTS_PER_HOUR - 1, HINTS_PER_HOUR),
     )
 ]
 # What was done, and what a code led to: said however much was said before.
@@ -160,8 +150,8 @@ def every_arrow() -> Iterator[Arrow[Any]]:
 # The table
 
 
-@pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("event", Event)
+@for_each("state", State)
+@for_each("event", Event)
 def test_it_has_an_arrow_for_every_event_in_every_state(state: State, event: Event) -> None:
     target, effects = step(state, event)
     assert target in State
@@ -189,8 +179,8 @@ def test_it_lets_idle_last_for_ever() -> None:
     assert set(LASTS) == set(State) - {State.IDLE}
 
 
-@pytest.mark.parametrize("event", [Event.HELP, Event.CANCEL, Event.STOP])
-@pytest.mark.parametrize("state", State)
+@for_each("event", [Event.HELP, Event.CANCEL, Event.STOP])
+@for_each("state", State)
 def test_it_answers_help_exit_and_stop_in_every_state_alike(state: State, event: Event) -> None:
     target, effects = step(state, event)
     assert any(isinstance(effect, REPLIES) for effect in effects)
@@ -198,7 +188,7 @@ def test_it_answers_help_exit_and_stop_in_every_state_alike(state: State, event:
     assert target is (state if event is Event.HELP else State.IDLE)
 
 
-@pytest.mark.parametrize("event", sorted(set(Event) - SILENT))
+@for_each("event", sorted(set(Event) - SILENT))
 def test_it_leaves_no_text_unanswered(event: Event) -> None:
     for effects in effects_of(event):
         assert any(isinstance(effect, REPLIES) for effect in effects)
@@ -216,14 +206,16 @@ def test_it_still_sends_the_code_that_a_busy_clerk_asks_for_and_says_nothing() -
     assert not any(isinstance(effect, Reply) for effect in done)
 
 
-@given(st.sampled_from(State), st.sampled_from(Event), st.sampled_from(FACTS))
-def test_it_does_without_a_word_all_that_it_does_with_one(state: State, event: Event, facts: Facts) -> None:
-    effects = step(state, event)[1]
+@given(st.sampled_from(State), st.sampled_from(Event), st.sampled_from(FACTS), st.sampled_from(COUNTED))
+def test_it_does_without_a_word_all_that_it_does_with_one(
+    state: State, event: Event, some: Facts, counted: dict[str, Any]
+) -> None:
+    effects, facts = step(state, event)[1], replace(some, **counted)
     done = [effect for effect in within_reply_caps(effects, facts) if not isinstance(effect, Reply)]
     assert done == [effect for effect in effects if not isinstance(effect, Reply)]
 
 
-@pytest.mark.parametrize("event", sorted(Event))
+@for_each("event", sorted(Event))
 def test_it_is_silent_after_what_it_says_to_anyone_and_never_about_what_was_done(event: Event) -> None:
     spent = Facts(unparsed_replies_this_hour=99, hints_this_hour=99)
     assert said(event, spent) == ([ALWAYS_SAID[event]] if event in ALWAYS_SAID else [])
@@ -328,7 +320,8 @@ def test_it_hears_a_phone_whose_stored_state_no_release_knows(bot: Bot, carrier:
 
 
 def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
-    by_the_way = {"new_password", "code_to_console", "staff_undelivered", "staff_status_with_resets", LAST_REPLY}
+    by_the_way = {"new_password", "code_to_console", "code_to_put_staff", "code_to_remove_staff"}
+    by_the_way |= {"staff_undelivered", "staff_status_with_resets", LAST_REPLY}
     said = by_the_way.union(*(phrases_of(arrow.effects) for arrow in every_arrow()))
     said |= {phrase for phrase in languages()["fa"]["phrases"] if phrase.startswith("state_")}  # they stand in another
     chosen = [settings(), settings(FAKHER_DOMAIN="fakher.haj.ir", SUPPORT_PHONE="")]
@@ -342,14 +335,22 @@ def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
 # Listening
 
 
+EVERY = [*FACTS, *FACTS_OF_A_CHANGE, *FACTS_OF_A_MOVE]
+
+
 @pytest.mark.slow
 def test_it_makes_exactly_one_event_of_every_text_and_all_facts() -> None:
-    every = [*FACTS, *FACTS_OF_A_CHANGE, *FACTS_OF_A_MOVE]
-    heard_of = {classify(heard, facts) for heard in HEARD for facts in every}
+    heard_of = {classify(heard, facts) for heard in HEARD for facts in EVERY}
     assert heard_of == set(Event) - {Event.TIMED_OUT}
 
 
-@pytest.mark.slow
+@given(st.sampled_from(HEARD), st.sampled_from(EVERY), st.sampled_from(COUNTED))
+def test_what_was_said_this_hour_makes_no_other_event(
+    heard: ParsedMessage, facts: Facts, counted: dict[str, Any]
+) -> None:
+    assert classify(heard, replace(facts, **counted)) is classify(heard, facts)
+
+
 def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start() -> None:
     for heard, facts in product(HEARD, (facts for facts in FACTS if facts.opted_out)):
         event = classify(heard, facts)
@@ -358,7 +359,6 @@ def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start()
         assert event in SILENT, f"{heard} {facts}"
 
 
-@pytest.mark.slow
 def test_it_answers_what_another_bot_may_have_said_three_times_an_hour() -> None:
     assert UNPARSED_PER_HOUR == REPLIES_TO_WHO_NAMES_NOBODY == 3
     unparsed = {
@@ -431,7 +431,8 @@ def test_it_lets_an_open_conversation_go_on_out_of_season(season: Season) -> Non
 
 def test_it_tells_a_stranger_nothing_about_an_account() -> None:
     named = ParsedMessage(Intent.RECOVER, Naming.ONE, ID)
-    for facts in FACTS:
+    for some, counted in product(FACTS, COUNTED):
+        facts = replace(some, **counted)
         if facts.asker is Asker.STRANGER and facts.season is Season.OPEN and facts.result is None:
             other = replace(facts, asker=Asker.OTHER_PHONE, allowance=Allowance.YES)
             assert classify(named, facts) is Event.ASKED_IN_VAIN
@@ -480,7 +481,7 @@ def test_it_spends_no_code_on_a_password_that_it_would_not_take() -> None:
     assert hands_back(follows, State.AWAITING_CODE)  # to recover: what follows is no password
 
 
-@pytest.mark.parametrize("heard", HEARD, ids=repr)
+@for_each("heard", HEARD)
 def test_it_spends_no_try_on_a_text_from_a_phone_that_has_said_stop(heard: ParsedMessage) -> None:
     for state, allowed in product(State, (True, False)):
         assert not hands_back(heard, state, allowed=allowed, opted_out=True)
@@ -538,9 +539,7 @@ def test_it_keeps_its_caps_and_its_silence_on_every_walk(
 # Secrets
 
 
-@pytest.mark.parametrize(
-    "heard", [ParsedMessage(i, Naming.ONE, ID, CODE, "fa", own) for i in Intent for own in (True, False)]
-)
+@for_each("heard", [ParsedMessage(i, Naming.ONE, ID, CODE, "fa", own) for i in Intent for own in (True, False)])
 def test_it_shows_no_part_of_a_text(heard: ParsedMessage) -> None:
     for shown in (repr(heard), str(heard), f"{heard}", repr((heard,))):
         assert ID not in shown

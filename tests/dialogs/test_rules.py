@@ -2,7 +2,6 @@
 
 import csv
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from dialogs.parsing.parse import explain, from_staff, parse
 from dialogs.parsing.rules import NOTHING, RULES, decide
 from dialogs.replies.phrases import languages
 from dialogs.vocabulary import Asker, CodeResult, Event, Evidence, Facts, Intent, Naming, ParsedMessage, State
+from tests.support.cases import for_each
 from tests.support.places import TESTS
 
 DATA = TESTS / "data"
@@ -61,7 +61,7 @@ def meant(heard: ParsedMessage, *, code_is_out: bool) -> Intent:
     return Intent.CODE if guess else heard.intent
 
 
-@pytest.mark.parametrize("row", [*rows("field_texts.csv"), *rows("aimed_texts.csv")], ids=lambda row: row["text"])
+@for_each("row", [*rows("field_texts.csv"), *rows("aimed_texts.csv")])
 def test_it_understands_texts_that_are_aimed_at_the_rules(row: dict[str, str]) -> None:
     heard = parse(row["text"].format(**FILLED), sender=OWN)
     heard = from_staff(heard) if row["when"] == "from staff" else heard

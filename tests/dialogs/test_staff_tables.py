@@ -48,6 +48,7 @@ from dialogs.vocabulary import (
     SetOwnPassword,
     State,
 )
+from tests.support.cases import for_each
 
 ID = "0012345679"
 IN_SCOPE = StaffFacts(reach=Reach.IN_SCOPE)
@@ -71,9 +72,7 @@ SILENT = {StaffEvent.TIMED_OUT}
 DOES_SOMETHING = (SendCodeToAccount, UnlockRecovery, MoveChange)
 
 
-@pytest.mark.parametrize(
-    ("state", "event"), [*product(StaffState, StaffEvent), *product(ChangeState, ChangeEvent)], ids=str
-)
+@for_each(("state", "event"), [*product(StaffState, StaffEvent), *product(ChangeState, ChangeEvent)])
 def test_it_has_an_arrow_for_every_event_in_every_state(state: StrEnum, event: StrEnum) -> None:
     target, _ = step(state, event)
     assert target in type(state)
@@ -98,8 +97,8 @@ def test_it_lasts_as_long_as_promised() -> None:
     assert lasts(ChangeState.HELD) == timedelta(hours=24)
 
 
-@pytest.mark.parametrize("event", sorted(set(StaffEvent) - SILENT))
-@pytest.mark.parametrize("state", StaffState)
+@for_each("event", sorted(set(StaffEvent) - SILENT))
+@for_each("state", StaffState)
 def test_it_leaves_no_order_unanswered(state: StaffState, event: StaffEvent) -> None:
     _, effects = step(state, event)
     assert any(isinstance(effect, Reply) or hasattr(effect, "phrase") for effect in effects)
@@ -115,8 +114,8 @@ def test_it_does_nothing_but_for_a_right_confirmation_which_it_uses_up(state: St
             assert not any(isinstance(effect, LockStaff) for effect in effects)
 
 
-@pytest.mark.parametrize("state", StaffState)
-@pytest.mark.parametrize("event", StaffEvent)
+@for_each("state", StaffState)
+@for_each("event", StaffEvent)
 def test_it_never_sets_a_password_and_sends_a_code_to_nobody_who_asks(state: StaffState, event: StaffEvent) -> None:
     assert not any(isinstance(each, SetNewPassword | SetOwnPassword | SendCode) for each in step(state, event)[1])
 
@@ -192,7 +191,7 @@ def test_it_takes_no_order_of_one_who_is_locked_out(intent: Intent) -> None:
         assert classify(ParsedMessage(intent, naming, ID), Facts(staff=out)) is StaffEvent.LOCKED_OUT
 
 
-@pytest.mark.parametrize("heard", every_heard(), ids=repr)
+@for_each("heard", every_heard())
 def test_it_hears_no_order_from_anyone_else(heard: ParsedMessage) -> None:
     for asker, state in product(Asker, State):
         assert isinstance(classify(heard, Facts(asker=asker, state=state)), Event)
@@ -238,8 +237,8 @@ def test_what_a_confirmation_led_to_is_said_however_much_was_said_before() -> No
             assert any(isinstance(effect, Reply) for effect in effects), (state, event)
 
 
-@pytest.mark.parametrize("event", sorted(set(StaffEvent) - {StaffEvent.TIMED_OUT}))
-@pytest.mark.parametrize("state", StaffState)
+@for_each("event", sorted(set(StaffEvent) - {StaffEvent.TIMED_OUT}))
+@for_each("state", StaffState)
 def test_it_writes_every_order_and_every_confirmation_down_once(state: StaffState, event: StaffEvent) -> None:
     rows = [effect for effect in step(state, event)[1] if isinstance(effect, Record | RecordOrder)]
     assert len(rows) == (event not in {StaffEvent.HELP, StaffEvent.NOT_UNDERSTOOD})

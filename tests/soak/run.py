@@ -25,7 +25,7 @@ WORLDS = {"postgresql": 2, "sqlite": 1}  # and how many services each has
 RATE = 2.0  # people a second, in each world
 CALM_SECONDS = (1.5, 3.0)  # between two faults
 QUIET_SECONDS = 150.0  # for the queues to empty
-SPARE = 2.5  # people for each that is expected
+SPARE_SECONDS = 1800.0  # that a run may take longer, on a machine that has a lot else to do
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _soaked(name: str, plan: Plan, folder: Path, say: Say, together: Barrier) ->
 
 def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, result: Result) -> None:
     rng = Random(f"{plan.seed} {name}")
-    people = int(plan.rate * plan.minutes * 60 * SPARE) + 200
+    people = int(plan.rate * (plan.minutes * 60 + SPARE_SECONDS)) + 100
     with world(name, folder, WORLDS[name], people, rng, movable_clock="move_clock" in plan.faults) as there:
         for fault in set(plan.faults) - set(possible(there, list(plan.faults))):
             say(f"{name}: no {fault}: {FAULTS[fault].needs}")

@@ -137,6 +137,13 @@ def test_every_migration_can_be_undone_and_done_again(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
 
+def test_what_grows_is_cleaned_early(one_connection: Store) -> None:
+    cleaned = text("SELECT relname FROM pg_class WHERE 'autovacuum_vacuum_scale_factor=0.01' = ANY (reloptions)")
+    with one_connection.reading() as connection:
+        found = set(connection.execute(cleaned).scalars())
+    assert found == {"outbound_message", "inbound_message", "code", "audit"}
+
+
 def test_user_names_that_were_there_are_compared_as_new_ones_are(store: Store) -> None:
     names = ("Zahra", "علي\u200cرضا", "ＯＭＩＤ ۱۲", "Jose\u0301", "ﷺ" * 80)
     settle(store, *({**ZAHRA, "national_id": f"{n:010d}", "username": name} for n, name in enumerate(names)))

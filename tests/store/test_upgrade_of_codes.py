@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import JSON, Connection, LargeBinary, bindparam, inspect, select, text
 
 from bot.build import Bot, build
+from bot.console_login import Entered
 from bot.credentials.bearer import Bearer
 from bot.credentials.keyring import Keyring
 from bot.fakher.service import Caller
@@ -200,11 +201,15 @@ def test_an_order_that_waits_is_carried_out(restarted: Bot, say: Say) -> None:
 
 
 def test_a_login_to_the_console_goes_on(restarted: Bot) -> None:
-    enter = restarted.console.enter
-    assert enter(CHIEF["mobile"], "100773", "there") is None, "a confirmation lets nobody in"
-    session = enter(CHIEF["mobile"], "100774", "there")
-    assert session is not None and restarted.console.login(session.text) is not None
-    assert enter(CHIEF["mobile"], "100774", "there") is None
+    asked = [code_id for code_id, code in rows(restarted.store, CodeRow).items() if code.staff_id is not None]
+
+    def enter(digits: str) -> Entered | None:
+        return restarted.console.enter(CHIEF["mobile"], digits, "there", asked)
+
+    assert enter("100773") is None, "a confirmation lets nobody in"
+    entered = enter("100774")
+    assert entered is not None and restarted.console.login(entered.session.text) is not None
+    assert enter("100774") is None
 
 
 def test_a_ticket_that_is_out_is_good(restarted: Bot) -> None:

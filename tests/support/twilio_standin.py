@@ -411,7 +411,13 @@ def post(
 
 
 def post_text(
-    session: requests.Session, address: str, public_url: str, sender: str, words: str, sid: str | None = None
+    session: requests.Session,
+    address: str,
+    public_url: str,
+    sender: str,
+    words: str,
+    sid: str | None = None,
+    timeout: float = 15.0,
 ) -> int:
     """Text the bot over its webhook; the status."""
-    return post(session, address, public_url, "/webhooks/twilio/sms", text_form(sender, words, sid))
+    return post(session, address, public_url, "/webhooks/twilio/sms", text_form(sender, words, sid), timeout)

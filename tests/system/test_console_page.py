@@ -21,7 +21,7 @@ from webhooks import create_app
 from webhooks.simulator.transcript import code_in
 
 # A browser is many processes.
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 TEHRAN, CHIEF = STAFF[0], STAFF[2]

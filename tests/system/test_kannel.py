@@ -35,7 +35,7 @@ BEARERBOX, SMSBOX = (
     shutil.which("smsbox", path="/usr/sbin:/usr/bin"),
 )
 INSTALLED = bool(BEARERBOX and SMSBOX)
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 SHORT_CODE, SECRET, PASSWORD = "3000555", "a-secret-that-kannel-knows", "a-password-of-kannel"
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)

@@ -1,11 +1,10 @@
 """The mutants can be tried: each line that `make mutants` breaks stands where it stood, and so do its tests."""
 
-import pytest
-
 from tests.mutants import Mutant, fault, mutants
+from tests.support.cases import for_each
 
 
-@pytest.mark.parametrize("mutant", mutants(), ids=str)
+@for_each("mutant", mutants())
 def test_each_is_found_with_its_tests(mutant: Mutant) -> None:
     assert fault(mutant) is None
 

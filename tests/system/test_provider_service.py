@@ -20,7 +20,7 @@ from tests.support.databases import Fresh
 from tests.support.parts import KEYS, eventually
 from tests.system.test_service import Pilgrim, Service, free_port, serve, some
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 INBOUND, MESSAGE, WAITING = table(InboundMessageRow), table(OutboundMessageRow), table(PolledMessageRow)
 ELSEWHERE = redirect_to("http://127.0.0.1:9/elsewhere")

@@ -25,7 +25,7 @@ from tests.support.people import FATIMA, OMID, ZAHRA
 from tests.webhooks.api.test_api import IS_LOCKED, NO_LIVE_CODE, OTHER, OWN, PLENTY, REFUSED, THEIR_OWN, Desk, issue
 from webhooks import create_app
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.slow
 
 CODE, MESSAGE, RATE_LIMIT, GRANT = table(CodeRow), table(OutboundMessageRow), table(RateLimitRow), table(ResetGrantRow)
 MANY = 50

@@ -25,7 +25,7 @@ from tests.support.twilio_standin import PUBLIC_URL, TOKEN, new_sid, settings_at
 from tests.system.test_service import SMS, Pilgrim, Service, free_port, serve, service_on, some
 from webhooks.request_reader import BODY_WITHIN, HEADERS_WITHIN
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 FORTY, EIGHT = 40, 8
 SOON = 3.0
@@ -306,6 +306,7 @@ class TestStarting:
         assert status == 1
         is_helped_soon(service)
 
+    @pytest.mark.alone
     def test_a_worker_is_small_and_starts_soon(
         self, fresh_sqlite: Fresh, tmp_path: Path, record_property: Callable[[str, object], None]
     ) -> None:

@@ -45,7 +45,7 @@ from tests.support.twilio_standin import (
     settings_at,
 )
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 SMS, RECEIPTS = "/webhooks/twilio/sms", "/webhooks/twilio/receipts"
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)
@@ -97,12 +97,12 @@ def free_port() -> int:
 def environment(**settings: str) -> dict[str, str]:
     """Nothing of this process's own but what Python needs."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1", **settings}
+    return {**kept, "NO_PROXY": "*", **settings}
 
 
-def serve(settings: dict[str, str], **options: Any) -> "subprocess.Popen[str]":
+def serve(settings: dict[str, str], root: Path = ROOT, **options: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "flask", "serve"]
-    return lifeline.hold(subprocess.Popen(command, cwd=ROOT, env=environment(**settings), text=True, **options))
+    return lifeline.hold(subprocess.Popen(command, cwd=root, env=environment(**settings), text=True, **options))
 
 
 @dataclass
@@ -113,6 +113,8 @@ class Service:
     standin: TwilioStandIn
     folder: Path
     port: int = field(default_factory=free_port)
+    more: dict[str, str] = field(default_factory=dict)
+    root: Path = ROOT  # where the code is that runs
     process: "subprocess.Popen[str] | None" = None
 
     @property
@@ -133,7 +135,9 @@ class Service:
                     "SECRET_KEYS": KEYS,
                     "PORT": str(self.port),
                     **settings_at(self.standin.url),
+                    **self.more,
                 },
+                root=self.root,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
             )
@@ -198,9 +202,9 @@ class Service:
 
 
 @contextmanager
-def service_on(database_url: str, folder: Path) -> Iterator[Service]:
+def service_on(database_url: str, folder: Path, **options: Any) -> Iterator[Service]:
     with TwilioStandIn() as standin:
-        service = Service(database_url, standin, folder)
+        service = Service(database_url, standin, folder, **options)
         try:
             service.start()
             yield service
@@ -344,6 +348,7 @@ class TestAtWork:
             (CloseReason.USED,)
         ]
 
+    @pytest.mark.alone
     def test_codes_are_out_within_a_second_at_20_requests_a_second(
         self, service: Service, record_property: Callable[[str, object], None]
     ) -> None:
@@ -371,6 +376,7 @@ class TestAtWork:
         assert p95 < 1.0, shown
 
 
+CROWD = 12  # so many that what is printed would hold something of one of them
 PIECES = ("Traceback", "Warning", "fakher", "RESET", "Your new", KEYS, TOKEN, "national")
 
 
@@ -417,7 +423,8 @@ class TestABodyInChunks:
 
 class TestWhatItPrints:
     def test_it_is_nothing_about_anyone(self, service: Service) -> None:
-        """All troubles at once, after all that the tests above had it do."""
+        """Recoveries that go well, then all troubles at once."""
+        self.recover(service, some(service.database_url, CROWD))
         known, other = some(service.database_url, 2)
         service.standin.trouble(twilio_standin.UNAVAILABLE, 2)
         service.standin.trouble(twilio_standin.NOT_A_MOBILE, 1)
@@ -438,6 +445,11 @@ class TestWhatItPrints:
         )
         self.holds_nothing(service)
 
+    def recover(self, service: Service, people: list[Pilgrim]) -> None:
+        service.at_once([(it.mobile, f"RESET {it.national_id}", new_sid()) for it in people])
+        service.at_once([(it.mobile, service.code(it), new_sid()) for it in people])
+        assert service.standin.wait(lambda: all(service.passwords(it) for it in people)), service.printed
+
     def holds_nothing(self, service: Service) -> None:
         printed = service.printed
         phones = {message.to for message in service.standin.calls} | {"+989300000009"}
@@ -445,7 +457,7 @@ class TestWhatItPrints:
         codes = {code for body in bodies for code in CODE.findall(body)}
         passwords = {word for body in bodies for word in PASSWORD.findall(body)}
         ids = {row.national_id for row in service.rows(select(ACCOUNTS.c.national_id))} | {UNKNOWN_ID}
-        assert len(phones) > 100 and len(codes) > 100 and len(ids) > 100 and passwords
+        assert min(len(phones), len(codes), len(passwords), len(ids)) >= CROWD
         assert not [phone for phone in phones if phone.removeprefix("+98") in printed]
         assert not [it for it in codes if re.search(rf"(?<!\d){it}(?!\d)", without_times(printed))]
         assert not [it for it in ids | passwords if it in printed]

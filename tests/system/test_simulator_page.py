@@ -27,7 +27,7 @@ from tests.support.transcript import Player
 from webhooks import create_app
 
 # A browser is many processes.
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 ZAHRA, OMID, FATIMA = mobiles()[:3]

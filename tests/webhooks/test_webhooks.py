@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -331,6 +332,22 @@ class TestWhatIsRefused:
         assert untouched.text(ZAHRA["mobile"], REQUEST, sid).status_code == 400
         assert (untouched.heard(), untouched.texts()) == ([], [])
 
+    @pytest.mark.parametrize("end", ["Rest", "RestRest"])
+    def test_a_text_that_holds_another_call_is_never_cut_into_it(self, twilio: Twilios, end: str) -> None:
+        """Whoever texts a form's own words, and sees the call that Twilio makes of it, could else be anybody."""
+        forged = {"From": ZAHRA["mobile"], "MessageSid": OTHER_SID}
+        inner = REQUEST + "".join(name + value for name, value in forged.items()) + end
+        whole = text_form(STRANGER, inner, SID)
+        kept = {name: value for name, value in whole.items() if name < "Body"}
+        signed = "".join(name + whole[name] for name in sorted(whole))
+        rest = signed.partition(end)[2]
+        # A name that comes twice is signed with both values, of which one may be empty.
+        cut = {**kept, "Body": REQUEST, **forged, "Rest": rest if end == "Rest" else ["", rest]}
+        headers = {SIGNATURE: sign(TOKEN, PUBLIC_URL + SMS, whole)}
+        assert twilio.client.post(SMS, data=cut, headers=headers).status_code == 400
+        assert twilio.heard() == []
+        assert twilio.texts() == []
+
     def test_a_captured_call_has_no_second_effect_however_its_form_is_cut(self, twilio: Twilios) -> None:
         form = text_form(ZAHRA["mobile"], REQUEST, SID)
         signature = sign(TOKEN, PUBLIC_URL + SMS, form)
@@ -599,12 +616,16 @@ class AnswerLost(Store):
 
 
 class TestWhileTheDatabaseIsOutOfReach:
-    def test_it_asks_to_be_called_again_and_then_loses_nothing(self, twilio: Twilios, database_url: str) -> None:
+    def test_it_asks_to_be_called_again_and_then_loses_nothing(
+        self, twilio: Twilios, database_url: str, printed: StringIO
+    ) -> None:
         twilio.bot.store.close()
         with gone(database_url):
             for answer in (twilio.text(ZAHRA["mobile"], REQUEST, SID), twilio.receipt(OTHER_SID, "sent")):
                 assert answer.status_code == 503
                 assert int(answer.headers["Retry-After"]) > 0
+        assert printed.getvalue().count('"database_out_of_reach"') == 2
+        assert "request_broken" not in printed.getvalue()
         assert twilio.text(ZAHRA["mobile"], REQUEST, SID).status_code == 200
         assert twilio.receipt(OTHER_SID, "sent").status_code == 204
         assert twilio.heard() == [(SID, Event.ASKED)]
@@ -647,14 +668,16 @@ class TestWhileTheDatabaseIsOutOfReach:
         assert [text.phrase for text in twilio.texts()] == ["code"]
         store.close()
 
-    def test_a_database_that_was_not_migrated_is_out_of_reach_too(
-        self, standin: TwilioStandIn, empty_url: str, clock: StoppedClock
+    def test_a_database_that_was_not_migrated_is_answered_so_too_and_called_an_error(
+        self, standin: TwilioStandIn, empty_url: str, clock: StoppedClock, printed: StringIO
     ) -> None:
         store = Store(empty_url)
         found = settings(**settings_at(standin.url))
         twilio = Twilios(build(found, clock=clock, gateways=[Twilio(found, HttpClient())], store=store), standin)
         assert twilio.text(ZAHRA["mobile"], REQUEST).status_code == 503
         assert twilio.receipt(SID, "sent").status_code == 503
+        assert '"request_broken"' in printed.getvalue()
+        assert "database_out_of_reach" not in printed.getvalue()
         assert twilio.client.get("/metrics").status_code == 200
         store.close()
 

@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from bot.build import Bot
 from bot.credentials.one_time_codes import UnknownKey
 from bot.fakher.service import Caller, Fakher, NotAuthorised, TicketGone, TooManyCalls, WeakPassword
 from bot.log import logger
+from webhooks import database_errors
 from webhooks.api.models import (
     ByNationalId,
     CodeTry,
@@ -29,12 +28,12 @@ from webhooks.api.models import (
     faults,
 )
 from webhooks.api.operations import OPERATIONS, PROBLEM
+from webhooks.database_errors import DATABASE_ERRORS, RETRY_AFTER_SECONDS
 
 LOG = logger("api")
 
 AREA = "/api/"
 JSON = "application/json"
-RETRY_AFTER_SECONDS = 2
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -100,8 +99,8 @@ def _view(
             # Another host has made this code, under a key that this one hasn't been given: no try was spent.
             LOG.error("code_under_unknown_key")
             return _later()
-        except (DBAPIError, NoConnectionFree) as error:
-            LOG.error("database_out_of_reach", error_seen=error)
+        except DATABASE_ERRORS as error:
+            database_errors.log(error)
             return _later()
 
     return view

@@ -4,7 +4,9 @@ Without any script. Every form holds a proof that a page of ours made it; nothin
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from hmac import compare_digest
 
 from flask import Blueprint, Response, abort, redirect, request
@@ -15,12 +17,16 @@ from bot.console_login import LONGEST, Login, TooManyTries, proof
 from bot.credentials.one_time_codes import UnknownKey
 from bot.log import logger
 from dialogs.parsing.normalise import fold
+from store.retention import BROWSERS
 from webhooks import html
-from webhooks.console import audit_trail, figures, search
+from webhooks.console import audit_trail, figures, files, search, staff_page
 
 LOG = logger("console")
 PREFIX = "__Host-"
 SESSION, FORM = "ramz-console", "ramz-console-form"
+# What a browser is known by once somebody has logged in there; and the codes that it has asked for.
+BROWSER, ASKED = "ramz-console-browser", "ramz-console-asked"
+ASKED_AT_MOST, NAME = 12, re.compile("[A-Za-z0-9_-]{22}")
 View = Callable[[Bot, Login], Answer]
 
 
@@ -32,6 +38,10 @@ def routes(bot: Bot) -> Blueprint:
     add("/console/figures.csv", "csv", lambda: _inside(bot, figures.csv))
     add("/console/search", "search", lambda: _inside(bot, search.show), methods=["GET", "POST"])
     add("/console/audit", "audit", lambda: _inside(bot, audit_trail.show))
+    add("/console/audit.csv", "audit_csv", lambda: _inside(bot, files.trail))
+    add("/console/search.csv", "story_csv", lambda: _inside(bot, files.story), methods=["POST"])
+    add("/console/staff", "staff", lambda: _inside(bot, staff_page.show), methods=["GET", "POST"])
+    add("/console/staff/confirm", "staff_confirm", lambda: _inside(bot, staff_page.confirm), methods=["POST"])
     add("/console/code", "code", lambda: _ask(bot), methods=["POST"])
     add("/console/login", "login", lambda: _enter(bot), methods=["POST"])
     add("/console/logout", "logout", lambda: _inside(bot, _leave), methods=["POST"])
@@ -40,7 +50,7 @@ def routes(bot: Bot) -> Blueprint:
 
 def _inside(bot: Bot, view: View) -> Answer:
     """What only somebody who is logged in sees; the login's first page for others."""
-    login = bot.console.login(request.cookies.get(_name(bot, SESSION), ""))
+    login = bot.console.login(_cookie(bot, SESSION))
     if login is None:
         return _login_page(bot, status=200 if request.method in {"GET", "HEAD"} and request.path == "/console" else 401)
     if request.method == "POST":
@@ -50,38 +60,46 @@ def _inside(bot: Bot, view: View) -> Answer:
 
 def _login_page(bot: Bot, step: str = "mobile", status: int = 200, **context: str) -> Response:
     """The login's pages. Their forms are proven by a cookie of their own."""
-    secret = request.cookies.get(_name(bot, FORM), "") or bot.parts.random_source.token()
-    answer = html.page("console_login.html", html.language_asked(), step=step, proof=proof(secret), **context)
+    secret = _cookie(bot, FORM) or bot.parts.random_source.token()
+    language = html.language_asked()
+    rule = html.words(language)["console"]["rule"].format(
+        seconds=bot.settings.resend_after_seconds, hour=bot.settings.codes_per_hour, day=bot.settings.codes_per_day
+    )
+    answer = html.page("console_login.html", language, step=step, proof=proof(secret), rule=rule, **context)
     answer.status_code = status
     _set(bot, answer, FORM, secret)
     return answer
 
 
 def _ask(bot: Bot) -> Answer:
-    _check(request.cookies.get(_name(bot, FORM), ""))
+    _check(_cookie(bot, FORM))
     mobile = _mobile()
     try:
-        bot.console.ask(mobile, _address(), html.language_asked())
+        asked = bot.console.ask(mobile, _address(), html.language_asked(), _cookie(bot, BROWSER))
     except TooManyTries:
         return _login_page(bot, status=429, fault="too_many")
-    return _login_page(bot, "code", mobile=mobile)
+    answer = _login_page(bot, "code", mobile=mobile)
+    # Kept whether or not a code was sent, and the former ones beside it: nothing here tells which of them is one.
+    _set(bot, answer, ASKED, ".".join([asked, *_asked(bot)][:ASKED_AT_MOST]))
+    return answer
 
 
 def _enter(bot: Bot) -> Answer:
-    _check(request.cookies.get(_name(bot, FORM), ""))
+    _check(_cookie(bot, FORM))
     mobile, digits = _mobile(), "".join(fold(request.form.get("code", "")[:40]).split())
     try:
-        session = bot.console.enter(mobile, digits, _address())
+        entered = bot.console.enter(mobile, digits, _address(), _asked(bot), _cookie(bot, BROWSER))
     except TooManyTries:
         return _login_page(bot, status=429, fault="too_many")
     except UnknownKey:
         # Another host has made this code, under a key that this one hasn't been given: no try was spent.
         LOG.error("code_under_unknown_key")
         return _login_page(bot, "code", status=503, fault="later", mobile=mobile)
-    if session is None:
+    if entered is None:
         return _login_page(bot, "code", status=403, fault="wrong", mobile=mobile)
     answer = redirect(f"/console?lang={html.language_asked()}", 303)
-    _set(bot, answer, SESSION, session.text)
+    _set(bot, answer, SESSION, entered.session.text)
+    _set(bot, answer, BROWSER, entered.browser.text, BROWSERS)
     return answer
 
 
@@ -90,6 +108,14 @@ def _leave(bot: Bot, login: Login) -> Answer:
     answer = redirect(f"/console?lang={html.language_asked()}", 303)
     answer.delete_cookie(_name(bot, SESSION), path="/", secure=_is_secure(bot), httponly=True, samesite="Strict")
     return answer
+
+
+def _cookie(bot: Bot, name: str) -> str:
+    return request.cookies.get(_name(bot, name), "")
+
+
+def _asked(bot: Bot) -> list[str]:
+    return [each for each in _cookie(bot, ASKED).split(".")[:ASKED_AT_MOST] if NAME.fullmatch(each)]
 
 
 def _mobile() -> str:
@@ -101,10 +127,10 @@ def _check(secret: str) -> None:
         abort(403)
 
 
-def _set(bot: Bot, answer: Answer, name: str, value: str) -> None:
+def _set(bot: Bot, answer: Answer, name: str, value: str, lasts: timedelta = LONGEST) -> None:
     answer.headers["Cache-Control"] = "no-store"
     options = {"path": "/", "secure": _is_secure(bot), "httponly": True, "samesite": "Strict"}
-    answer.set_cookie(_name(bot, name), value, max_age=int(LONGEST.total_seconds()), **options)  # type: ignore[arg-type]
+    answer.set_cookie(_name(bot, name), value, max_age=int(lasts.total_seconds()), **options)  # type: ignore[arg-type]
 
 
 def _is_secure(bot: Bot) -> bool:

@@ -76,7 +76,7 @@ def _story(bot: Bot, login: Login, formatter: Formatter, written: str) -> dict[s
     bot.console.note_search(login, account_id)
     lines = [formatter.words["locked_now"]] if account.locked_at else []
     lines += [] if account.active else [formatter.words["inactive"]]
-    return {"name": _name(account), "lines": lines, "tables": told}
+    return {"id": account_id, "name": _name(account), "lines": lines, "tables": told}
 
 
 def _name(account: Account) -> tuple[str, str]:

@@ -260,6 +260,7 @@ def test_an_old_row_that_was_removed_shows_though_all_after_it_were_sealed_anew(
 
 def test_a_seal_that_was_kept_is_found_in_the_chain_and_no_other(chain: Chain) -> None:
     end = filled(chain).log_end()
+    assert end is not None
     note(chain, WHOLE)
     chain.seal_due()
     assert chain.holds(end.seq, end.seal)

@@ -18,7 +18,7 @@ from tests.bot.audit.test_hash_chain import make_chain
 from tests.support import lifeline
 from tests.support.parts import KEYS, NOON, eventually
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.slow
 
 BARE = Entry(Actor.BOT, Action.CODE_SENT)
 SEAL_FOR_EVER = """
@@ -72,6 +72,7 @@ def test_rows_of_a_transaction_that_commits_late_are_sealed_after_those_of_one_t
         assert chain.prove().faults == []
 
 
+@pytest.mark.process
 def test_a_sealer_that_is_killed_leaves_an_unbroken_chain(database_url: str) -> None:
     process = lifeline.hold(subprocess.Popen([sys.executable, "-W", "ignore", "-c", SEAL_FOR_EVER, database_url]))
     with closing(Store(database_url)) as store:

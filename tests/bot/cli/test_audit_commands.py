@@ -14,7 +14,7 @@ from tests.bot.audit.test_hash_chain import NEW
 from tests.bot.cli.test_commands import flask as in_a_process
 from tests.bot.cli.test_commands import typed
 from tests.support.parts import KEYS, StoppedClock
-from tests.support.people import FATIMA, UNKNOWN_ID, ZAHRA, settled
+from tests.support.people import FATIMA, TEHRAN, UNKNOWN_ID, ZAHRA, employ, settled
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def busy(bot: Bot) -> Bot:
     return bot
 
 
-def flask(url: str, *words: str, keyring: str = KEYS) -> Result:
-    return typed(*words, DATABASE_URL=url, SECRET_KEYS=keyring)
+def flask(url: str, *words: str, keyring: str = KEYS, **environment: str) -> Result:
+    return typed(*words, DATABASE_URL=url, SECRET_KEYS=keyring, **environment)
 
 
 # verify
@@ -48,8 +48,8 @@ def test_it_says_which_row_was_changed(busy: Bot, database_url: str) -> None:
 
 def test_it_needs_the_keys(busy: Bot, database_url: str) -> None:
     done = flask(database_url, "audit", "verify", keyring=NEW)
-    assert done.exit_code == 1
-    assert "row 1 (not sealed) can't be proven: its key 'k1' is not in SECRET_KEYS" in done.stdout
+    told = "SECRET_KEYS: k1 is missing, under which the audit's newest row was written\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", told)
 
 
 def test_a_key_is_handed_on_before_it_is_taken_out(busy: Bot, database_url: str) -> None:
@@ -169,3 +169,52 @@ def test_without_keys_it_says_that_the_audit_knows_nothing(sqlite_url: str, tmp_
     assert done.returncode == 0
     assert "not in the audit" in done.stderr
     assert in_a_process("audit", "verify", folder=tmp_path, DATABASE_URL=sqlite_url).returncode == 2
+
+
+# show, by more than an account
+
+
+@pytest.fixture
+def staffed(busy: Bot, clock: StoppedClock) -> Bot:
+    employ(busy.store)
+    clock.forward(days=1)
+    busy.hear(Inbound("simulated", "M3", TEHRAN["mobile"], f"STATUS {ZAHRA['national_id']}"))
+    return busy
+
+
+def shown(url: str, *options: str) -> list[str]:
+    done = flask(url, "audit", "show", *options)
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+def test_it_shows_by_staff_action_and_period(staffed: Bot, database_url: str) -> None:
+    whole = shown(database_url)
+    assert len(whole) == 4
+    of_staff = shown(database_url, "--staff", "09111110001")
+    assert of_staff == whole[3:] and "staff_status" in of_staff[0]
+    assert shown(database_url, "--action", "code_requested") == whole[1:3]
+    assert shown(database_url, "--from", "2026-09-02") == whole[3:]
+    assert shown(database_url, "--to", "1405-06-10") == whole[:3]
+    both = ("--account", ZAHRA["national_id"], "--action", "code_requested", "--last", "1")
+    assert shown(database_url, *both) == whole[2:3]
+    assert shown(database_url, "--to", "2026-08-01") == ["Nothing of this was done or tried."]
+
+
+def test_it_shows_those_who_were_removed_and_knows_nobody_else(staffed: Bot, database_url: str) -> None:
+    flask(database_url, "staff", "remove", "--mobile", TEHRAN["mobile"])
+    assert len(shown(database_url, "--staff", TEHRAN["mobile"])) == 2
+    done = flask(database_url, "audit", "show", "--staff", "09300000001")
+    assert (done.exit_code, done.output) == (1, "No staff member has, or had, this number\n")
+    assert flask(database_url, "audit", "show", "--action", "nonsense").exit_code == 2
+    assert flask(database_url, "audit", "show", "--from", "yesterday").exit_code == 2
+
+
+def test_it_writes_a_file(staffed: Bot, database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "audit.csv"
+    done = flask(database_url, "audit", "show", "--csv", str(file))
+    assert (done.exit_code, done.stdout) == (0, f"4 rows written to {file}.\n")
+    first, *lines = file.read_text("utf-8").splitlines()
+    assert first.startswith("\ufeffid,gregorian,jalali") and len(lines) == 4
+    assert ",2026-09-02,1405/06/11,12:30:00,staff,…0001,staff_status,ok," in lines[-1]
+    assert ZAHRA["national_id"] not in file.read_text("utf-8")

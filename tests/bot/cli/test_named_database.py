@@ -27,6 +27,8 @@ CHANGING = [
     ("staff", "remove", "--mobile", TEHRAN["mobile"]),
     ("tokens", "create", "--name", "fakher"),
     ("accounts", "import", "people.csv"),
+    ("audit", "rekey"),
+    ("keys", "accept"),
 ]
 READING = [
     ("season", "show"),
@@ -76,6 +78,20 @@ def test_a_command_says_which_database_it_changes(sqlite_url: str, tmp_path: Pat
     assert done.exit_code == 0, done.output
     assert f"database: {sqlite_url}" in done.stderr.splitlines()
     assert sqlite_url not in done.stdout
+
+
+def test_a_token_of_several_is_revoked_on_a_database_that_is_said_once(sqlite_url: str) -> None:
+    for _ in range(3):
+        assert typed("tokens", "create", "--name", "fakher", DATABASE_URL=sqlite_url).exit_code == 0
+    done = typed("tokens", "revoke", "fakher", DATABASE_URL=sqlite_url)
+    assert (done.stdout, done.stderr) == ("3 revoked.\n", f"database: {sqlite_url}\n")
+    assert "database:" not in typed("tokens", "revoke", "fakher", DATABASE_URL=sqlite_url).stderr
+
+
+def test_a_walk_over_the_audit_that_seals_says_where(sqlite_url: str) -> None:
+    assert typed("season", "clear", DATABASE_URL=sqlite_url).exit_code == 0
+    found = [typed("audit", "verify", DATABASE_URL=sqlite_url).stderr for _ in range(2)]
+    assert found == [f"database: {sqlite_url}\n", ""]
 
 
 def test_it_says_nothing_of_a_database_that_is_left_as_it_is(sqlite_url: str) -> None:

@@ -22,6 +22,7 @@ from dialogs.parsing.normalise import national_id
 from dialogs.vocabulary import CodePurpose, Event
 from store.codes import Code
 from tests.conftest import MakeBot
+from tests.support.cases import for_each
 from tests.support.parts import KEYS, Carrier, LoadedRandomSource, settings
 from tests.support.people import ZAHRA, settled
 
@@ -331,7 +332,7 @@ def test_a_mobile_is_read_however_it_is_written(written: str) -> None:
     assert PhoneNumbers("IR", ("IR",)).mobile(written) == "+989121234567"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "written",
     [
         "",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.credentials.password_policy import COMMON, SHORTEST, Weakness, weaknesses
 from store.accounts import Account
+from tests.support.cases import for_each
 
 HOLDER = Account(
     id=7,
@@ -81,7 +82,7 @@ def test_it_allows_any_length_from_there_on(length: int) -> None:
     assert weaknesses(("Kettle of saffron, " * 60)[:length], HOLDER) == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     "password",
     [
         GOOD,
@@ -112,7 +113,7 @@ def test_it_knows_thousands_that_a_length_alone_would_let_pass() -> None:
     assert sum(len(each) >= SHORTEST for each in COMMON) >= 3_000
 
 
-@pytest.mark.parametrize(
+@for_each(
     "password",
     [
         "password",
@@ -196,17 +197,17 @@ def test_it_passes_over_a_user_name_that_any_word_could_hold(username: str, is_n
     assert weaknesses("Kettle of saffron", named(username)) == ([PERSONAL] if is_name else [])
 
 
-@pytest.mark.parametrize(
+@for_each(
     "written",
     ["0012345679", "12345679", "012345679", "001-234567-9", "001 234 5679", "0.0.1.2.3.4.5.6.7.9", "00 12a34b56c79"],
 )
-@pytest.mark.parametrize("zero", ["0", "۰", "٠", "０"])
+@for_each("zero", ["0", "۰", "٠", "０"])
 def test_it_refuses_the_national_id_however_it_is_written(written: str, zero: str) -> None:
     assert weaknesses(f"Kettle {in_script(zero, written)}", HOLDER) == [PERSONAL]
     assert weaknesses(f"{in_script(zero, written)}, a kettle", HOLDER) == [PERSONAL]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "written",
     [
         "09121234567",
@@ -220,7 +221,7 @@ def test_it_refuses_the_national_id_however_it_is_written(written: str, zero: st
         "21234567",
     ],
 )
-@pytest.mark.parametrize("zero", ["0", "۰", "٠", "０"])
+@for_each("zero", ["0", "۰", "٠", "０"])
 def test_it_refuses_the_mobile_however_it_is_written(written: str, zero: str) -> None:
     assert weaknesses(f"Kettle {in_script(zero, written)}", HOLDER) == [PERSONAL]
     assert weaknesses(f"{in_script(zero, written)}, a kettle", HOLDER) == [PERSONAL]

@@ -16,6 +16,7 @@ from dialogs.replies.phrases import languages
 from tests.providers import kavenegar
 from tests.providers.standin import HTML
 from tests.providers.wire import FILES, PROFILES, environment, standin_of
+from tests.support.cases import for_each
 from tests.support.parts import KEYS
 from tests.support.people import ZAHRA
 from wsgi import app
@@ -51,7 +52,7 @@ def test_the_shortest_profile_is_enough() -> None:
 
 
 class TestFaults:
-    @pytest.mark.parametrize(
+    @for_each(
         ("text", "named"),
         [
             ("base = [", "is not TOML"),

@@ -11,6 +11,7 @@ from tests.conftest import MakeBot
 from tests.support.parts import Carrier, StoppedClock
 from tests.support.people import ZAHRA, settled
 from tests.support.transcript import Player
+from webhooks import create_app
 
 ACCOUNT = table(AccountRow)
 # As many codes as one likes, with four tries each.
@@ -48,6 +49,7 @@ def test_the_hundred_and_first_is_refused_even_when_right(player: Player, printe
     assert "alarm" not in printed.getvalue()
     player.play(FOUR_WRONG.replace("code_burned", "recovery_locked"))
     assert '"alarm": "account_locked"' in printed.getvalue()
+    assert 'ramz_alarm_total{alarm="account_locked"} 1.0' in create_app(player.bot).test_client().get("/metrics").text
     assert failures(player.bot) == 100
     player.play("""
         > {code}

@@ -423,9 +423,9 @@ def test_sixty_orders_an_hour_may_be_given_and_those_not_carried_out_are_no_rese
 def test_a_code_is_good_for_what_it_was_sent_for_alone(bot: Bot, player: Player, carrier: Carrier) -> None:
     player.play("tehran> RESET 0012345679\n< code_to_reset")
     of_order = player.codes["tehran"][-1]
-    bot.console.ask(TEHRAN["mobile"], "192.0.2.1", "fa")
+    asked = [bot.console.ask(TEHRAN["mobile"], "192.0.2.1", "fa")]
     bot.courier.deliver_due()
     of_console = re.findall(r"\b[0-9]{6}\b", carrier.sent[-1].text)[-1]
-    assert bot.console.enter(TEHRAN["mobile"], of_order, "192.0.2.1") is None
+    assert bot.console.enter(TEHRAN["mobile"], of_order, "192.0.2.1", asked) is None
     player.play(f"tehran> {of_console}\n< wrong_code\n> {of_order}\nzahra< code\n< staff_reset_done")
-    assert bot.console.enter(TEHRAN["mobile"], of_console, "192.0.2.1") is not None
+    assert bot.console.enter(TEHRAN["mobile"], of_console, "192.0.2.1", asked) is not None

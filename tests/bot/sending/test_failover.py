@@ -267,7 +267,7 @@ class Wire:
         return time.monotonic() - began
 
 
-@pytest.mark.alone
+@pytest.mark.process
 class TestOverHttp:
     """What a pilgrim waits for, over real connections: 15 s while nothing is known, 2 s then, and room for noise."""
 

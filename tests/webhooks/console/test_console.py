@@ -1,8 +1,10 @@
 """The console over HTTP: who gets in, how often it may be tried, whose figures are seen, and what shows nowhere."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
+from io import StringIO
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -12,22 +14,24 @@ from werkzeug.test import TestResponse
 from bot.accounts import staff_removal
 from bot.build import Bot
 from bot.clock import midnight
-from bot.console_login import IDLE, LONGEST
+from bot.console_login import IDLE, LONGEST, proof
 from bot.credentials.password_policy import Weakness
 from bot.ports import Inbound
 from bot.reports.kpi import POINTS
 from bot.sending.flood_guard import GUARDS, Flood
 from dialogs.audit_vocabulary import Action, Actor, Outcome, Record, RecordOrder
-from dialogs.limits import LOGIN_TRIES_PER_HOUR
+from dialogs.limits import LOCKING_FAILURES, LOGIN_TRIES_OF_KNOWN_BROWSER, LOGIN_TRIES_PER_HOUR
 from dialogs.parsing.normalise import national_id
-from dialogs.staff_vocabulary import Command
+from dialogs.staff_vocabulary import Command, StaffEvent
 from dialogs.tables.machine import DIALOGS
+from dialogs.vocabulary import CodePurpose
 from store import staff, webhook_events
 from store.service import circuit_breakers, heartbeats
 from store.tables import (
     AuditRow,
     CloseReason,
     CodeRow,
+    ConsoleBrowserRow,
     ConsoleSessionRow,
     DeliveryStatus,
     MessageKind,
@@ -41,7 +45,7 @@ from tests.support import made_texts
 from tests.support.console_browser import Browser
 from tests.support.parts import NOON, Carrier, StoppedClock, eventually
 from tests.support.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settle, settled
-from webhooks import html
+from webhooks import create_app, html
 
 FARS: dict[str, Any] = {"mobile": "+989111110009", "name": "Fars", "role": "provincial", "province": "فارس"}
 HOME = "http://127.0.0.1:8000"
@@ -116,20 +120,22 @@ def test_what_is_written_in_vain_is_never_sent(home: Bot, carrier: Carrier) -> N
 def test_what_is_asked_in_vain_leaves_no_text_to_others_and_no_code_void(
     home: Bot, carrier: Carrier, clock: StoppedClock
 ) -> None:
-    for mobile in (CHIEF["mobile"], STRANGER, BROKER["mobile"], "nonsense", CHIEF["mobile"]):
-        home.console.ask(mobile, "address", "fa")
+    mobiles = (CHIEF["mobile"], STRANGER, BROKER["mobile"], "nonsense", CHIEF["mobile"])
+    asked = [home.console.ask(mobile, "address", "fa") for mobile in mobiles]
     clock.forward(seconds=30)  # whatever a process has claimed is another's by now
     home.courier.deliver_due()
     assert [text.to for text in carrier.sent] == [CHIEF["mobile"]]
     code = re.findall(r"\b[0-9]{6}\b", carrier.sent[0].text)[-1]
-    assert home.console.enter(CHIEF["mobile"], code, "address") is not None
+    assert home.console.enter(CHIEF["mobile"], code, "address", asked) is not None
 
 
 def test_a_code_is_good_once_and_for_ten_minutes(browser: Browser, clock: StoppedClock) -> None:
     mobile = CHIEF["mobile"]
     browser.log_in(mobile)
+    assert browser.post("/console/logout").status_code == 303
+    browser.get("/console?lang=en")
+    assert browser.post("/console/login", mobile=mobile, code=browser.code()).status_code == 403
     other = Browser(browser.bot, browser.carrier)
-    assert other.post("/console/login", mobile=mobile, code=browser.code()).status_code == 403
     clock.forward(seconds=61)
     other.ask(mobile)
     clock.forward(seconds=599)
@@ -137,10 +143,7 @@ def test_a_code_is_good_once_and_for_ten_minutes(browser: Browser, clock: Stoppe
     clock.forward(seconds=61)
     other.ask(mobile)
     clock.forward(seconds=601)
-    assert (
-        Browser(browser.bot, browser.carrier).post("/console/login", mobile=mobile, code=browser.code()).status_code
-        == 403
-    )
+    assert other.post("/console/login", mobile=mobile, code=browser.code()).status_code == 403
 
 
 def test_a_newer_code_voids_the_older_and_another_members_code_is_no_good(
@@ -265,11 +268,12 @@ def test_cookies_are_for_this_host_and_for_no_script(make_bot: MakeBot, carrier:
     browser = Browser(bot, carrier)
     browser.ask(CHIEF["mobile"])
     answer = browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code())
-    (cookie,) = answer.headers.getlist("Set-Cookie")
-    assert cookie.startswith("__Host-ramz-console=")
-    for flag in ("Secure", "HttpOnly", "Path=/", "SameSite=Strict"):
-        assert flag in cookie
-    assert "Domain" not in cookie
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert [it.partition("=")[0] for it in cookies] == ["__Host-ramz-console", "__Host-ramz-console-browser"]
+    for cookie in (*cookies, *browser.ask(CHIEF["mobile"]).headers.getlist("Set-Cookie")):
+        for flag in ("Secure", "HttpOnly", "Path=/", "SameSite=Strict"):
+            assert flag in cookie
+        assert "Domain" not in cookie
 
 
 def test_pages_are_framed_kept_and_scripted_by_nobody(browser: Browser) -> None:
@@ -293,6 +297,236 @@ def test_no_code_and_no_session_is_kept_as_it_is(browser: Browser) -> None:
         ]
     assert secret not in repr(kept)
     assert code not in repr([row[1:] for rows in kept for row in rows])
+
+
+# Strangers at the door
+
+
+def strangers(home: Bot, carrier: Carrier) -> Iterator[Browser]:
+    """Browsers of whoever has many addresses, each new to the console."""
+    for number in count():
+        browser = Browser(home, carrier)
+        browser.client.environ_base["REMOTE_ADDR"] = f"198.51.{number // 250}.{number % 250 + 1}"
+        yield browser
+
+
+def spend_the_strangers_codes(home: Bot, carrier: Carrier, clock: StoppedClock) -> None:
+    """Ask for a member's codes from one browser after the other until none is sent any more."""
+    for browser in islice(strangers(home, carrier), 12):
+        clock.forward(seconds=61)
+        browser.ask(CHIEF["mobile"])
+
+
+def test_a_browser_that_has_logged_in_before_has_codes_of_its_own(
+    browser: Browser, carrier: Carrier, clock: StoppedClock
+) -> None:
+    browser.log_in(CHIEF["mobile"])
+    browser.post("/console/logout")
+    clock.forward(hours=2)
+    spend_the_strangers_codes(browser.bot, carrier, clock)
+    sent = len(carrier.sent)
+    next(strangers(browser.bot, carrier)).ask(CHIEF["mobile"])
+    assert len(carrier.sent) == sent, "strangers have none left"
+    browser.get("/console?lang=en")
+    for _ in range(5):
+        browser.log_in(CHIEF["mobile"])
+        browser.post("/console/logout")
+        browser.get("/console?lang=en")
+        clock.forward(seconds=61)
+    sent = len(carrier.sent)
+    browser.ask(CHIEF["mobile"])
+    assert len(carrier.sent) == sent, "nor has it without end"
+
+
+def test_what_strangers_ask_for_voids_no_code_of_a_known_browser(
+    browser: Browser, carrier: Carrier, clock: StoppedClock
+) -> None:
+    browser.log_in(CHIEF["mobile"])
+    browser.post("/console/logout")
+    browser.get("/console?lang=en")
+    clock.forward(seconds=61)
+    browser.ask(CHIEF["mobile"])
+    code = browser.code()
+    clock.forward(seconds=61)
+    next(strangers(browser.bot, carrier)).ask(CHIEF["mobile"])
+    assert browser.code() != code
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=code).status_code == 303
+
+
+def test_a_code_is_good_in_the_browser_that_asked_for_it_alone(browser: Browser, carrier: Carrier) -> None:
+    browser.ask(CHIEF["mobile"])
+    code = browser.code()
+    for other in islice(strangers(browser.bot, carrier), 8):
+        assert other.post("/console/login", mobile=CHIEF["mobile"], code=code).status_code == 403
+    assert {row[2] for row in noted(browser.bot)[1:]} == {"no_live_code"}
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=code).status_code == 303
+
+
+@pytest.mark.parametrize("asked", ['"a\\000b"', "." * 90, "é.ü", ".".join(["x" * 22] * 90), "'; DROP TABLE code --"])
+def test_a_made_up_cookie_of_codes_asked_for_is_no_error(browser: Browser, asked: str) -> None:
+    browser.client.set_cookie("ramz-console-asked", "", domain="127.0.0.1")
+    headers = {"Cookie": f"ramz-console-asked={asked}; ramz-console-form=x"}
+    form = {"proof": proof("x"), "mobile": CHIEF["mobile"], "code": "123456"}
+    client = create_app(browser.bot).test_client(use_cookies=False)
+    for path, status in (("/console/login", 403), ("/console/code", 200)):
+        answer = client.post(path, data=form, headers=headers, base_url=HOME)
+        assert answer.status_code == status
+        assert len(answer.headers.getlist("Set-Cookie")[-1]) < 500
+
+
+def test_a_code_asked_for_too_soon_leaves_the_one_before_it_good(browser: Browser) -> None:
+    for _ in range(3):
+        browser.ask(CHIEF["mobile"])
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code()).status_code == 303
+
+
+def test_a_known_browser_has_tries_of_its_own_and_an_address_few(
+    browser: Browser, carrier: Carrier, clock: StoppedClock
+) -> None:
+    browser.log_in(CHIEF["mobile"])
+    browser.post("/console/logout")
+    stranger = Browser(browser.bot, carrier)
+    while stranger.ask(STRANGER).status_code == 200:
+        pass
+    browser.get("/console?lang=en")
+    clock.forward(seconds=61)
+    answers = [browser.ask(CHIEF["mobile"]).status_code for _ in range(LOGIN_TRIES_OF_KNOWN_BROWSER + 1)]
+    assert answers == [200] * LOGIN_TRIES_OF_KNOWN_BROWSER + [429]
+
+
+@pytest.mark.parametrize("turn", [lambda it: f"{it[:22]}.{it[23:][::-1]}", lambda it: it[:-1], lambda it: f"x{it}"])
+def test_a_known_browser_s_name_is_no_good_without_its_secret(
+    browser: Browser, carrier: Carrier, clock: StoppedClock, turn: Callable[[str], str]
+) -> None:
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console-browser", domain="127.0.0.1")
+    assert cookie
+    clock.forward(hours=2)
+    spend_the_strangers_codes(browser.bot, carrier, clock)
+    thief, sent = next(strangers(browser.bot, carrier)), len(carrier.sent)
+    thief.client.set_cookie("ramz-console-browser", turn(cookie.value), domain="127.0.0.1")
+    thief.ask(CHIEF["mobile"])
+    assert len(carrier.sent) == sent
+    thief.client.set_cookie("ramz-console-browser", cookie.value, domain="127.0.0.1")
+    thief.ask(CHIEF["mobile"])
+    assert len(carrier.sent) == sent + 1
+
+
+def test_a_browser_is_a_stranger_again_after_ninety_days_another_s_login_or_a_removal(
+    browser: Browser, carrier: Carrier, clock: StoppedClock
+) -> None:
+    def has_codes_of_its_own() -> bool:
+        browser.client.delete_cookie("ramz-console", domain="127.0.0.1")
+        browser.get("/console?lang=en")
+        clock.forward(hours=2)
+        browser.ask(CHIEF["mobile"])
+        with browser.bot.store.reading() as connection:
+            newest = select(table(CodeRow).c.purpose).order_by(table(CodeRow).c.created_at.desc())
+            return bool(connection.execute(newest.limit(1)).scalar_one() == CodePurpose.OWN_BROWSER)
+
+    browser.log_in(CHIEF["mobile"])
+    assert has_codes_of_its_own()
+    clock.forward(days=90)
+    assert not has_codes_of_its_own()
+    clock.forward(seconds=61)
+    browser.log_in(CHIEF["mobile"])
+    assert has_codes_of_its_own()
+    clock.forward(seconds=61)
+    browser.log_in(TEHRAN["mobile"])
+    assert not has_codes_of_its_own()
+    clock.forward(seconds=61)
+    browser.log_in(CHIEF["mobile"])
+    with browser.bot.store.writing() as connection:
+        staff_removal.remove(connection, CHIEF["mobile"], clock())
+    employ(browser.bot.store, CHIEF)
+    assert not has_codes_of_its_own()
+    clock.forward(days=91)
+    browser.bot.jobs.forget()
+    with browser.bot.store.reading() as connection:
+        assert connection.execute(select(table(ConsoleBrowserRow).c.id)).all() == []
+
+
+def test_a_hundred_wrong_codes_from_new_browsers_close_the_door_to_them_and_nothing_else(
+    make_bot: MakeBot, carrier: Carrier, clock: StoppedClock, printed: StringIO
+) -> None:
+    home = settled(make_bot(CODES_PER_HOUR="1000", CODES_PER_DAY="1000"))
+    employ(home.store)
+    own = Browser(home, carrier).log_in(CHIEF["mobile"])
+    own.post("/console/logout")
+    own.get("/console?lang=en")
+    wrong, guessers = 0, strangers(home, carrier)
+    while wrong < LOCKING_FAILURES:
+        guesser = next(guessers)
+        clock.forward(seconds=61)
+        guesser.ask(CHIEF["mobile"])
+        for _ in range(5):
+            guesser.post("/console/login", mobile=CHIEF["mobile"], code="000000")
+        wrong += 5
+        assert ("console_closed" in printed.getvalue()) == (wrong == LOCKING_FAILURES)
+    figures = own.client.get("/metrics").text
+    assert 'ramz_alarm_total{alarm="console_closed"} 1.0' in figures
+    sent = len(carrier.sent)
+    clock.forward(seconds=61)
+    answer = next(guessers).ask(CHIEF["mobile"])
+    assert (answer.status_code, len(carrier.sent)) == (200, sent)
+    home.refusals.flush()
+    assert 'ramz_refused_total{door="console",reason="closed"} 1.0' in own.client.get("/metrics").text
+    assert home.hear(Inbound("simulated", "S1", CHIEF["mobile"], "RESET 0012345679")) is StaffEvent.RESET_ORDERED
+    own.log_in(CHIEF["mobile"])
+    clock.forward(seconds=61)
+    next(guessers).log_in(CHIEF["mobile"])
+
+
+def test_a_hundred_wrong_codes_from_a_known_browser_lock_its_member_out(
+    make_bot: MakeBot, carrier: Carrier, clock: StoppedClock, printed: StringIO
+) -> None:
+    home = settled(make_bot(CODES_PER_HOUR="1000", CODES_PER_DAY="1000"))
+    employ(home.store)
+    own = Browser(home, carrier).log_in(CHIEF["mobile"])
+    own.post("/console/logout")
+    own.get("/console?lang=en")
+    for _ in range(LOCKING_FAILURES // 5):
+        assert '"staff_locked_out"' not in printed.getvalue()
+        clock.forward(minutes=11)
+        own.ask(CHIEF["mobile"])
+        for _ in range(5):
+            own.post("/console/login", mobile=CHIEF["mobile"], code="000000")
+    assert '"alarm": "staff_locked_out"' in printed.getvalue()
+    assert home.hear(Inbound("simulated", "S1", CHIEF["mobile"], "RESET 0012345679")) is StaffEvent.LOCKED_OUT
+    clock.forward(minutes=11)
+    own.ask(CHIEF["mobile"])
+    assert own.post("/console/login", mobile=CHIEF["mobile"], code=own.code()).status_code == 403
+    employ(home.store, CHIEF)
+    clock.forward(minutes=11)
+    own.log_in(CHIEF["mobile"])
+
+
+def test_whatever_is_refused_at_the_door_is_counted_and_the_same_rule_is_told(
+    browser: Browser, clock: StoppedClock
+) -> None:
+    told = [browser.ask(mobile).text for mobile in (CHIEF["mobile"], CHIEF["mobile"], STRANGER, "nonsense")]
+    for _ in range(5):
+        clock.forward(seconds=61)
+        told.append(browser.ask(CHIEF["mobile"]).text)
+    browser.bot.refusals.flush()
+    figures = browser.client.get("/metrics").text
+    counted = dict(re.findall(r'ramz_refused_total\{door="console",reason="(\w+)"\} (\d+)', figures))
+    assert counted == {"too_soon": "1", "unknown": "2", "too_often": "1"}
+    assert all("one code in 60 seconds, 5 an hour and 10 a day at most" in page for page in told)
+
+
+def test_the_cookies_of_the_door_tell_nobody_who_is_staff(home: Bot, carrier: Carrier, clock: StoppedClock) -> None:
+    callers = strangers(home, carrier)
+
+    def cookies(mobile: str) -> list[list[tuple[str, int]]]:
+        browser, found = next(callers), []
+        for _ in range(8):
+            clock.forward(seconds=40)
+            answer = browser.ask(mobile)
+            found.append(sorted((it.partition("=")[0], len(it)) for it in answer.headers.getlist("Set-Cookie")))
+        return found
+
+    assert cookies(CHIEF["mobile"]) == cookies(STRANGER) == cookies("nonsense")
 
 
 # The figures

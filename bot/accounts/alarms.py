@@ -1,0 +1,17 @@
+"""Alarms about people: a line in the log that wakes operators, and a count for those who watch figures."""
+
+from collections import Counter
+
+from sqlalchemy import Connection
+
+from bot.log import logger
+from store.service import counters
+
+LOG = logger("alarms")
+NAME = "alarm"
+
+
+def sound(connection: Connection, alarm: str, **about: int | None) -> None:
+    """Raise an alarm, and count it in the transaction of what it tells of. `about` are ids of ours."""
+    counters.count(connection, Counter({(NAME, alarm): 1}))
+    LOG.error("alarm", alarm=alarm, **about)

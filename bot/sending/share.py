@@ -1,0 +1,118 @@
+"""A process's share of MESSAGES_PER_SECOND: a lease in the store, so that all processes of all hosts have one rate.
+
+Each process looks every second who else lives, and takes an equal part of the rate, but no more than the others have
+left. So a process that joins waits until they have lowered theirs, and in sum it is never more than the rate. A process
+that can't renew its lease sends nothing once it is over. The others take it away a little later.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+from bot.log import logger
+from bot.ports import RandomSource
+from bot.sending.throttle import Throttle
+from store.database.engine import Store, is_out_of_reach
+from store.service import send_shares
+from store.service.send_shares import SendShare
+
+LOG = logger("share")
+
+# In seconds. Whoever has less than an equal part looks more often.
+RENEW_EVERY, JOIN_EVERY = 1.0, 0.25
+# How long a lease holds, by its holder's clock, and by everybody else's: longer, for no two clocks run quite alike.
+LEASE, GONE_AFTER = 5.0, 6.0
+
+
+class Share:
+    """How many texts may leave this process in a second. Before the first `join` it has the whole rate."""
+
+    def __init__(
+        self,
+        store: Store,
+        random_source: RandomSource,
+        whole: int,
+        processes: int = 1,
+        throttle: Throttle | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the whole rate, how many processes there are on this host, and a clock that counts seconds."""
+        self.store, self.whole, self.processes = store, whole, processes
+        self.throttle = throttle or Throttle(whole)
+        self._random_source, self._now = random_source, now
+        self._process, self._renewals = "", 0
+        self._renewed_at = self._due_at = float("-inf")
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    @property
+    def per_second(self) -> int:
+        """Texts a second."""
+        return self.throttle.per_second
+
+    def wait(self) -> bool:
+        """Wait until a text may leave; False where none will any more."""
+        return self.throttle.wait()
+
+    def join(self) -> None:
+        """Be one of those who share the rate."""
+        self._process = self._random_source.token()
+        self.throttle.set(0, self._now())
+        self.renew_if_due()
+
+    def leave(self) -> None:
+        """Send nothing any more, and leave the share to the others."""
+        self.throttle.close()
+        try:
+            with self.store.writing() as connection:
+                send_shares.end(connection, [self._process])
+        except Exception as error:  # the others take it away by themselves
+            LOG.warning("share_not_left", error_seen=error)
+
+    def renew_if_due(self) -> None:
+        """Renew the lease, about once a second. Where the database is out of reach it runs out."""
+        if self._now() < self._due_at:
+            return
+        try:
+            fair = self.renew()
+        except Exception as error:
+            self._due_at = self._now() + RENEW_EVERY
+            if is_out_of_reach(error):
+                LOG.error("database_out_of_reach", error_seen=error)
+            else:
+                LOG.error("share_failed", error_seen=error)
+        else:
+            self._due_at = self._now() + (RENEW_EVERY if self.per_second >= fair else JOIN_EVERY)
+
+    def renew(self) -> int:
+        """Renew the lease now; what an equal part would be."""
+        began = self._now()
+        with self.store.writing() as connection:
+            shares = send_shares.held(connection)
+            others = {it.process: it for it in shares if it.process != self._process}
+            gone = self._gone(others.values(), began)
+            send_shares.end(connection, gone)
+            living = [it for name, it in others.items() if name not in gone]
+            fair = self._fair(it.process for it in living)
+            mine = max(0, min(fair, self.whole - sum(it.per_second for it in living)))
+            # What is given up must not be used any more once it is written; what is gained, not before.
+            self.throttle.set(min(mine, self.per_second), self._renewed_at + LEASE)
+            send_shares.renew(connection, SendShare(self._process, mine, self._renewals + 1))
+        self._renewals += 1
+        self._renewed_at = began
+        self.throttle.set(mine, began + LEASE)
+        return fair
+
+    def _gone(self, others: Iterable[SendShare], now: float) -> list[str]:
+        """Who has not renewed for too long, as far as this process could see."""
+        away = now - self._renewed_at > LEASE  # it saw nobody, for the database was out of reach, perhaps to all
+        known = {} if away else self._seen
+        self._seen = {}
+        for it in others:
+            renewals, since = known.get(it.process, (-1, now))
+            self._seen[it.process] = (it.renewals, since if renewals == it.renewals else now)
+        return [name for name, (_, since) in self._seen.items() if now - since > GONE_AFTER]
+
+    def _fair(self, others: Iterable[str]) -> int:
+        """An equal part in whole texts; what is left over goes to the first by name."""
+        names = sorted([self._process, *others])
+        part, rest = divmod(self.whole, max(len(names), self.processes))
+        return part + (names.index(self._process) < rest)

@@ -1,0 +1,154 @@
+"""What texts cost once they are many: how large the tables are that grow, and what a text and a clean-up then take.
+
+Of each recovery there are two texts heard and two sent, a code and three rows of the audit. BENCH_TEXTS says how many
+texts were sent.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from bot.build import Bot, build
+from bot.ports import Inbound
+from store import accounts
+from store.database import migrate
+from store.database.engine import Store
+from tests.support import databases
+from tests.support.parts import NOON, Carrier, StoppedClock, settings
+from tests.system.test_service import pilgrims
+
+TEXTS = int(os.environ.get("BENCH_TEXTS", "1000000"))
+ROUNDS, BATCH = 200, 10_000
+GROWING = ("outbound_message", "inbound_message", "code", "audit")
+
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number}) "
+AT = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', '2026-09-01 09:00:00', '-' || (i % 34560000) || ' seconds')",
+    "postgresql": "timestamptz '2026-09-01 09:00:00Z' - (i % 34560000) * interval '1 second'",
+}
+BYTES = {"sqlite": "randomblob(32)", "postgresql": "sha256(i::text::bytea)"}
+NAME = {"sqlite": "lower(hex(randomblob(11)))", "postgresql": "substr(md5(i::text), 1, 22)"}
+ACCOUNT = "1 + i % 1000"
+ROWS = {
+    "inbound_message": (
+        "gateway, provider_id, received_at, event, answered",
+        "'twilio', {name} || i, {at}, 'asked', TRUE",
+    ),
+    "code": (
+        "id, purpose, account_id, phone, requested_by, key_id, digest, tries_left, created_at, expires_at, closed_at",
+        "{name}, 'recovery', {account}, '+989121234567', 'owner', 'k1', {bytes}, 5, {at}, {at}, {at}",
+    ),
+    "outbound_message": (
+        "kind, phone, language, phrase, parameters, code_id, account_id, inbound_gateway, request_received_at, "
+        "created_at, expires_at, next_attempt_at, attempts, consecutive_failures, status, gateway, provider_id, "
+        "accepted_at, ended_at",
+        "0, '+989121234567', 'fa', 'code', '{{\"minutes\": \"10\"}}', {name}, {account}, 'twilio', {at}, "
+        "{at}, {at}, {at}, 1, 0, 9, 'twilio', 'SM' || {name} || i, {at}, {at}",
+    ),
+    "audit": (
+        "at, actor, who, action, outcome, account_id, nonce, key_id, digest, seq, seal",
+        "{at}, 'pilgrim', '4567', 'code_requested', 'done', {account}, {name}, 'k1', {bytes}, i, {bytes}",
+    ),
+}
+SHARES = {"inbound_message": 1.0, "outbound_message": 1.0, "code": 0.5, "audit": 1.5}
+
+
+def main() -> None:
+    """On PostgreSQL, then on SQLite."""
+    with databases.postgresql() as fresh:
+        _measure(Store(fresh()))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(f"sqlite:///{Path(folder) / 'growth.db'}")
+        migrate.upgrade(store)
+        _measure(store)
+
+
+def _measure(store: Store) -> None:
+    kind = store.engine.dialect.name
+    bot = build(settings(), clock=StoppedClock(), gateways=[Carrier()], store=store)
+    people = pilgrims()
+    rows = [next(people) for _ in range(1000 + 2 * ROUNDS)]
+    with store.writing() as connection:
+        accounts.put(
+            connection,
+            [
+                {"national_id": it.national_id, "username": it.national_id, "mobile": it.mobile, "language": "en"}
+                for it in rows
+            ],
+            NOON,
+        )
+    asking = iter(rows[1000:])
+    requests = (
+        Inbound("twilio", f"new{n}", it.mobile, f"RESET {it.national_id}")
+        for n, it in zip(count(), asking, strict=False)
+    )
+    before = _hearing(bot, requests)
+    began = time.monotonic()
+    for name, share in SHARES.items():
+        with store.writing() as connection:
+            if kind == "postgresql":
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            _fill(connection, kind, name, int(TEXTS * share))
+    with store.reading() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        sizes = {name: _size(connection, kind, name) for name in GROWING}
+    total = sum(sizes.values())
+    print(f"{kind}: {TEXTS:,} texts, filled in {time.monotonic() - began:.0f} s")
+    print("  " + ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in sizes.items()))
+    each = total / TEXTS
+    print(f"  in all {total / 2**20:,.0f} MiB, {each:,.0f} bytes a text; ten million: {each * 1e7 / 2**30:,.1f} GiB")
+    print(f"  a text heard: {before * 1000:.2f} ms when empty, {_hearing(bot, requests) * 1000:.2f} ms now")
+    print(f"  {BATCH:,} old texts dropped in {_dropping(store):.2f} s")
+    store.close()
+
+
+def _fill(connection: Connection, kind: str, name: str, number: int) -> None:
+    columns, values = ROWS[name]
+    made = values.format(name=NAME[kind], at=AT[kind], bytes=BYTES[kind], account=ACCOUNT)
+    numbers = {"sqlite": NUMBERS.format(number=number), "postgresql": ""}[kind]
+    source = {"sqlite": "n", "postgresql": f"generate_series(1, {number}) AS i"}[kind]
+    connection.execute(text(f"INSERT INTO {name} ({columns}) {numbers}SELECT {made} FROM {source}".replace(":", r"\:")))
+
+
+def _size(connection: Connection, kind: str, name: str) -> int:
+    """Bytes of a table with its indexes."""
+    if kind == "postgresql":
+        found = connection.execute(text("SELECT pg_total_relation_size(:name)"), {"name": name})
+    else:
+        parts = "SELECT name FROM sqlite_schema WHERE tbl_name = :name"
+        found = connection.execute(text(f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({parts})"), {"name": name})
+    return int(found.scalar_one())
+
+
+def _hearing(bot: Bot, requests: Iterator[Inbound]) -> float:
+    """Seconds that hearing a request takes, with its commit: the median."""
+    return statistics.median(_timed(lambda: bot.hear(next(requests))) for _ in range(ROUNDS))
+
+
+def _dropping(store: Store) -> float:
+    old = f"SELECT id FROM outbound_message WHERE created_at < :before ORDER BY created_at LIMIT {BATCH}"
+
+    def drop() -> None:
+        with store.writing() as connection:
+            connection.execute(
+                text(f"DELETE FROM outbound_message WHERE id IN ({old})"), {"before": NOON - timedelta(days=1)}
+            )
+
+    return _timed(drop)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
