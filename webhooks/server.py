@@ -44,11 +44,13 @@ class ReadingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def load_wsgi(self) -> None:
         """Make the bot. Meanwhile the master is told that this worker is not stuck, for a time."""
         made = Event()
-        Thread(target=self._ask_for_patience, args=(made,), name="patience", daemon=True).start()
+        patience = Thread(target=self._ask_for_patience, args=(made,), name="patience", daemon=True)
+        patience.start()
         try:
             super().load_wsgi()
         finally:
             made.set()
+            patience.join()
 
     def _ask_for_patience(self, made: Event) -> None:
         for _ in range(BEGIN_SECONDS):

@@ -18,8 +18,10 @@ def worker(load: Callable[["ReadingWorker"], object]) -> Iterator[ReadingWorker]
     config, app = Config(), SimpleNamespace()
     made: ReadingWorker = ReadingWorker(1, os.getppid(), [], app, 5, config, Logger(config))
     app.wsgi = lambda: load(made)
-    yield made
-    made.tmp.close()
+    try:
+        yield made
+    finally:
+        made.tmp.close()
 
 
 def test_while_it_makes_its_bot_it_is_not_stuck() -> None:
