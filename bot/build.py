@@ -66,7 +66,7 @@ def make_gateway(name: str, parts: GatewayParts) -> Gateway:
     """The gateway of a name in GATEWAYS. Providers with an HTTP API need no line above: each has a profile."""
     if name.startswith(PREFIX):
         found = parts.settings.providers[name]
-        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source)
+        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source, parts.http)
     return GATEWAYS[name](parts)
 
 
@@ -174,7 +174,7 @@ def build(
         inbound=inbound,
         receipts=receipts,
         fakher=Fakher(parts, courier),
-        console=Console(parts, courier, refusals),
+        console=Console(parts, courier, refusals.count),
         staff_changes=StaffChanges(parts, courier),
         refusals=refusals,
         event_poster=event_poster,

@@ -72,7 +72,7 @@ class ClaimedMessage:
     inbound_gateway: str
     gateway: str | None  # that is to try it; None before the first failure
     attempts: int
-    consecutive_failures: int  # failures in a row by that gateway
+    consecutive_failures: int  # in a row by that gateway; below zero, gateways in a row that refused it for good
     created_at: datetime
     expires_at: datetime
     next_attempt_at: datetime  # the end of the lease

@@ -27,7 +27,7 @@ MAY_KNOW = {
 DOORS = {
     "twilio": ("bot/gateways/twilio.py",),
     "requests": (),
-    "urllib3": ("bot/gateways/http_client.py", "bot/gateways/http/client.py"),
+    "urllib3": ("bot/gateways/http_client.py",),
     "apscheduler": ("bot/jobs.py",),
     "argon2": ("bot/credentials/passwords.py",),
     "phonenumbers": ("bot/phone_numbers.py",),

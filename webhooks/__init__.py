@@ -6,6 +6,8 @@ console/      both control points for staff
 simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
 database_errors.py  what is answered and logged where the database fails a call
+season_report.py  the season's report, as one HTML file
+printing.py   a page as PDF, by the machine's browser
 health.py     alive, able to serve, figures
 terminal.py   a phone in the terminal
 server.py     gunicorn around it all: a master, and a bot in each of its workers
@@ -35,6 +37,8 @@ REFUSED = {
     400: "malformed",
     401: "token",
     403: "forbidden",
+    405: "method",
+    410: "gone",
     413: "too_large",
     415: "media_type",
     422: "invalid",

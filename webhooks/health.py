@@ -1,7 +1,7 @@
 """For the operator: alive, able to serve, and the figures that Prometheus collects."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -12,7 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.audit import known_keys
 from bot.build import Bot
+from bot.inbound.polling import DEAD, answered
 from bot.jobs import STALE
+from bot.ports import Polled
 from bot.sending.flood_guard import GUARDS
 from bot.version import VERSION
 from store import audit, outbound_messages, webhook_events
@@ -33,6 +35,8 @@ COUNTED = {
     "sent_again": ("Codes that did not arrive and were sent once more", ["gateway", "to"]),
     "alarm": ("Alarms about people, as the log has them", ["alarm"]),
     "refused": ("Calls that were refused", ["door", "reason"]),
+    "polled": ("Answers of a provider that is asked for texts or receipts", ["gateway", "what"]),
+    "poll_failed": ("Askings that it did not answer", ["gateway", "what", "reason"]),
     "receipt_unknown": ("Receipts for texts that nobody knows", ["gateway"]),
 }
 
@@ -74,7 +78,18 @@ def _faults(bot: Bot) -> list[str]:
         faults.append("scheduler: no heartbeat for a minute")
     if oldest is not None and now - oldest > TOO_LONG:
         faults.append("courier: a text has waited for over a minute")
-    return faults
+    return faults + _unanswered(bot, beats, now)
+
+
+def _unanswered(bot: Bot, beats: Mapping[str, datetime], now: datetime) -> list[str]:
+    """The providers that are asked for texts, and have not answered for too long."""
+    asked = [each.name for each in bot.gateways.values() if isinstance(each, Polled) and each.texts_every is not None]
+    last = {name: beats.get(answered(name, "texts")) for name in asked}
+    return [
+        f"polling: {name} has answered nothing for two minutes"
+        for name, at in last.items()
+        if at is None or abs(now - at) > DEAD
+    ]
 
 
 class Figures(Collector):
@@ -118,9 +133,14 @@ class Figures(Collector):
         )
         loose.add_metric([], (now - unsealed).total_seconds() if unsealed else 0)
         jobs = GaugeMetricFamily("ramz_job_age_seconds", "Time since a job last ran to its end", labels=["job"])
+        polled = {answered(name, what): (name, what) for name in self.bot.gateways for what in ("texts", "receipts")}
+        asked = GaugeMetricFamily(
+            "ramz_poll_age_seconds", "Time since a provider that is asked last answered", labels=["gateway", "what"]
+        )
         for job, at in beats.items():
-            jobs.add_metric([job], (now - at).total_seconds())
-        return [texts, age, events, loose, jobs, *self._gateways(standings), self._flood(), *_counted(counted)]
+            family, labels = (asked, polled[job]) if job in polled else (jobs, [job])
+            family.add_metric(list(labels), (now - at).total_seconds())
+        return [texts, age, events, loose, jobs, asked, *self._gateways(standings), self._flood(), *_counted(counted)]
 
     def _gateways(self, standings: Mapping[str, GatewayHealth]) -> list[GaugeMetricFamily]:
         down = GaugeMetricFamily("ramz_gateway_down", "1 where texts pass a gateway by", labels=["gateway"])

@@ -282,8 +282,8 @@ def test_a_code_without_a_try_is_closed_as_burned(talk: Talk) -> None:
 def test_a_text_out_of_time_is_dropped(talk: Talk, clock: StoppedClock, carrier: Carrier) -> None:
     talk(STRANGER, "راهنما")
     clock.forward(minutes=10)
-    assert talk.bot.jobs.sweep_outbox() == 1
-    assert talk.bot.jobs.sweep_outbox() == 0
+    assert talk.bot.jobs.drop_expired_messages() == 1
+    assert talk.bot.jobs.drop_expired_messages() == 0
     talk.bot.courier.deliver_due()
     assert carrier.sent == []
 

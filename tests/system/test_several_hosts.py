@@ -145,8 +145,8 @@ def test_two_services_never_send_more_than_the_rate(postgresql_url: str, tmp_pat
         at = sorted(message.at for message in standin.taken)
         busiest = max(bisect_left(at, start + 1) - place for place, start in enumerate(at))
         print(f"\n{len(at)} texts in {at[-1] - at[0]:.1f} s at {rate} a second; the busiest second had {busiest}")
-        # What the machine held up comes a moment later.
-        assert busiest <= rate + 3
+        # What the machine held up comes a moment later; two that did not share would send twice as many.
+        assert busiest <= rate * 1.25
 
 
 class TestPgBouncer:

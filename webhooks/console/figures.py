@@ -14,6 +14,7 @@ from bot.csv_export import sheet
 from bot.reports import kpi, kpi_report
 from bot.reports.date_range import BadPeriod, period
 from bot.reports.kpi import PERCENTILES, POINTS, TARGET_SHARE, Figures, Point, Views
+from dialogs.parsing.normalise import place_name
 from store.tables import CloseReason
 from store.views.delivery_stats import IN_TIME, LATE_TEXTS, Scope, Subject
 from webhooks import html
@@ -83,7 +84,7 @@ def csv(bot: Bot, login: Login) -> Response:
 def read(bot: Bot, login: Login) -> Asked:
     """What an address asks for, within the scope of whoever asks."""
     written = {name: request.args.get(name, "").strip() for name in ("from", "to")}
-    province = "".join(filter(str.isprintable, request.args.get("province", ""))).strip()[:LONGEST_PROVINCE]
+    province = place_name(request.args.get("province", "")[:LONGEST_PROVINCE])
     # A province can be chosen by headquarters only; nobody leaves their scope by an address.
     scope = Scope(province=province) if province and login.sees_all else login.scope
     today = today_in_tehran(bot.clock())

@@ -518,6 +518,11 @@ class TestWhatTwilioHasActedUpon:
     ) -> None:
         assert self.hear(twilio, words, done) == heard
 
+    @pytest.mark.parametrize(("done", "is_answered"), [("STOP", True), ("START", True), ("HELP", False), ("", False)])
+    def test_it_has_confirmed_a_stop_and_a_start_itself(self, twilio: Twilio, done: str, is_answered: bool) -> None:
+        form = twilio_standin.text_form(ZAHRA["mobile"], "STOP", OptOutType=done)
+        assert twilio.read_text(Call("", {}, form, {})).is_answered is is_answered
+
 
 class TestSendingByTwilio:
     def test_it_names_the_account_as_its_user(self, twilio: Twilio, standin: TwilioStandIn) -> None:

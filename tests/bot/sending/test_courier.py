@@ -160,7 +160,7 @@ class TestTrying:
         assert attempts == 6 + 18  # six in the first 30 s, then one every 30 s while the code lives
         carrier.failures = []
         assert bot.courier.deliver_due() == 0
-        bot.jobs.sweep_outbox()
+        bot.jobs.drop_expired_messages()
         (row,) = rows(bot.store)
         assert (row.status, row.secret) == (DeliveryStatus.DROPPED, None)
 
@@ -386,7 +386,7 @@ class TestSecrets:
         settled(bot)
         text(bot, REQUEST)
         clock.forward(seconds=600)
-        bot.jobs.sweep_outbox()
+        bot.jobs.drop_expired_messages()
         self.ends_with(bot, DeliveryStatus.DROPPED, "expired")
 
     def test_one_that_was_dropped_while_it_was_being_sent_is_not_queued_again(
@@ -729,7 +729,7 @@ class TestKeys:
         without = make_bot(SECRET_KEYS=OTHER_KEY)
         without.courier.deliver_due()
         clock.forward(minutes=10)
-        without.jobs.sweep_outbox()
+        without.jobs.drop_expired_messages()
         (row,) = rows(store)
         assert (row.status, row.secret, row.error) == (DeliveryStatus.DROPPED, None, "key_removed")
         assert (without.courier.deliver_due(), carrier.sent) == (0, [])
