@@ -24,7 +24,7 @@ from dialogs.vocabulary import State
 from store import codes, conversations, expiry, mobile_changes, outbound_messages
 from store.database.engine import is_out_of_reach
 from store.outbound_messages import NewMessage
-from store.service import heartbeats
+from store.service import clock_set_back, heartbeats
 
 LOG = logger("jobs")
 
@@ -72,6 +72,7 @@ class Jobs:
             Job("checkpoint", 1, self.store.checkpoint),
             Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
+            Job("clock", 5, self.mend_times),
             Job("heartbeat", 10, self.beat),
             *self.more,
         ]
@@ -180,6 +181,15 @@ class Jobs:
     def watch_for_flood(self) -> bool:
         """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""
         return bool(self.flood_guard.look().alarms)
+
+    def mend_times(self) -> int:
+        """After the clock was set back: end what would else wait, or be good, for as long as it was ahead."""
+        now = self.clock()
+        with self.store.reading() as connection:
+            if not clock_set_back.is_seen(connection, now):
+                return 0
+        with self.store.writing() as connection:
+            return clock_set_back.mend(connection, now)
 
     def forget(self) -> int:
         """Drop rows that no longer matter."""

@@ -41,7 +41,7 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "heartbeat", "counting"),
+    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "clock", "heartbeat", "counting"),
 ]
 
 
@@ -198,7 +198,7 @@ def test_a_job_whose_table_is_gone_harms_no_other(bot: Bot, printed: StringIO) -
     for job in bot.jobs.all():
         bot.jobs.safely(job)
     failed = [name for name in NAMES if f'"job": "{name}"' in printed.getvalue()]
-    assert failed == ["outbox", "staff", "flood", "measures", "forget"]
+    assert failed == ["outbox", "staff", "flood", "measures", "forget", "clock"]
     bot.jobs.beat()
     with bot.store.reading() as connection:
         assert set(heartbeats.last(connection)) == {*NAMES, TOLD} - set(failed)

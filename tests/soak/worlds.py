@@ -87,7 +87,7 @@ def world(
     with ExitStack() as stack:
         database = stack.enter_context(_database(name, folder))
         carriers = stack.enter_context(Carriers(rng))
-        people, clerks = [person(it) for it in range(1, number + 1)], [clerk(it) for it in range(1, number + 1)]
+        people, clerks = [person(it) for it in range(1, number + 1)], [clerk(it) for it in range(1, number // 4)]
         ledger, token = Ledger(), _settle(database.url, people, clerks)
         clock = SetClock.make(folder) if movable_clock else None
         keys = [key("k1", rng)]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.build import Bot, build
-from bot.ports import Inbound, Outbound, Reason, SendFailed
+from bot.ports import Inbound, Outbound, Reason, Receipt, SendFailed
 from bot.sending.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbound_messages
@@ -405,6 +405,33 @@ class TestSecrets:
         self.ends_with(bot, DeliveryStatus.DROPPED, CloseReason.CANCELLED)
         clock.forward(seconds=60)
         assert bot.courier.deliver_due() == 0
+
+    @pytest.mark.parametrize("is_reported_first", [False, True])
+    def test_one_that_was_dropped_while_its_provider_took_it_has_left_all_the_same(
+        self,
+        store: Store,
+        clock: StoppedClock,
+        random_source: LoadedRandomSource,
+        is_reported_first: bool,
+    ) -> None:
+        """The code comes back, or its receipt, before this process has written down that it was taken."""
+
+        class Quick(Carrier):
+            def send(self, sent: Outbound) -> str:
+                taken = super().send(sent)
+                if sent.kind is MessageKind.CODE:
+                    text(bot, "100001")
+                    if is_reported_first:
+                        bot.note(Receipt(self.name, taken, DeliveryStatus.DELIVERED, None, sent.ref))
+                return taken
+
+        bot = settled(build(settings(), clock=clock, random_source=random_source, gateways=[Quick()], store=store))
+        text(bot, REQUEST)
+        bot.courier.deliver_due()
+        (code, _) = rows(bot.store)
+        assert code.status == (DeliveryStatus.DELIVERED if is_reported_first else DeliveryStatus.ACCEPTED)
+        assert (code.secret, code.error) == (None, None) and code.accepted_at
+        assert fates(bot.store) == [CloseReason.USED]
 
     def test_a_password_is_erased_too(self, bot: Bot, carrier: Carrier) -> None:
         settled(bot)
