@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.places import ROOT
 
 ROOMS = ("dialogs", "store", "bot", "webhooks")

@@ -13,8 +13,8 @@ from bot.profiles.provider import setting_of
 from bot.settings import Settings
 from dialogs.replies.phrases import say
 from dialogs.replies.segments import size
+from tests.cases import for_each
 from tests.providers.wire import PROFILES
-from tests.support.cases import for_each
 from tests.support.glossary import EVENTS, SETTINGS, STATES
 from tests.support.places import ROOT
 from webhooks import create_app

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.settings import BadSettings, Settings, kept_keys, read, read_for_service, read_keys
 from dialogs.replies.phrases import languages, say
 from dialogs.replies.segments import size
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.parts import KEYS
 
 OTHER = base64.b64encode(bytes(range(32, 64))).decode()

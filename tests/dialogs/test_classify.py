@@ -16,7 +16,7 @@ from dialogs.parsing.own_password import CodeAndPassword, offered, trimmed
 from dialogs.parsing.parse import from_staff, parse
 from dialogs.replies.phrases import LONGEST, languages
 from dialogs.vocabulary import Intent, Naming, ParsedMessage
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.places import TESTS
 
 DATA = TESTS / "data"

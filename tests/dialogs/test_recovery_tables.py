@@ -52,7 +52,7 @@ from dialogs.vocabulary import (
     TellFakher,
 )
 from store.tables import ConversationRow, table
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.parts import Carrier, settings
 from tests.support.people import ZAHRA, settled
 from tests.support.places import ROOT

@@ -48,7 +48,7 @@ from dialogs.vocabulary import (
     SetOwnPassword,
     State,
 )
-from tests.support.cases import for_each
+from tests.cases import for_each
 
 ID = "0012345679"
 IN_SCOPE = StaffFacts(reach=Reach.IN_SCOPE)

@@ -11,8 +11,8 @@ from bot.build import Bot, build
 from bot.ports import Inbound
 from dialogs.replies.phrases import LONGEST, languages, say
 from store.database.engine import Store
+from tests.cases import for_each
 from tests.conftest import MakeBot
-from tests.support.cases import for_each
 from tests.support.databases import SQLITE_ONLY, Fresh
 from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import EVERYBODY, STRANGER, settled

@@ -19,14 +19,17 @@ from bot.credentials import bearer
 from store import tokens
 from store.tables import AccountRow, CloseReason, CodeRow, ResetGrantRow, WebhookEventRow, table
 from tests.conftest import MakeBot
-from tests.support.databases import SQLITE_ONLY
 from tests.support.parts import CHEAP, KEYS, NOON, Carrier, StoppedClock
 from tests.support.people import LOCKED, OMID, PHONES, RETIRED, TWIN, UNKNOWN_ID, ZAHRA, settled
 from tests.support.transcript import Player
 from webhooks import create_app
 
-# What the API asks of the store, races, rotations and the tests of passwords ask of both databases.
-pytestmark = SQLITE_ONLY
+
+@pytest.fixture
+def backend() -> str:
+    """One database: races, rotations and the tests of passwords ask of both what the API asks of the store."""
+    return "sqlite"
+
 
 ACCOUNT, EVENT, CODE, GRANT = table(AccountRow), table(WebhookEventRow), table(CodeRow), table(ResetGrantRow)
 OWN = "saffron and copper pots"

@@ -17,7 +17,7 @@ from store import rate_limits
 from store.database.engine import Store
 from store.tables import METADATA, CloseReason, CodeRow, table
 from tests.conftest import MakeBot
-from tests.support.databases import SQLITE_ONLY, Fresh
+from tests.support.databases import Fresh
 from tests.support.parts import CHEAP, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import UNKNOWN_ID, ZAHRA
 from tests.webhooks.api.test_api import (
@@ -35,8 +35,12 @@ from tests.webhooks.api.test_api import (
 from tests.webhooks.test_webhooks import gone
 from webhooks import create_app
 
-# What the API asks of the store, races, rotations and the tests of passwords ask of both databases.
-pytestmark = SQLITE_ONLY
+
+@pytest.fixture
+def backend() -> str:
+    """One database: races, rotations and the tests of passwords ask of both what the API asks of the store."""
+    return "sqlite"
+
 
 CODE = table(CodeRow)
 PATHS = ("codes/verify", "passwords", "passwords/verify")
