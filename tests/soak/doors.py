@@ -10,8 +10,8 @@ from typing import Any
 
 import requests
 
-from tests.support import kannel_standin, twilio_standin
-from tests.support.twilio_standin import PUBLIC_URL
+from tests.providers import kannel_standin, twilio_standin
+from tests.providers.twilio_standin import PUBLIC_URL
 
 TWILIO_SMS, KANNEL_SMS = "/webhooks/twilio/sms", "/webhooks/kannel/sms"
 # In seconds: how long a provider waits for an answer, and for how long it tries to hand a text over.

@@ -24,10 +24,11 @@ from store import accounts
 from store.database.engine import Store
 from store.tables import CloseReason, CodeRow, DeliveryStatus, InboundMessageRow, MessageKind, OutboundMessageRow, table
 from tests.bot.cli.test_commands import typed
-from tests.support import lifeline, smpp_operator
+from tests.providers import smpp_operator
+from tests.providers.smpp_operator import SmppOperator
+from tests.support import lifeline
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, eventually
-from tests.support.smpp_operator import SmppOperator
 from tests.system.test_service import Pilgrim, free_port, pilgrims, serve, without_times
 
 BEARERBOX, SMSBOX = (

@@ -18,11 +18,11 @@ import pytest
 import requests
 
 from tests.bot.cli.test_commands import TWILIO, typed
+from tests.providers.twilio_standin import PUBLIC_URL, post_text
 from tests.support import lifeline
 from tests.support.databases import Fresh
 from tests.support.debian import program
 from tests.support.parts import KEYS, eventually
-from tests.support.twilio_standin import PUBLIC_URL, post_text
 from tests.system.test_kannel import is_open
 from tests.system.test_service import Service, free_port, service_on, some
 

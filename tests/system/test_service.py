@@ -31,12 +31,8 @@ from bot.version import VERSION
 from store import accounts, tokens
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
-from tests.support import lifeline, twilio_standin
-from tests.support.databases import Fresh
-from tests.support.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
-from tests.support.people import UNKNOWN_ID
-from tests.support.places import ROOT
-from tests.support.twilio_standin import (
+from tests.providers import twilio_standin
+from tests.providers.twilio_standin import (
     ACCOUNT,
     PUBLIC_URL,
     SENDER,
@@ -47,6 +43,11 @@ from tests.support.twilio_standin import (
     receipt_form,
     settings_at,
 )
+from tests.support import lifeline
+from tests.support.databases import Fresh
+from tests.support.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
+from tests.support.people import UNKNOWN_ID
+from tests.support.places import ROOT
 
 pytestmark = pytest.mark.process
 

@@ -17,9 +17,9 @@ from store.database import migrate
 from store.database.engine import Store
 from store.database.migrate import OLDEST
 from tests.conftest import MakeBot
+from tests.providers.twilio_standin import new_sid
 from tests.support.parts import KEYS
 from tests.support.places import ROOT, TESTS
-from tests.support.twilio_standin import new_sid
 from tests.system.test_service import Service, environment, service_on, some
 
 CODE_FOLDERS = ("bot", "dialogs", "store", "webhooks")

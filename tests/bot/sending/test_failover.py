@@ -22,10 +22,10 @@ from store.outbound_messages import NewMessage
 from store.service import circuit_breakers, counters
 from store.tables import DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
-from tests.support import twilio_standin
+from tests.providers import twilio_standin
+from tests.providers.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn
 from tests.support.parts import Carrier, StoppedClock, eventually, settings
 from tests.support.people import ZAHRA, settled
-from tests.support.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn
 
 MESSAGE = table(OutboundMessageRow)
 DOWN = SendFailed(Reason.BUSY, permanent=False, code="500")
