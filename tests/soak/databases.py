@@ -37,9 +37,12 @@ class Database(Protocol):
 
 
 @contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[bool]:
-    """A file system of so many bytes at a folder, by root on Linux only; whether there is one."""
+def small_disk(folder: Path, size: str | None) -> Iterator[bool]:
+    """A file system of so many bytes, if any, at a folder, by root on Linux only; whether there is one."""
     folder.mkdir(parents=True, exist_ok=True)
+    if size is None:
+        yield False
+        return
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", str(folder)]
     done = os.geteuid() == 0 and shutil.which("mount") and subprocess.run(command, capture_output=True, check=False)
     made = bool(done) and not done.returncode  # type: ignore[union-attr]
@@ -135,17 +138,18 @@ def _migrate(url: str) -> None:
 
 
 @contextmanager
-def sqlite(folder: Path) -> Iterator[Sqlite]:
+def sqlite(folder: Path, *, on_small_disk: bool) -> Iterator[Sqlite]:
     """A database in a file."""
-    with small_disk(folder / "sqlite", SQLITE_DISK) as made:
+    with small_disk(folder / "sqlite", SQLITE_DISK if on_small_disk else None) as made:
         yield Sqlite(folder / "sqlite", folder / "sqlite" if made else None)
 
 
 @contextmanager
-def postgresql() -> Iterator[Postgresql]:
+def postgresql(*, on_small_disk: bool) -> Iterator[Postgresql]:
     """A database on a server of its own."""
     # A short path: PostgreSQL's socket lies in it.
-    with tempfile.TemporaryDirectory(prefix="pg") as name, small_disk(Path(name), POSTGRESQL_DISK) as made:
+    size = POSTGRESQL_DISK if on_small_disk else None
+    with tempfile.TemporaryDirectory(prefix="pg") as name, small_disk(Path(name), size) as made:
         folder = Path(name)
         folder.chmod(0o755)
         lifeline.hold_all_on(folder / "data", remove=True)

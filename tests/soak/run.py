@@ -101,7 +101,8 @@ def _soaked(name: str, plan: Plan, folder: Path, say: Say, together: Barrier) ->
 def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, result: Result) -> None:
     rng = Random(f"{plan.seed} {name}")
     people = int(plan.rate * (plan.minutes * 60 + SPARE_SECONDS)) + 100
-    with world(name, folder, WORLDS[name], people, rng, movable_clock="move_clock" in plan.faults) as there:
+    needs = {"movable_clock": "move_clock" in plan.faults, "small_disk": "fill_disk" in plan.faults}
+    with world(name, folder, WORLDS[name], people, rng, **needs) as there:
         for fault in set(plan.faults) - set(possible(there, list(plan.faults))):
             say(f"{name}: no {fault}: {FAULTS[fault].needs}")
         together.wait()  # what begins beside it would look like a fault

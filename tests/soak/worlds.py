@@ -80,12 +80,12 @@ def key(name: str, rng: Random) -> str:
 
 @contextmanager
 def world(
-    name: str, folder: Path, hosts: int, number: int, rng: Random, *, movable_clock: bool = True
+    name: str, folder: Path, hosts: int, number: int, rng: Random, *, movable_clock: bool, small_disk: bool
 ) -> Iterator[World]:
     """A world named after its database, with so many services and people, up and ready."""
     folder.mkdir()
     with ExitStack() as stack:
-        database = stack.enter_context(_database(name, folder))
+        database = stack.enter_context(_database(name, folder, small_disk))
         carriers = stack.enter_context(Carriers(rng))
         people, clerks = [person(it) for it in range(1, number + 1)], [clerk(it) for it in range(1, number // 4)]
         ledger, token = Ledger(), _settle(database.url, people, clerks)
@@ -102,8 +102,10 @@ def world(
         )
 
 
-def _database(name: str, folder: Path) -> AbstractContextManager[Database]:
-    return databases.postgresql() if name == "postgresql" else databases.sqlite(folder)
+def _database(name: str, folder: Path, small: bool) -> AbstractContextManager[Database]:
+    if name == "postgresql":
+        return databases.postgresql(on_small_disk=small)
+    return databases.sqlite(folder, on_small_disk=small)
 
 
 def _end(host: Host) -> None:
