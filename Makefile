@@ -7,7 +7,8 @@ WAITING ?= 3
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run serve test test-work test-wait test-fast soak mutants setup lint diagram screenshots bench constraints
+.PHONY: help run serve test test-work test-wait test-fast soak mutants setup lint diagram screenshots bench constraints licences sbom \
+	audit
 # The files in which tests have a mark.
 marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
 
@@ -19,11 +20,13 @@ help: ## this list
 	$(PYTHON) -m venv .venv
 
 .venv/.runs: requirements.txt constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@echo "Installing what the bot runs on, this once: it takes a minute or two, and longer on a slow line." >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
 	@touch $@
 
-.venv/.tests: tests/requirements.txt requirements.txt constraints.txt | .venv/.runs
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c constraints.txt
+.venv/.tests: tests/constraints.txt | .venv/.runs
+	@echo "Installing what the tests need besides, this once." >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/constraints.txt
 	@touch $@
 
 setup: .venv/.runs .venv/.tests ## .venv with all packages, run-time and test
@@ -58,9 +61,30 @@ soak: .venv/.runs .venv/.tests ## the long fault test; its seed comes first, and
 mutants: .venv/.runs .venv/.tests ## break the lines that matter, one by one: a test must notice each
 	$(BIN)/python -m tests.mutants
 
-constraints: setup ## rewrites constraints.txt from what is installed
-	@{ head -n 1 constraints.txt; $(BIN)/pip freeze | grep -ivE "^($$(sed -nE 's/^([A-Za-z0-9_.-]+).*/\1/p' requirements.txt tests/requirements.txt | sed 's/[-_.]/[-_.]/g' | paste -sd '|'))==" ; } > constraints.new
-	@mv constraints.new constraints.txt
+.tools/.there: .ci/tools.txt | .venv/bin/python
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/tools.txt
+	@touch $@
+
+# Of the registry that pip is set up with; the pins that are there stay, unless what asks for them has changed.
+constraints: .tools/.there ## rewrites both constraints.txt, every package pinned with its hashes; UPGRADE=1 takes the newest
+	@index="$${PIP_INDEX_URL:-$$(.tools/bin/python -m pip config get global.index-url 2>/dev/null)}"; \
+	for each in . tests; do \
+		asked="$$each/requirements.txt"; test "$$each" = . || asked="requirements.txt $$asked"; \
+		.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+			$${index:+--default-index "$$index"} $(if $(UPGRADE),--upgrade) \
+			--custom-compile-command "make constraints" $$asked --output-file $$each/constraints.txt || exit 1; \
+	done
+
+licences: .venv/.runs .tools/.there ## what the bot runs on, and under which licence
+	@.tools/bin/pip-licenses --python=$(BIN)/python --from=mixed --order=license --with-urls \
+		--packages $$(sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' constraints.txt)
+
+sbom: .tools/.there ## the same as an SBOM (CycloneDX, JSON), with the hashes of every file
+	@.tools/bin/cyclonedx-py requirements --output-format JSON constraints.txt
+
+audit: .tools/.there ## what is known against it, where an index of vulnerabilities answers; never fails
+	@.tools/bin/python .ci/audit.py .tools/bin/pip-audit constraints.txt
 
 diagram: .venv/.runs ## redraw the dialog in README.md from its table
 	@$(BIN)/flask diagram

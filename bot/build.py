@@ -1,7 +1,10 @@
 """The one place where the real parts are chosen. Tests choose theirs by handing them in."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.accounts.staff_changes import StaffChanges
 from bot.audit.hash_chain import Chain
@@ -24,7 +27,6 @@ from bot.phone_numbers import PhoneNumbers
 from bot.ports import Clock, Gateway, Inbound, Polled, RandomSource, Receipt
 from bot.profiles.provider import PREFIX
 from bot.random_source import SystemRandomSource
-from bot.reports.refusals import Refusals
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
 from bot.sending.receipts import Receipts
@@ -33,6 +35,7 @@ from bot.settings import Settings, read_keys
 from bot.simulation.state import Simulation, no_faults
 from dialogs.vocabulary import AnyEvent
 from store.database.engine import Store
+from store.service.counting import Counting
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def make_gateway(name: str, parts: GatewayParts) -> Gateway:
     """The gateway of a name in GATEWAYS. Providers with an HTTP API need no line above: each has a profile."""
     if name.startswith(PREFIX):
         found = parts.settings.providers[name]
-        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source)
+        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source, parts.http)
     return GATEWAYS[name](parts)
 
 
@@ -83,7 +86,6 @@ class Bot:
     fakher: Fakher
     console: Console
     staff_changes: StaffChanges
-    refusals: Refusals
     event_poster: EventPoster
     jobs: Jobs
     simulation: Simulation | None = None
@@ -109,6 +111,11 @@ class Bot:
         return self.parts.clock
 
     @property
+    def counting(self) -> Counting:
+        """What this process counts."""
+        return self.parts.counting
+
+    @property
     def phone_numbers(self) -> PhoneNumbers:
         """Who may text it and be texted by it."""
         return self.parts.phone_numbers
@@ -122,6 +129,8 @@ class Bot:
         """Finish what is in hand and let go of the database."""
         self.jobs.stop()
         self.courier.stop()
+        with suppress(SQLAlchemyError):  # a database that is gone must not stop the stop
+            self.counting.flush()
         self.store.close()
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
@@ -158,14 +167,14 @@ def build(
     chosen = gateways if gateways is not None else [make_gateway(name, gateway_parts) for name in settings.gateways]
     share = Share(store, random_source, settings.messages_per_second, processes)
     courier = Courier(store, chosen, keyring, clock, share)
-    parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, Trail(keyring, random_source))
+    trail, counting = Trail(keyring, random_source), Counting(store)
+    parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, trail, counting)
     flood_guard = FloodGuard(store, clock, phone_numbers.prefixes_abroad())
     event_poster = EventPoster(store, settings, clock)
     inbound, receipts = InboundHandler(parts, courier, flood_guard), Receipts(parts, courier)
-    refusals = Refusals(store)
     polled = [gateway for gateway in chosen if isinstance(gateway, Polled)]
     polling = Polling(store, keyring, clock, polled, inbound.hear, receipts.note)
-    more = [*polling.jobs(), Job("refusals", 5, refusals.flush)]
+    more = [*polling.jobs(), Job("counting", 5, counting.flush)]
     return Bot(
         parts,
         {gateway.name: gateway for gateway in chosen},
@@ -174,9 +183,8 @@ def build(
         inbound=inbound,
         receipts=receipts,
         fakher=Fakher(parts, courier),
-        console=Console(parts, courier, refusals),
+        console=Console(parts, courier),
         staff_changes=StaffChanges(parts, courier),
-        refusals=refusals,
         event_poster=event_poster,
         jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, more),
         simulation=simulation,

@@ -21,11 +21,11 @@ from bot.credentials import bearer, one_time_codes
 from bot.credentials.bearer import Bearer
 from bot.credentials.one_time_codes import NOBODY, DrawnCode
 from bot.parts import Parts
-from bot.reports.refusals import Refusals
 from bot.sending.courier import Courier
 from bot.sending.messages import message
 from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.limits import LOCKING_FAILURES, LOGIN_TRIES_OF_KNOWN_BROWSER, LOGIN_TRIES_PER_HOUR
+from dialogs.parsing.normalise import place_name
 from dialogs.staff_vocabulary import Role
 from dialogs.vocabulary import CodePurpose, CodeResult
 from store import codes, console_sessions, rate_limits, staff
@@ -79,7 +79,7 @@ class Login:
     @property
     def scope(self) -> Scope:
         """Whose accounts they see."""
-        return EVERYBODY if self.sees_all else Scope(province=self.member.province or "-")
+        return EVERYBODY if self.sees_all else Scope(province=place_name(self.member.province or "") or NOWHERE)
 
 
 def proof(secret: str) -> str:
@@ -90,9 +90,9 @@ def proof(secret: str) -> str:
 class Console:
     """Logs staff in to the console, and out."""
 
-    def __init__(self, parts: Parts, courier: Courier, refusals: Refusals) -> None:
+    def __init__(self, parts: Parts, courier: Courier) -> None:
         """Take what is needed to send codes, to check them, and to count what is refused."""
-        self.parts, self.courier, self.refusals = parts, courier, refusals
+        self.parts, self.courier = parts, courier
         self.store, self.keyring, self.clock, self.trail = parts.store, parts.keyring, parts.clock, parts.trail
 
     def ask(self, written: str, address: str, language: str, browser: str = "") -> str:
@@ -209,7 +209,7 @@ class Console:
         sent = self._sent(connection, held, purpose, now)
         refusal = self._refusal(member, purpose, sent, now)
         if refusal:
-            self.refusals.count(DOOR, refusal)
+            self.parts.counting.count("refused", DOOR, refusal)
         outcome = Outcome.REFUSED if refusal else Outcome.OK
         self._note(connection, now, Action.CONSOLE_CODE, mobile, member, outcome, refusal)
         with connection.begin_nested() as written:

@@ -24,7 +24,7 @@ from dialogs.vocabulary import State
 from store import codes, conversations, expiry, mobile_changes, outbound_messages
 from store.database.engine import is_out_of_reach
 from store.outbound_messages import NewMessage
-from store.service import heartbeats
+from store.service import clock_set_back, heartbeats
 
 LOG = logger("jobs")
 
@@ -61,7 +61,8 @@ class Jobs:
         return [
             Job("codes", 10, self.close_codes),
             Job("conversations", 300, self.end_conversations),
-            Job("outbox", 2, self.sweep_outbox),
+            # Its name is a heartbeat's row and a metric's label: operators' alarms go by it.
+            Job("outbox", 2, self.drop_expired_messages),
             Job("staff", 5, self.tell_staff),
             Job("mobiles", 10, self.end_mobile_changes),
             Job("events", 1, self.event_poster.post_due),
@@ -71,6 +72,7 @@ class Jobs:
             Job("checkpoint", 1, self.store.checkpoint),
             Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
+            Job("clock", 5, self.mend_times),
             Job("heartbeat", 10, self.beat),
             *self.more,
         ]
@@ -117,8 +119,12 @@ class Jobs:
 
     def overdue(self, ended: Mapping[str, datetime], now: datetime) -> list[str]:
         """The jobs that last ran to their end over two of their rounds and a minute ago."""
-        late = {job.name: 2 * timedelta(seconds=job.seconds) + STALE for job in self.all()}
+        late = self.ill_after()
         return sorted(name for name, at in ended.items() if name in late and now - at > late[name])
+
+    def ill_after(self) -> dict[str, timedelta]:
+        """How long ago each job may have run to its end: two of its rounds and a minute."""
+        return {job.name: 2 * timedelta(seconds=job.seconds) + STALE for job in self.all()}
 
     def safely(self, job: Job) -> None:
         """Run a job. Whatever it raises is logged and stays here: an escaped error would end the scheduler's thread."""
@@ -141,7 +147,7 @@ class Jobs:
         with self.store.writing() as connection:
             return conversations.end_overdue(connection, self.clock(), State.IDLE)
 
-    def sweep_outbox(self) -> int:
+    def drop_expired_messages(self) -> int:
         """Drop texts that are out of time, with their secrets."""
         with self.store.reading() as connection:
             if outbound_messages.oldest_queued(connection) is None:
@@ -175,6 +181,15 @@ class Jobs:
     def watch_for_flood(self) -> bool:
         """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""
         return bool(self.flood_guard.look().alarms)
+
+    def mend_times(self) -> int:
+        """After the clock was set back: end what would else wait, or be good, for as long as it was ahead."""
+        now = self.clock()
+        with self.store.reading() as connection:
+            if not clock_set_back.is_seen(connection, now):
+                return 0
+        with self.store.writing() as connection:
+            return clock_set_back.mend(connection, now)
 
     def forget(self) -> int:
         """Drop rows that no longer matter."""

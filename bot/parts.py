@@ -9,6 +9,7 @@ from bot.phone_numbers import PhoneNumbers
 from bot.ports import Clock, RandomSource
 from bot.settings import Settings
 from store.database.engine import Store
+from store.service.counting import Counting
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Parts:
-    """The store, the settings, the keys, the ports, and the audit's writer."""
+    """The store, the settings, the keys, the ports, the audit's writer, and what is counted."""
 
     store: Store
     settings: Settings
@@ -31,3 +32,4 @@ class Parts:
     random_source: RandomSource
     phone_numbers: PhoneNumbers
     trail: Trail
+    counting: Counting

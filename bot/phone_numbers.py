@@ -58,10 +58,15 @@ def _mobile(written: str, region: str, countries: Collection[str], prefixes: tup
     return found if known else None
 
 
-def fault_of_prefix(prefix: str, countries: Collection[str]) -> str | None:
-    """What is wrong with a range of mobiles that is given as a prefix; None where nothing is."""
+def fault_of_prefix(prefix: str, countries: Collection[str] | None) -> str | None:
+    """What is wrong with a range of mobiles that is given as a prefix; None where nothing is.
+
+    Without countries it is judged by its form alone.
+    """
     if not re.fullmatch(r"\+[0-9]{4,9}", prefix, re.ASCII):
         return "is no prefix like +98941"
+    if countries is None:
+        return None
     codes = {str(country_code_for_region(country)): country for country in countries}
     at_home = next((code for code in codes if prefix[1:].startswith(code) and len(prefix) > len(code) + 2), None)
     return None if at_home else f"is of no country among {', '.join(countries)}"

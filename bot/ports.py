@@ -43,12 +43,16 @@ class Malformed(Exception):
 
 @dataclass(frozen=True)
 class Inbound:
-    """A text that came in. `provider_id` names it for ever, however often the provider sends it."""
+    """A text that came in. `provider_id` names it for ever, however often the provider sends it.
+
+    `is_answered` says that the provider has acted upon the text and answered it, so that our reply would be a second.
+    """
 
     gateway: str
     provider_id: str
     sender: str = field(repr=False)
     text: str = field(repr=False)
+    is_answered: bool = False
 
 
 class Reason(StrEnum):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,8 +18,8 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -107,7 +107,7 @@ class Settings(BaseModel):
     fakher_domain: str = Field(default="", pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9-]+)+)?$")
     own_password_by_sms: Switch = False
     fakher_events_url: str = Field(default="", pattern=r"^(https?://[^\s#]+)?$")
-    fakher_events_secret: str = Field(default="", repr=False)
+    fakher_events_secret: str = Field(default="", repr=False, validate_default=True)
     support_phone: str = Field(default="", pattern=r"^(\+?[0-9]{3,12})?$")
     keep_recoveries_days: int = Field(default=400, ge=30, le=4000)
     keep_heard_days: int = Field(default=400, ge=400, le=4000)
@@ -199,30 +199,38 @@ class Settings(BaseModel):
             raise ValueError("simulated can't stand beside a real gateway")
         return gateways
 
-    @model_validator(mode="after")
-    def _prefixes_of_allowed_countries(self) -> Self:
-        for prefix in self.mobile_prefixes:
-            fault = fault_of_prefix(prefix, self.allowed_countries)
+    # What is judged by another setting is judged beside it, so that all faults are named at once: where that one is
+    # bad, by its own form alone.
+    @field_validator("mobile_prefixes")
+    @classmethod
+    def _prefixes_of_allowed_countries(cls, prefixes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for prefix in prefixes:
+            fault = fault_of_prefix(prefix, info.data.get("allowed_countries"))
             if fault:
-                raise ValueError(f"MOBILE_PREFIXES: {prefix[:12]} {fault}")
-        return self
+                raise ValueError(f"{prefix[:12]} {fault}")
+        return prefixes
 
-    @model_validator(mode="after")
-    def _events_are_signed(self) -> Self:
-        if bool(self.fakher_events_url) != bool(self.fakher_events_secret):
+    @field_validator("fakher_events_secret")
+    @classmethod
+    def _events_are_signed(cls, secret: str, info: ValidationInfo) -> str:
+        if bool(info.data.get("fakher_events_url", secret)) != bool(secret):
             raise ValueError(HALF_EVENTS)
-        return self
+        return secret
 
-    @model_validator(mode="after")
-    def _code_fits_one_text(self) -> Self:
-        longest = LONGEST | {"code": "9" * self.code_length, "domain": self.fakher_domain}
+    @field_validator("fakher_domain")
+    @classmethod
+    def _code_fits_one_text(cls, domain: str, info: ValidationInfo) -> str:
+        length = info.data.get("code_length")
+        if not domain or length is None:
+            return domain
+        if re.search(rf"(?<![0-9])[0-9]{{{length}}}(?![0-9])", domain):
+            raise ValueError("has digits that could be taken for a code")
+        longest = LONGEST | {"code": "9" * length, "domain": domain}
         phrases = [f"{name}_with_domain" for name in ("code", "code_for_fakher", "code_with_password")]
         over = max(_excess(say(phrase, language, longest)) for language in languages() for phrase in phrases)
-        if re.search(rf"(?<![0-9])[0-9]{{{self.code_length}}}(?![0-9])", self.fakher_domain):
-            raise ValueError("FAKHER_DOMAIN: has digits that could be taken for a code")
-        if self.fakher_domain and over > 0:
-            raise ValueError(f"FAKHER_DOMAIN: {over} characters too long for a code to fit one text")
-        return self
+        if over > 0:
+            raise ValueError(f"{over} characters too long for a code to fit one text")
+        return domain
 
 
 def _unbased(text: str) -> bytes:
@@ -245,7 +253,8 @@ def read_keys(keys: str) -> dict[str, bytes]:
     return found
 
 
-def _ids(keys: str) -> list[str]:
+def key_ids(keys: str) -> list[str]:
+    """The ids of SECRET_KEYS, the newest first."""
     return [part.partition(":")[0].strip() for part in keys.split(",")]
 
 
@@ -312,7 +321,7 @@ def _value(name: str, environment: Mapping[str, str], faults: list[str]) -> str:
 
 def _fault(detail: Any) -> str:
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{str(detail['loc'][0]).upper()}: {message}" if detail["loc"] else message
+    return message if message == HALF_EVENTS else f"{str(detail['loc'][0]).upper()}: {message}"
 
 
 def read_for_trial(environment: Mapping[str, str]) -> Settings:
@@ -393,7 +402,7 @@ def _missing(settings: Settings) -> list[str]:
     if settings.gateways and settings.providers.keys() == set(settings.gateways):
         heard = any(each.profile.is_heard for each in settings.providers.values())
         missing += ["GATEWAYS: no text could come in by any of them"] * (not heard)
-    if TRIAL_KEY in _ids(settings.secret_keys):
+    if TRIAL_KEY in key_ids(settings.secret_keys):
         missing.append("SECRET_KEYS: are the trial's, made by make run")
     if "simulated" in settings.gateways and settings.host and not is_loopback(settings.host):
         missing.append(BEYOND_LOOPBACK)

@@ -1,7 +1,10 @@
 """What a text means, given what is known: a text and the facts make exactly one event."""
 
+from dataclasses import replace
+
 from dialogs import classify_staff
 from dialogs.audit_vocabulary import Action, Outcome, Record
+from dialogs.limits import STARTS_PER_HOUR
 from dialogs.parsing.parse import from_staff
 from dialogs.staff_vocabulary import StaffEvent
 from dialogs.vocabulary import (
@@ -11,6 +14,7 @@ from dialogs.vocabulary import (
     CodePurpose,
     CodeResult,
     Event,
+    Evidence,
     Facts,
     Intent,
     Naming,
@@ -59,7 +63,26 @@ _WITH_RIGHT_CODE = {
 _OBJECTIONS = {Intent.CANCEL: Event.OBJECTED, Intent.OPT_OUT: Event.OBJECTED_BY_STOP}
 # The audit's row for a try that was spent on a text which is a request all the same.
 WRONG_BESIDE_REQUEST = Record(Action.CODE_TRIED, Outcome.FAILED, "wrong")
+# What an ID alone is part of, where a staff member's word came before it.
+_ORDER_AWAITED = {
+    State.AWAITING_ID_TO_RESET: Intent.STAFF_RESET,
+    State.AWAITING_ID_TO_UNLOCK: Intent.STAFF_UNLOCK,
+    State.AWAITING_ID_FOR_STATUS: Intent.STAFF_STATUS,
+}
+_ORDERED_WITHOUT_ID = {
+    Intent.STAFF_RESET: Event.RESET_ORDERED_WITHOUT_ID,
+    Intent.STAFF_UNLOCK: Event.UNLOCK_ORDERED_WITHOUT_ID,
+    Intent.STAFF_STATUS: Event.STATUS_ORDERED_WITHOUT_ID,
+}
 _STAFF_AT_REST = {Intent.HELP: StaffEvent.HELP, Intent.UNKNOWN: StaffEvent.NOT_UNDERSTOOD}
+
+
+def as_staff_send_it(message: ParsedMessage, state: State) -> ParsedMessage:
+    """The text, as it is to be understood from staff: an ID alone belongs to the order whose word came before it."""
+    message = from_staff(message)
+    awaited = _ORDER_AWAITED.get(state)
+    is_alone = message.intent is Intent.RECOVER and Evidence.ASKS not in message.evidence
+    return replace(message, intent=awaited) if awaited and is_alone else message
 
 
 def is_request(message: ParsedMessage) -> bool:
@@ -78,7 +101,7 @@ def hands_back_code(
     """
     if opted_out:
         return False
-    if brings_password(message, state):
+    if brings_password(message, state, own_password_allowed=own_password_allowed):
         return own_password_allowed
     if message.code is None:
         return False
@@ -90,31 +113,45 @@ def tries_beside_request(message: ParsedMessage, facts: Facts) -> bool:
     return facts.result is CodeResult.WRONG and message.naming is Naming.ONE and is_request(message)
 
 
-def brings_password(message: ParsedMessage, state: State) -> bool:
-    """Whether the text brings a code and a password of the sender's own at once."""
-    return message.own_password or (message.password_follows and state is State.AWAITING_CODE_TO_CHANGE)
+def brings_password(message: ParsedMessage, state: State, *, own_password_allowed: bool) -> bool:
+    """Whether the text brings a code and a password of the sender's own at once.
+
+    Several words that might be said to anybody are one only where both were asked for in one text.
+    """
+    if message.own_password:
+        return True
+    if state is not State.AWAITING_CODE_TO_CHANGE:
+        return False
+    return message.password_follows or (message.phrase_follows and own_password_allowed)
 
 
 def classify(message: ParsedMessage, facts: Facts) -> AnyEvent:
     """The one event that the text is."""
-    message = from_staff(message) if facts.staff else message
+    message = as_staff_send_it(message, facts.state) if facts.staff else message
     of_staff = _of_staff(message, facts)
     if of_staff is not None:
         return of_staff
-    if facts.opted_out and not (is_request(message) or message.intent is Intent.OPT_IN):
+    if facts.opted_out and not (is_request(message) or _starts_again(message, facts)):
         return Event.CODE_WHILE_OPTED_OUT if message.intent is Intent.CODE else Event.UNANSWERED
     return _of_pilgrim(message, facts)
 
 
-def _of_staff(message: ParsedMessage, facts: Facts) -> StaffEvent | None:
+def _starts_again(message: ParsedMessage, facts: Facts) -> bool:
+    return message.intent is Intent.OPT_IN and facts.starts_this_hour < STARTS_PER_HOUR
+
+
+def _of_staff(message: ParsedMessage, facts: Facts) -> AnyEvent | None:
     """What a staff member orders or confirms; None for whatever anybody might text."""
     if facts.staff is None:
         return None
     if facts.result is not None and facts.purpose is CodePurpose.STAFF_ORDER:
         return classify_staff.confirmed(facts.result, facts.staff)
     if classify_staff.is_order(message, facts.staff):
-        return classify_staff.ordered(message, facts.staff)
-    return None if facts.opted_out or facts.state is not State.IDLE else _at_rest(message, facts)
+        names_nobody = message.naming is Naming.NOBODY and not facts.staff.locked_out
+        awaiting = _ORDERED_WITHOUT_ID.get(message.intent) if names_nobody else None
+        return awaiting or classify_staff.ordered(message, facts.staff)
+    is_at_rest = facts.state is State.IDLE or facts.state in _ORDER_AWAITED
+    return _at_rest(message, facts) if is_at_rest and not facts.opted_out else None
 
 
 def _at_rest(message: ParsedMessage, facts: Facts) -> StaffEvent | None:
@@ -130,7 +167,7 @@ def _of_pilgrim(message: ParsedMessage, facts: Facts) -> Event:
         return _code(facts.result, facts)
     if facts.mobile_held and (message.objects or message.intent in _OBJECTIONS):
         return _OBJECTIONS.get(message.intent, Event.OBJECTED)
-    if brings_password(message, facts.state):
+    if brings_password(message, facts.state, own_password_allowed=facts.own_password_allowed):
         return Event.OFFERED_OWN_PASSWORD if not facts.own_password_allowed else Event.NOT_UNDERSTOOD
     return _request(message, facts) if is_request(message) else _command(message, facts)
 

@@ -5,6 +5,9 @@
 UNPARSED_PER_HOUR = 3
 HINTS_PER_HOUR = 10
 REPLIES_TO_WHO_NAMES_NOBODY = 3
+# How often an hour START ends a STOP. Both are always confirmed where they are done, so two machines that answer each
+# other would go on for ever: after this a phone stays opted out and silent until it asks by an ID, or an hour is over.
+STARTS_PER_HOUR = 5
 # A busy staff member's. Who forges the number can't have them texted without end.
 STAFF_REPLIES_PER_HOUR = 120
 

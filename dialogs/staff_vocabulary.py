@@ -60,7 +60,7 @@ class StaffEvent(StrEnum):
     REFUSED_TOO_OFTEN = auto()
     NAMED_INVALID = auto()
     NAMED_SEVERAL = auto()
-    NAMED_NOBODY = auto()
+    NAMED_NOBODY = auto()  # in an order to change a mobile
 
     # A confirmation code, texted back.
     CONFIRMED = auto()

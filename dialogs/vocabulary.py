@@ -14,6 +14,10 @@ class State(StrEnum):
     AWAITING_ID = auto()
     AWAITING_CODE = auto()
     AWAITING_CODE_TO_CHANGE = auto()  # the code was asked for to change a password
+    # A staff member's word for an order came alone: the ID that follows is the order's.
+    AWAITING_ID_TO_RESET = auto()
+    AWAITING_ID_TO_UNLOCK = auto()
+    AWAITING_ID_FOR_STATUS = auto()
 
 
 class CodePurpose(StrEnum):
@@ -73,6 +77,11 @@ class Event(StrEnum):
     OBJECTED_BY_STOP = auto()
     START = auto()
     NOTHING_TO_START = auto()  # the phone is not opted out
+
+    # From staff: an order that names nobody yet.
+    RESET_ORDERED_WITHOUT_ID = auto()
+    UNLOCK_ORDERED_WITHOUT_ID = auto()
+    STATUS_ORDERED_WITHOUT_ID = auto()
 
     NOT_UNDERSTOOD = auto()
     UNANSWERED = auto()  # opted out
@@ -263,7 +272,8 @@ class ParsedMessage:
     `code` is a lone run of as many digits as a code has, in ASCII. `language` is a language
     file's name where the text tells, else None. `own_password` says that a password of the
     sender's own stands beside a code; `password_follows` that what follows a code can be one,
-    if one is awaited. `mobile` is a number beside the ID that may be a mobile's, in ASCII digits;
+    if one is awaited, and `phrase_follows` that it is several words which can.
+    `mobile` is a number beside the ID that may be a mobile's, in ASCII digits;
     `objects` says that the text is a plain no. `intent` is what it asks for where no code is out and
     the sender is not staff; `evidence` is what that was decided by, and holds nothing of the text.
     """
@@ -275,6 +285,7 @@ class ParsedMessage:
     language: str | None = None
     own_password: bool = False
     password_follows: bool = False
+    phrase_follows: bool = False
     mobile: str | None = None
     objects: bool = False
     evidence: frozenset[Evidence] = field(default=frozenset(), compare=False)
@@ -350,5 +361,6 @@ class Facts:
     staff: StaffFacts | None = None  # where a staff member's number texts
     opted_out: bool = False
     named_this_hour: bool = False
+    starts_this_hour: int = 0  # that have ended a STOP
     unparsed_replies_this_hour: int = 0
     hints_this_hour: int = 0

@@ -53,6 +53,7 @@ class View:
     opted_out_at: datetime | None
     window_started_at: datetime | None
     requests_this_hour: int
+    starts_this_hour: int
     hints_this_hour: int
     unparsed_replies: int
     unparsed_replied_at: datetime | None
@@ -87,6 +88,7 @@ class Standing:
     ends_at: datetime | None = None
     opted_out_at: datetime | None = None
     requests_this_hour: int = 0
+    starts_this_hour: int = 0
     hints_this_hour: int = 0
     unparsed_replies: int = 0
     unparsed_replied_at: datetime | None = None
@@ -146,6 +148,7 @@ def _view() -> Any:
             CONVERSATION.c.opted_out_at,
             CONVERSATION.c.window_started_at,
             func.coalesce(CONVERSATION.c.requests_this_hour, 0).label("requests_this_hour"),
+            func.coalesce(CONVERSATION.c.starts_this_hour, 0).label("starts_this_hour"),
             func.coalesce(CONVERSATION.c.hints_this_hour, 0).label("hints_this_hour"),
             func.coalesce(CONVERSATION.c.unparsed_replies, 0).label("unparsed_replies"),
             CONVERSATION.c.unparsed_replied_at,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    null,
     or_,
     select,
     update,
@@ -25,6 +26,9 @@ MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
 # A literal, so that the partial indexes on what is queued are used.
 _QUEUED = MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED)))
+# Before it had left, as far as was known: its provider may have taken it, and not yet have been heard of.
+_DROPPED = MESSAGE.c.status == literal_column(str(int(DeliveryStatus.DROPPED)))
+ACCEPTED = int(DeliveryStatus.ACCEPTED)
 UNTRIED = {"gateway": None, "consecutive_failures": 0, "resend_of": None}
 # What is not known yet when a text is written.
 NOT_YET = (*UNTRIED, "provider_id", "accepted_at", "sent_at", "ended_at", "error")
@@ -68,7 +72,7 @@ class ClaimedMessage:
     inbound_gateway: str
     gateway: str | None  # that is to try it; None before the first failure
     attempts: int
-    consecutive_failures: int  # failures in a row by that gateway
+    consecutive_failures: int  # in a row by that gateway; below zero, gateways in a row that refused it for good
     created_at: datetime
     expires_at: datetime
     next_attempt_at: datetime  # the end of the lease
@@ -125,8 +129,10 @@ ACCEPT = (
     update(MESSAGE)
     .where(MESSAGE.c.id == bindparam("text"))
     .values(
-        status=case((MESSAGE.c.status < DeliveryStatus.ACCEPTED, int(DeliveryStatus.ACCEPTED)), else_=MESSAGE.c.status),
+        status=case((or_(_DROPPED, MESSAGE.c.status < ACCEPTED), ACCEPTED), else_=MESSAGE.c.status),
         secret=None,
+        ended_at=case((_DROPPED, null()), else_=MESSAGE.c.ended_at),
+        error=case((_DROPPED, null()), else_=MESSAGE.c.error),
         accepted_at=bindparam("at", type_=UTC_TYPE),
         gateway=bindparam("by"),
         provider_id=bindparam("as"),
@@ -182,7 +188,10 @@ def claim(connection: Connection, now: datetime, most: int, lease: timedelta) ->
 
 
 def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note that providers took these texts, and erase their secrets. Keys: text, by, as, at."""
+    """Note that providers took these texts, and erase their secrets. Keys: text, by, as, at.
+
+    One that was dropped meanwhile, because its code died, has arrived all the same.
+    """
     connection.execute(ACCEPT, rows)
 
 
@@ -207,13 +216,15 @@ def receive_receipt(
 ) -> SentMessage | None:
     """Raise a text's status as a receipt says; the text, or None where none is known by it.
 
-    Receipts come late, twice and out of order, so a lower or equal status changes nothing. `ref` is the
+    Receipts come late, twice and out of order, so a lower or equal status changes nothing; a text that was dropped may
+    turn out to have arrived. `ref` is the
     text's own id, which finds it even before its provider's id has been written.
     """
     same: ColumnElement[bool] = (MESSAGE.c.gateway == gateway) & (MESSAGE.c.provider_id == provider_id)
     if ref is not None:
         same = or_(same, (MESSAGE.c.id == ref) & MESSAGE.c.provider_id.is_(None))
-    raised = update(MESSAGE).where(same, MESSAGE.c.status < status, MESSAGE.c.status < FINAL)
+    is_open = MESSAGE.c.status <= FINAL if status is DeliveryStatus.DELIVERED else MESSAGE.c.status < FINAL
+    raised = update(MESSAGE).where(same, MESSAGE.c.status < status, is_open)
     changes: dict[str, Any] = {"status": int(status), "secret": None}
     if status is DeliveryStatus.SENT:
         changes["sent_at"] = now
@@ -251,6 +262,13 @@ def oldest_queued(connection: Connection) -> datetime | None:
     # Of each kind, since a minimum of all would be looked for among all texts, in the order of their age.
     waiting = select(func.min(MESSAGE.c.created_at)).where(_QUEUED).group_by(MESSAGE.c.kind)
     return min(connection.execute(waiting).scalars(), default=None)
+
+
+def waiting(connection: Connection, now: datetime) -> dict[tuple[MessageKind, bool], int]:
+    """How many texts have not left, by kind and whether they are due; else a process has them, or a pause."""
+    is_due = case((MESSAGE.c.next_attempt_at <= now, 1), else_=0)
+    counted = select(MESSAGE.c.kind, is_due, func.count()).where(_QUEUED).group_by(MESSAGE.c.kind, is_due)
+    return {(MessageKind(kind), bool(due)): number for kind, due, number in connection.execute(counted)}
 
 
 def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> int:

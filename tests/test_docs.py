@@ -13,10 +13,10 @@ from bot.profiles.provider import setting_of
 from bot.settings import Settings
 from dialogs.replies.phrases import say
 from dialogs.replies.segments import size
+from tests.cases import for_each
 from tests.providers.wire import PROFILES
-from tests.support.cases import for_each
 from tests.support.glossary import EVENTS, SETTINGS, STATES
-from tests.support.places import ROOT, TESTS
+from tests.support.places import ROOT
 from webhooks import create_app
 from wsgi import app
 
@@ -74,7 +74,7 @@ def test_make_help_lists_every_target() -> None:
     }
 
 
-@for_each(("page", "words"), on_all_pages(r"flask ([a-z]+(?: [a-z]+)?)"))
+@for_each(("page", "words"), on_all_pages(r"(?:flask|(?<![/.])ramz) ([a-z]+(?: [a-z]+)?)"))
 def test_the_flask_commands_are_there(page: str, words: str) -> None:
     found: click.Command | None = app.cli
     for word in words.split():
@@ -125,19 +125,6 @@ def test_its_metrics_are_those_that_are_told(bot: Bot) -> None:
     told = create_app(bot).test_client().get("/metrics").text
     names = {name for _, name in on_all_pages(r"`(ramz_\w+)`")}
     assert names and names <= set(re.findall(r"^# HELP (\w+)", told, re.MULTILINE))
-
-
-def variables(configuration: str) -> list[list[str]]:
-    """The names that stand in each group of a Kannel configuration, with the group's own."""
-    groups = [group.splitlines() for group in configuration.strip().split("\n\n")]
-    return [[group[0], *(line.partition(" = ")[0] for line in group[1:])] for group in groups if group[0][0] != "#"]
-
-
-def test_its_kannel_configuration_is_the_one_that_is_tested() -> None:
-    sample = PAGES["KANNEL.md"].split("```\ngroup = core")[1].split("```")[0]
-    tested = (TESTS / "kannel.conf").read_text("utf-8")
-    assert variables("group = core" + sample) == variables(tested)
-    assert "-interface = 0.0.0.0" not in sample and sample.count("-interface = 127.0.0.1") == 3
 
 
 def test_its_diagram_is_the_table() -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.glossary import BY_HEADING
 from tests.support.places import ROOT
 

@@ -7,20 +7,25 @@ simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
 lost.py       the first page, and what people read in place of an error
 database_errors.py  what is answered and logged where the database fails a call
-health.py     alive, able to serve, figures
+season_report.py  the season's report, as one HTML file
+printing.py   a page as PDF, by the machine's browser
+health.py     alive, able to serve
+metrics.py    the figures for Prometheus
 terminal.py   a phone in the terminal
 server.py     gunicorn around it all: a master, and a bot in each of its workers
 request_reader.py  waitress in each worker: requests are read whole before they are answered
 cli.py        the commands that need the web application
 """
 
+import time
 from collections.abc import Callable
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
 from bot.log import logger
+from store.service.counting import HTTP_BUCKETS
 from webhooks import database_errors, health, html, lost, providers
 from webhooks.api import endpoints
 from webhooks.console import login
@@ -36,6 +41,8 @@ REFUSED = {
     400: "malformed",
     401: "token",
     403: "forbidden",
+    405: "method",
+    410: "gone",
     413: "too_large",
     415: "media_type",
     422: "invalid",
@@ -56,18 +63,25 @@ def create_app(bot: Bot) -> Flask:
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
     app.register_error_handler(Exception, _broken)
+    app.before_request(_note_begin)
     app.after_request(_counting(bot))
     return app
 
 
+def _note_begin() -> None:
+    g.began = time.monotonic()
+
+
 def _counting(bot: Bot) -> Callable[[Response], Response]:
-    """What counts every refused call, by the door that it came to."""
+    """What counts every refused call, and how long each took, by the door that it came to."""
 
     def count(response: Response) -> Response:
         reason = REFUSED.get(response.status_code)
         door = _door(request.path, bot)
+        if door is not None:
+            bot.counting.took("http_seconds", door, time.monotonic() - g.began, HTTP_BUCKETS)
         if reason is not None and door is not None:
-            bot.refusals.count(door, reason)
+            bot.counting.count("refused", door, reason)
         return response
 
     return count

@@ -1,4 +1,4 @@
-"""The commands that need the web application: `flask serve`, `flask trial`, `flask chat`."""
+"""The commands that need the web application: `flask serve`, `flask trial`, `flask chat`, `flask kpi report`."""
 
 import os
 import signal
@@ -6,23 +6,31 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import click
+from sqlalchemy.engine import make_url
 from werkzeug.serving import make_server
 
-from bot import log, settings
+from bot import clock, log, settings
 from bot.audit import known_keys
 from bot.build import build
-from bot.cli.common import chosen, database, fail, opened, serving, upgraded
+from bot.cli.common import chosen, database, fail, guard, opened, serving, upgraded
+from bot.cli.kpi import figures, kpi_command
 from bot.credentials.keyring import Keyring
-from bot.settings import Settings, read_keys
+from bot.settings import Settings, key_ids, read_keys
 from bot.simulation.demo import PEOPLE, STAFF, lives_in, seed
 from bot.simulation.state import Simulation
+from bot.version import VERSION
 from store.database.migrate import is_empty
-from webhooks import create_app
+from webhooks import create_app, html, printing, season_report
 from webhooks.server import Server, fault_of_address
 from webhooks.terminal import chat
+
+# The report is written, but no browser could print it.
+NOT_PRINTED = 3
+LOG = log.logger("service")
 
 
 @click.command("serve")
@@ -40,7 +48,23 @@ def serve() -> None:
     for provider in found.providers.values():
         for warning in provider.warnings:
             click.echo(warning, err=True)
+    log.set_up()
+    LOG.info("serving", **_about(found))
     Server(found).run()
+
+
+def _about(found: Settings) -> dict[str, object]:
+    """What the log says of a service as it starts: nothing secret."""
+    url = make_url(found.database_url)
+    places = {name: value for name, value in url.query.items() if name in {"host", "port"}}
+    return {
+        "version": VERSION,
+        "database": url.set(password=None, query=places).render_as_string(),
+        "gateways": found.gateways,
+        "keys": key_ids(found.secret_keys),
+        "address": f"{found.host}:{found.port}",
+        "workers": found.workers,
+    }
 
 
 @click.command("trial")
@@ -143,5 +167,34 @@ def chat_command(mobile: str) -> None:
             fail(fault)
     chat(bot, number)
 
+
+@kpi_command.command("report")
+@click.option("--from", "first", metavar="DAY", help="First day.  [default: the season's, else 30 days ago]")
+@click.option("--to", "last", metavar="DAY", help="Last day.  [default: the season's, else today]")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Write it here.")
+@click.option(
+    "--pdf", type=click.Path(dir_okay=False, path_type=Path), help="Print it here too, by a browser that is here."
+)
+@click.option("--language", type=click.Choice(sorted(html.LANGUAGES)), default="fa", show_default=True)
+def report_command(first: str | None, last: str | None, page: Path, pdf: Path | None, language: str) -> None:
+    """Write the season's report, for a director to read: one HTML file, and a PDF of it.
+
+    Exits with 3 where the HTML is written and no PDF could be made of it.
+    """
+    store, now = opened(chosen(settings.read_for_command)), clock.system_clock()
+    written = season_report.write(figures(store, first, last, now), now, language)
+    try:
+        page.write_text(written, "utf-8")
+        click.echo(f"Written to {page}.")
+        if pdf is not None:
+            printing.to_pdf(page, pdf, printing.browser())
+            click.echo(f"Printed to {pdf}.")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}", 1)
+    except printing.NoPrinter as none:
+        fail(f"--pdf: {none}", NOT_PRINTED)
+
+
+guard(report_command)
 
 COMMANDS: tuple[click.Command, ...] = (serve, trial, chat_command)

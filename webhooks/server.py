@@ -6,6 +6,7 @@ Gunicorn starts, replaces and stops the workers; within each, request_reader.py 
 import errno
 import os
 import socket
+from threading import Event, Thread
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,9 @@ GRACEFUL_SECONDS = 20
 # A worker that answers nothing for so long, though something is in hand, is replaced; the store gives up waiting well
 # before.
 STUCK_SECONDS = 9
+# How long a worker may take to come up: on a machine with too much to do, the seconds above are not enough, and one
+# that is ended for it would only be begun again.
+BEGIN_SECONDS = 120
 # At a stop: how long requests in hand are waited for, and those that are still on their way in.
 ANSWER_SECONDS, UNREAD_SECONDS = 8.0, 2.0
 # How soon a worker notices that its master is gone. A new one tries for five seconds to have their port.
@@ -36,6 +40,23 @@ class ReadingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     """One process with a bot in it: one thread reads what comes in, some answer."""
 
     reader: RequestReader | None = None
+
+    def load_wsgi(self) -> None:
+        """Make the bot. Meanwhile the master is told that this worker is not stuck, for a time."""
+        made = Event()
+        patience = Thread(target=self._ask_for_patience, args=(made,), name="patience", daemon=True)
+        patience.start()
+        try:
+            super().load_wsgi()
+        finally:
+            made.set()
+            patience.join()
+
+    def _ask_for_patience(self, made: Event) -> None:
+        for _ in range(BEGIN_SECONDS):
+            self.notify()
+            if made.wait(1.0):
+                return
 
     def run(self) -> None:
         """Serve until told to stop, or until the master is gone; then finish what is in hand."""

@@ -3,10 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bot.phone_numbers import PhoneNumbers
-from dialogs.parsing.normalise import fold, national_id
+from dialogs.parsing.normalise import fold, national_id, place_name
 from dialogs.replies.phrases import languages
 
 NEEDED = ("national_id", "username", "mobile")
@@ -109,9 +110,14 @@ def _mobile(written: str, phone_numbers: PhoneNumbers) -> str:
     return mobile
 
 
-def _place(written: str) -> str:
-    """A province or a broker, as it is stored: the one place where an import could bring spellings together."""
-    return written
+def _place(column: str, written: str) -> str:
+    """A province or a broker in the one spelling that is kept and compared."""
+    place = place_name(written)
+    if not place:
+        raise BadRow(f"{column} has nothing that can be seen")
+    if len(place) > LONGEST[column]:
+        raise BadRow(f"{column} is longer than {LONGEST[column]} characters")
+    return place
 
 
 def _language(written: str) -> str:
@@ -128,8 +134,8 @@ def _truth(written: str) -> bool:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "full_name": str,
-    "province": _place,
-    "broker": _place,
+    "province": partial(_place, "province"),
+    "broker": partial(_place, "broker"),
     "language": _language,
     "active": _truth,
 }

@@ -10,13 +10,15 @@ audit.py      `flask audit`
 keys.py       `flask keys`
 kpi.py        `flask kpi`
 gateways.py   `flask gateways`
+deploy.py     `flask deploy`
+printing.py   what that prints or writes, made of templates/
 retention.py  `flask retention`
 diagram.py    `flask diagram`
 """
 
 import click
 
-from bot.cli import accounts, audit, diagram, gateways, keys, kpi, retention, schema, season, staff, tokens
+from bot.cli import accounts, audit, deploy, diagram, gateways, keys, kpi, retention, schema, season, staff, tokens
 from bot.cli.common import guard
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -24,11 +26,12 @@ COMMANDS: tuple[click.Command, ...] = (
     accounts.accounts,
     staff.staff,
     season.season,
-    tokens.tokens,
-    audit.audit,
+    tokens.commands,
+    audit.commands,
     keys.keys,
     kpi.kpi_command,
     gateways.gateways,
+    deploy.deploy,
     retention.retention,
     diagram.diagram,
 )

@@ -21,18 +21,16 @@ from bot.random_source import SystemRandomSource
 from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
 from dialogs.parsing.normalise import fold, national_id
-from store import accounts as kept_accounts
-from store import audit as kept_audit
-from store import staff
+from store import accounts, audit, staff
 from store.audit import Wanted
 
 # The last place that there is room for.
 LAST_PLACE = 2**31 - 1
 
-audit = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
+commands = AppGroup("audit", help="Who did or tried what: rows that are chained, so that a change shows.")
 
 
-@audit.command("verify")
+@commands.command("verify")
 @click.option("--seal", "kept", metavar="SEQ:HEX", help="A seal that was kept, from the log: it must be in the chain.")
 def verify_audit(kept: str | None) -> None:
     """Seal what is not sealed yet, then prove every row. Exits with 1, and says which row, where one is not right."""
@@ -47,7 +45,7 @@ def verify_audit(kept: str | None) -> None:
     _tell(proof)
 
 
-@audit.command("rekey")
+@commands.command("rekey")
 def rekey_audit() -> None:
     """Before a key leaves SECRET_KEYS: prove every row, and hand on to the newest key what older ones prove."""
     found = chosen(settings.read_for_command)
@@ -59,10 +57,15 @@ def rekey_audit() -> None:
     click.echo(f"The key {chain.keyring.newest} now vouches for what was written under others: they can be taken out.")
 
 
-@audit.command("show")
+@commands.command("show")
 @click.option("--account", "person", metavar="NATIONAL_ID", help="About whose account.")
 @click.option("--staff", "mobile", metavar="MOBILE", help="By which staff member, removed or not, or about them.")
-@click.option("--action", type=click.Choice(list(Action)), metavar="ACTION", help="Of one action, such as staff_reset.")
+@click.option(
+    "--action",
+    type=click.Choice([each.value for each in Action]),
+    metavar="ACTION",
+    help="Of one action, such as staff_reset.",
+)
 @click.option("--from", "first", metavar="DAY", help="First day.")
 @click.option("--to", "final", metavar="DAY", help="Last day.")
 @click.option("--last", type=click.IntRange(1), help="Only so many of the last rows.  [default: all]")
@@ -86,7 +89,7 @@ def show_audit(
         account_id = _account(connection, person) if person is not None else None
         staff_id = _member(found, connection, mobile) if mobile is not None else None
         wanted = Wanted(account_id, staff_id, action, since, until)
-        rows = kept_audit.matching(connection, wanted, last)
+        rows = audit.matching(connection, wanted, last)
     if file is not None:
         _write(file, rows)
     else:
@@ -106,7 +109,7 @@ def _moment(option: str, written: str | None, days: int = 0) -> datetime | None:
 
 
 def _account(connection: Connection, person: str) -> int:
-    account = kept_accounts.find(connection, national_id=national_id(fold(person)) or "")
+    account = accounts.find(connection, national_id=national_id(fold(person)) or "")
     if account is None:
         fail("No account has this national ID", 1)
     return account.id

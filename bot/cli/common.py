@@ -85,7 +85,7 @@ def guard(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for each in command.commands.values():
             guard(each)
-    elif command.callback is not None:
+    if command.callback is not None:
         command.callback = _guarded(command.callback)
 
 

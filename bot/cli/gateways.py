@@ -74,7 +74,7 @@ def _checked_over_http(gateway: HttpGateway, text: Outbound, *, send: bool) -> b
         return False
     request, id_path = gateway.request(text, provider.values)
     try:
-        reply = gateway.client.call(request.method, request.url, request.headers, request.body)
+        reply = gateway.http.request(request.method, request.url, headers=request.headers, body=request.body)
     except SendFailed as failed:
         click.echo(f"\nNo answer: {_why(failed)}")
         return False

@@ -11,13 +11,13 @@ from bot.cli.common import chosen, fail, note, opened, write
 from bot.credentials import bearer
 from bot.random_source import SystemRandomSource
 from dialogs.audit_vocabulary import Action, Actor
-from store import tokens as kept_tokens
+from store import tokens
 
 LONGEST_NAME = 60
-tokens = AppGroup("tokens", help="Fakher's API tokens.")
+commands = AppGroup("tokens", help="Fakher's API tokens.")
 
 
-@tokens.command("create")
+@commands.command("create")
 @click.option("--name", required=True, help="Whose it is, to find it again.")
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How long it is good.")
 def create_token(name: str, days: int) -> None:
@@ -28,18 +28,18 @@ def create_token(name: str, days: int) -> None:
     store = opened(found)
     new, expires_at = bearer.make(SystemRandomSource()), now + timedelta(days=days)
     with store.writing() as connection:
-        kept_tokens.issue(connection, new.id, name.strip(), new.digest, now, expires_at)
+        tokens.issue(connection, new.id, name.strip(), new.digest, now, expires_at)
         note(found, connection, Action.TOKEN_CREATED, ref=new.id)
     click.echo(f"Token {new.id} for {name.strip()}, good until {_minute(expires_at)}. It is not shown again:", err=True)
     click.echo(new.text)
 
 
-@tokens.command("list")
+@commands.command("list")
 def list_tokens() -> None:
     """List the tokens: id, name, state, when it ends, when it was last used."""
     store, now = opened(chosen(settings.read_for_command)), clock.system_clock()
     with store.reading() as connection:
-        found = kept_tokens.every(connection)
+        found = tokens.every(connection)
     for it in found:
         state = "revoked" if it.revoked_at else "expired" if it.expires_at <= now else "in force"
         used = _minute(it.last_used_at) if it.last_used_at else "never"
@@ -48,7 +48,7 @@ def list_tokens() -> None:
         click.echo("There are no tokens.")
 
 
-@tokens.command("revoke")
+@commands.command("revoke")
 @click.argument("token", required=False, metavar="NAME|ID")
 @click.option("--name", help="The name, in place of the argument.")
 def revoke_token(token: str | None, name: str | None) -> None:
@@ -59,7 +59,7 @@ def revoke_token(token: str | None, name: str | None) -> None:
     found = chosen(settings.read_for_command)
     store = opened(found)
     with store.writing() as connection:
-        ended = kept_tokens.revoke(connection, which, clock.system_clock())
+        ended = tokens.revoke(connection, which, clock.system_clock())
         write(found, connection, *(Entry(Actor.OPERATOR, Action.TOKEN_REVOKED, ref=each) for each in ended))
     if not ended:
         fail(f"No token in force has the name or id {which}", 1)

@@ -1,41 +1,114 @@
-"""HTTP calls to providers, over connections that are kept open, by urllib3 (https://urllib3.readthedocs.io).
+"""The one way out over HTTP: to providers and to Fakher, over connections that are kept open (urllib3).
 
 A call is made once: no redirect is followed and nothing is tried again here. When a text is sent again is the
-courier's to say, because a provider that did not answer may have taken it all the same.
+courier's to say, because a provider that did not answer may have taken it all the same. TLS is verified; an answer is
+bounded in size and in time. Addresses hold keys, numbers and texts, so nothing of a call is ever logged here, nor by
+urllib3 (https://urllib3.readthedocs.io).
 """
 
+import io
+import logging
+import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from urllib3 import PoolManager, ProxyManager, Timeout
-from urllib3.exceptions import (
-    HTTPError,
-    NewConnectionError,
-    ProtocolError,
-    ProxyError,
-    SSLError,
-    TimeoutError,  # noqa: A004  # urllib3's own
-)
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, ProxyError, SSLError
+from urllib3.exceptions import TimeoutError as LateError
 from urllib3.util import make_headers, parse_url
 
 from bot.ports import Reason, SendFailed
 
-# In seconds; together they must end within courier.SEND_SECONDS.
-CONNECT_SECONDS, READ_SECONDS = 3.0, 8.0
+# In seconds, for the connecting and from the first word of a call to the last of its answer; together they must end
+# within courier.SEND_SECONDS.
+CONNECT_SECONDS, READ_SECONDS = 3.0, 7.5
+LARGEST_ANSWER = 1024 * 1024
+CHUNK = 16 * 1024
 # Kept open for each host: as many as there are senders, so that none of them has to connect anew.
 CONNECTIONS = 16
 # Hosts whose connections are kept.
 HOSTS = 10
 
+logging.getLogger("urllib3.connectionpool").disabled = True  # at its most talkative it writes whole addresses
+
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What a provider answered: its status, and the whole body unless only the status was wanted."""
+    """What came back: its status, and the whole body unless only the status was wanted."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
+    content_type: str = ""
+
+
+class _Timed(io.RawIOBase):
+    """A socket's input with a deadline for all of it: single bytes, each in time, could go on for ever."""
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        super().__init__()
+        self._sock, self._ends = sock, time.monotonic() + seconds
+        self._raw: Any = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        read: int | None = self._raw.readinto(buffer)
+        return read
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedSocket:
+    """What http.client reads an answer from."""
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self._sock, self._seconds = sock, seconds
+
+    def makefile(self, *_how: object) -> io.BufferedReader:
+        return io.BufferedReader(_Timed(self._sock, self._seconds))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class _Plain(HTTPConnection):
+    def getresponse(self) -> Any:
+        return _timed(self, super().getresponse)
+
+
+class _Secure(HTTPSConnection):
+    def getresponse(self) -> Any:
+        return _timed(self, super().getresponse)
+
+
+def _timed(connection: Any, answer: Any) -> Any:
+    sock, seconds = connection.sock, connection.timeout
+    connection.sock = _TimedSocket(sock, seconds)
+    try:
+        return answer()
+    finally:
+        if connection.sock is not None:  # it is let go of where the server will close it
+            connection.sock = sock
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
 
 
 class HttpClient:
@@ -51,33 +124,39 @@ class HttpClient:
         read_seconds: float = READ_SECONDS,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
-        """Take how long to wait for a connection, and for each part of an answer; proxies other than the environment's.
+        """Take how long to wait for a connection, and for a whole answer; proxies other than the environment's.
 
         Proxies stand by scheme, as urllib.request.getproxies has them, and under `no` the hosts without one.
         """
-        self.timeout = Timeout(connect=connect_seconds, read=read_seconds)
+        self.connect_seconds, self.read_seconds = connect_seconds, read_seconds
         self.proxies = getproxies() if proxies is None else proxies
-        self._direct = PoolManager(HOSTS, maxsize=CONNECTIONS, timeout=self.timeout, retries=False)
-        self._proxied = _through(self.proxies.get("https"), self.timeout)
+        self._direct = _kept(PoolManager(HOSTS, maxsize=CONNECTIONS, retries=False, cert_reqs="CERT_REQUIRED"))
+        self._proxied = _through(self.proxies.get("https"))
 
     def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, status_only: bool = False
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        seconds: float | None = None,
+        status_only: bool = False,
     ) -> HttpAnswer:
-        """Make one call. SendFailed, never permanent, where there is no whole answer: its reason says why.
+        """Make one call, of so many seconds at most. SendFailed, never permanent, where there is no whole answer.
 
-        NO_CONNECTION: nobody is there, or whoever was hung up before answering. TIMEOUT: not within the time.
-        NO_SENSE: not HTTP, or an answer that was cut short.
+        Its reason says why. NO_CONNECTION: nobody is there, whoever is can't prove it, or hung up before answering.
+        TIMEOUT: not within the time. NO_SENSE: not HTTP, an answer that was cut short or is too long.
         """
+        within = min(seconds or self.read_seconds, self.read_seconds)
+        timeout = Timeout(connect=min(self.connect_seconds, within), read=within)
         try:
             answer = self._pool(url).request(
-                method, url, body=body, headers=headers, redirect=False, preload_content=not status_only
+                method, url, body=body, headers=headers, timeout=timeout, redirect=False, preload_content=False
             )
-        except HTTPError as error:
-            raise SendFailed(_reason(error), permanent=False) from None
-        if status_only:
-            answer.close()
-            return HttpAnswer(answer.status)
-        return HttpAnswer(answer.status, answer.data)
+            return _status(answer) if status_only else _whole(answer)
+        except (HTTPError, TimeoutError, ValueError) as error:  # the last for an address that can't be
+            raise _failure(error) from None
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -92,12 +171,19 @@ class HttpClient:
         return self._direct if exempt else self._proxied
 
 
-def _through(proxy: str | None, timeout: Timeout) -> ProxyManager | None:
+def _kept(manager: PoolManager) -> PoolManager:
+    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    return manager
+
+
+def _through(proxy: str | None) -> PoolManager | None:
     if not proxy:
         return None
     credentials = parse_url(proxy).auth
     headers = make_headers(proxy_basic_auth=credentials) if credentials else None
-    return ProxyManager(proxy, HOSTS, proxy_headers=headers, maxsize=CONNECTIONS, timeout=timeout, retries=False)
+    return _kept(
+        ProxyManager(proxy, HOSTS, proxy_headers=headers, maxsize=CONNECTIONS, retries=False, cert_reqs="CERT_REQUIRED")
+    )
 
 
 def _is_exempt(host: str, listed: str) -> bool:
@@ -106,11 +192,44 @@ def _is_exempt(host: str, listed: str) -> bool:
     return any(name and (name == "*" or f".{host}".endswith(f".{name}")) for name in names)
 
 
-def _reason(error: HTTPError) -> Reason:
+def _status(answer: BaseHTTPResponse) -> HttpAnswer:
+    answer.close()
+    return HttpAnswer(answer.status)
+
+
+def _whole(answer: BaseHTTPResponse) -> HttpAnswer:
+    is_whole = False
+    try:
+        body = _bounded(answer)
+        is_whole = True
+        return HttpAnswer(answer.status, body, answer.headers.get("Content-Type", ""))
+    finally:
+        answer.release_conn() if is_whole else answer.close()
+
+
+def _bounded(answer: BaseHTTPResponse) -> bytes:
+    read = bytearray()
+    for chunk in answer.stream(CHUNK, decode_content=True):
+        read += chunk
+        if len(read) > LARGEST_ANSWER:
+            raise SendFailed(Reason.NO_SENSE, permanent=False, code="too long")
+    return bytes(read)
+
+
+def _failure(error: Exception) -> SendFailed:
+    code = "tls" if isinstance(error, SSLError) else ""
+    return SendFailed(_reason(error), permanent=False, code=code)
+
+
+def _reason(error: Exception) -> Reason:
     if isinstance(error, NewConnectionError | ProxyError | SSLError):
         return Reason.NO_CONNECTION
-    if isinstance(error, TimeoutError):
+    if isinstance(error, LateError | TimeoutError):
         return Reason.TIMEOUT
-    if isinstance(error, ProtocolError) and isinstance(error.args[-1], ConnectionError):
-        return Reason.NO_CONNECTION  # it hung up before a word
+    if isinstance(error, ProtocolError):
+        causes = (*error.args, error.__context__)
+        if any(isinstance(each, TimeoutError) for each in causes):
+            return Reason.TIMEOUT
+        if isinstance(error.args[-1], ConnectionError):
+            return Reason.NO_CONNECTION  # it hung up before a word
     return Reason.NO_SENSE

@@ -58,6 +58,7 @@ PERMANENT = {21211, 21217, 21602, 21610, 21614, 21617}
 # What Twilio says that it has done about a text (Advanced Opt-Out): words that mean the same to us.
 # https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 ACTED_UPON = {"STOP", "START", "HELP"}
+CONFIRMED = {"STOP", "START"}
 MESSAGE_SID = re.compile("(SM|MM)[0-9a-fA-F]{32}")
 NAMED_IN_RUN = re.compile("MessageSid((?:SM|MM)[0-9a-fA-F]{32})")
 STATUSES = {401: Reason.REFUSED, 403: Reason.REFUSED, 404: Reason.REFUSED, 408: Reason.TIMEOUT, 429: Reason.BUSY}
@@ -147,7 +148,8 @@ class Twilio:
         into the text, with a sender of their choice before it, stands in the run beside the true one.
 
         Its own words for STOP and START are others than ours (END, QUIT, CANCEL, UNSTOP, what an operator has set), and
-        from then on it refuses or takes what we send: so they are heard as what they have done.
+        from then on it refuses or takes what we send: so they are heard as what they have done. It has confirmed them
+        too, and would refuse our confirmation of a STOP. Its words of help say nothing of ours, so HELP is answered.
         """
         sender, name = call.form.get("From", ""), call.form.get("MessageSid", "")
         if not MESSAGE_SID.fullmatch(name):
@@ -157,7 +159,8 @@ class Twilio:
         if {each[1] for each in NAMED_IN_RUN.finditer(_run(call.form))} != {name}:
             raise Malformed("it names more than one message")
         done = call.form.get("OptOutType", "").upper()
-        return Inbound(self.name, name, sender, done if done in ACTED_UPON else call.form.get("Body", ""))
+        text = done if done in ACTED_UPON else call.form.get("Body", "")
+        return Inbound(self.name, name, sender, text, is_answered=done in CONFIRMED)
 
     def read_receipts(self, call: Call) -> list[Receipt]:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""

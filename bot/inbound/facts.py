@@ -67,6 +67,7 @@ def facts_of(ctx: MessageContext, *, flooded: bool) -> Facts:
         staff=staff_context.facts(ctx.staff, ctx.phone) if ctx.staff else None,
         opted_out=view.opted_out_at is not None,
         named_this_hour=ctx.message.parsed.naming is Naming.ONE or (counted and view.requests_this_hour > 0),
+        starts_this_hour=view.starts_this_hour if counted else 0,
         unparsed_replies_this_hour=unparsed_replies(view, ctx.now),
         hints_this_hour=view.hints_this_hour if counted else 0,
     )

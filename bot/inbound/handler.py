@@ -26,6 +26,7 @@ from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
 from dialogs.classify import (
     WRONG_BESIDE_REQUEST,
+    as_staff_send_it,
     brings_password,
     classify,
     hands_back_code,
@@ -38,7 +39,7 @@ from dialogs.parsing.own_password import offered
 from dialogs.parsing.parse import from_staff, parse
 from dialogs.reply_caps import within_reply_caps
 from dialogs.staff_vocabulary import Command, StaffEvent
-from dialogs.tables.machine import lasts, step
+from dialogs.tables.machine import after_order, lasts, step
 from dialogs.vocabulary import (
     AnyEvent,
     CodePurpose,
@@ -84,7 +85,8 @@ class InboundHandler:
         """Take what is needed to hear a text, the courier who sends what answers it, and who watches for floods."""
         self.parts, self.courier, self.flood_guard = parts, courier, flood_guard
         settings = parts.settings
-        self._own = {parts.phone_numbers.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender)}
+        lines = (each.values.get("line", "") for each in settings.providers.values())
+        self._own = {parts.phone_numbers.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender, *lines)}
         parse("")  # the lexicon is built at the first text: let it not be a pilgrim's
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
@@ -99,7 +101,9 @@ class InboundHandler:
             return None
         message = self._read(inbound, phone)
         with suppress(AlreadyHeard):
-            return self._hear_over_two(message)
+            event = self._hear_over_two(message)
+            self.parts.counting.count("heard", inbound.gateway, event.lower())
+            return event
         return None
 
     def _read(self, inbound: Inbound, phone: str) -> IncomingMessage:
@@ -108,7 +112,8 @@ class InboundHandler:
         meant = {parsed.intent, from_staff(parsed).intent}
         drawing = is_request(parsed) or not meant.isdisjoint(_MAY_SEND_CODE)
         drawn = one_time_codes.draw(parts.random_source, parts.keyring, length) if drawing else None
-        brought = offered(inbound.text, length) if parsed.code or parsed.password_follows else None
+        may_bring = parsed.code is not None or parsed.password_follows or parsed.phrase_follows
+        brought = offered(inbound.text, length) if may_bring else None
         return IncomingMessage(inbound, phone, parsed, drawn, brought)
 
     def _hear_over_two(self, message: IncomingMessage) -> AnyEvent:
@@ -126,7 +131,7 @@ class InboundHandler:
             now = self.parts.clock()
             with self.parts.store.reading() as connection:
                 view = self._view(connection, message, now)
-            message = _as_sent_by(message, view)
+            message = _as_sent_by(message, view, now)
             need = self._need(message, view, now)
             if need != work.need:
                 work = self._prepare(message, view, need, now)
@@ -164,8 +169,9 @@ class InboundHandler:
         if not hands_back_code(
             parsed, state, has_live_code=has_live_code, own_password_allowed=allowed, opted_out=opted_out
         ):
-            return Need(stats=view.staff_id is not None and from_staff(parsed).intent is Intent.STAFF_STATS)
-        own = message.brought.password if message.brought and brings_password(parsed, state) else None
+            return Need(stats=view.staff_id is not None and parsed.intent is Intent.STAFF_STATS)
+        brings = brings_password(parsed, state, own_password_allowed=allowed)
+        own = message.brought.password if message.brought and brings else None
         return Need(check=True, generated=own is None and view.phone_has_live_code, own_password=own)
 
     def _prepare(self, message: IncomingMessage, view: View, need: Need, now: datetime) -> Precomputed:
@@ -196,7 +202,7 @@ class InboundHandler:
             if seen is None:
                 conversations.lock(connection, message.phone)
                 seen = self._view(connection, message, now)
-            message = _as_sent_by(message, seen)
+            message = _as_sent_by(message, seen, now)
             if self._need(message, seen, now) != work.need:
                 raise StaleRead
             state, season = current_state(seen, now), season_on(seen, now)
@@ -220,6 +226,8 @@ class InboundHandler:
         if tries_beside_request(parsed, facts):
             decided = (*decided, WRONG_BESIDE_REQUEST)
         effects = within_reply_caps(decided, facts)
+        if inbound.is_answered:
+            effects = tuple(effect for effect in effects if not isinstance(effect, Reply))
         conversations.move(connection, ctx.phone, ctx.view.version, _standing(ctx, event, state, effects))
         for effect in effects:
             apply(connection, ctx, effect)
@@ -253,16 +261,18 @@ class InboundHandler:
             ctx.password = _VERDICTS[weak[0]] if weak else PasswordVerdict.GOOD
 
 
-def _as_sent_by(message: IncomingMessage, view: View) -> IncomingMessage:
+def _as_sent_by(message: IncomingMessage, view: View, now: datetime) -> IncomingMessage:
     """The text as it is to be understood, now that it is known whether staff sent it."""
-    return replace(message, parsed=from_staff(message.parsed)) if view.staff_id is not None else message
+    if view.staff_id is None:
+        return message
+    return replace(message, parsed=as_staff_send_it(message.parsed, current_state(view, now)))
 
 
 def _step(ctx: MessageContext, event: AnyEvent) -> tuple[State, tuple[Effect, ...]]:
-    """Where the dialog with this phone stands then, and what is done. An order leaves it where it stands."""
+    """Where the dialog with this phone stands then, and what is done."""
     if isinstance(event, StaffEvent):
         assert ctx.staff is not None
-        return ctx.state, step(ctx.staff.state, event)[1]
+        return after_order(ctx.state, event), step(ctx.staff.state, event)[1]
     return step(ctx.state, event)
 
 
@@ -278,6 +288,7 @@ def _standing(ctx: MessageContext, event: AnyEvent, state: State, effects: tuple
         ends_at=_ends_at(ctx, state, effects),
         opted_out_at=_opted_out_at(view, now, effects),
         requests_this_hour=(view.requests_this_hour if counted else 0) + _is_own_request(ctx, event),
+        starts_this_hour=(view.starts_this_hour if counted else 0) + (event is Event.START),
         hints_this_hour=(view.hints_this_hour if counted else 0)
         + _replies(effects, {HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR}),
         unparsed_replies=unparsed_replies(view, now) + unparsed,

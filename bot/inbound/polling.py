@@ -6,10 +6,12 @@ anything is done with it, its words encrypted; a text is heard from there, and e
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
@@ -22,7 +24,8 @@ from store.conversations import StaleRead
 from store.database.engine import Store, is_out_of_reach
 from store.polling import polled_messages, polls
 from store.polling.polled_messages import Fetched
-from store.service import seasons
+from store.service import counters, heartbeats, seasons
+from store.service.counters import Key
 
 LOG = logger("polling")
 
@@ -38,6 +41,13 @@ ROUND, ROUND_SECONDS, ROUND_TEXTS = timedelta(seconds=5), 20.0, 1000
 LONGEST_GAP = timedelta(hours=1)
 # A text that could not be heard so often never will be.
 ATTEMPTS = 20
+# A provider that has answered nothing for so long is out of reach: longer than a process that died holds the lease.
+DEAD = timedelta(minutes=2)
+
+
+def answered(gateway: str, what: str) -> str:
+    """The heartbeat that says when a provider last answered, asked for `texts` or `receipts`."""
+    return f"{gateway} {what}"
 
 
 class Polling:
@@ -83,6 +93,7 @@ class Polling:
             self._tell(gateway, "texts", failed)
             with self.store.writing() as connection:
                 polls.finish(connection, name, lease_end, self.clock() + self._pause(gateway), cursor)
+                counters.count(connection, _failed(gateway, "texts", failed))
             return 0
         self._unstored[gateway.name] = (lease_end, batch)
         return self._store(gateway, lease_end, batch)
@@ -118,16 +129,22 @@ class Polling:
         since = max(_moment(claimed[0]) or now - ROUND, now - LONGEST_GAP)
         with self.store.reading() as connection:
             names = polls.unconfirmed(connection, gateway.name, _spans(rounds, since, now), ROUND_TEXTS)
-        receipts, whole = self._asked(gateway, rounds, names)
+        receipts, failed = self._asked(gateway, rounds, names)
         for receipt in receipts:
             self.note(receipt)
         with self.store.writing() as connection:
-            reached = now if whole else since
+            reached = since if failed else now
             polls.finish(connection, name, claimed[1], self.clock() + ROUND, reached.isoformat())
+            if failed:
+                counters.count(connection, _failed(gateway, "receipts", failed))
+            elif names:
+                self._count_answer(connection, gateway, "receipts", now)
         return len(receipts)
 
-    def _asked(self, gateway: Polled, rounds: ReceiptRounds, names: Sequence[str]) -> tuple[list[Receipt], bool]:
-        """The receipts of these texts, and whether the provider answered all calls; what time forbids waits."""
+    def _asked(
+        self, gateway: Polled, rounds: ReceiptRounds, names: Sequence[str]
+    ) -> tuple[list[Receipt], SendFailed | None]:
+        """The receipts of these texts, and why the provider did not answer all calls; what time forbids waits."""
         receipts: list[Receipt] = []
         ends = time.monotonic() + ROUND_SECONDS
         for first in range(0, len(names), rounds.batch):
@@ -137,8 +154,12 @@ class Polling:
                 receipts += gateway.poll_receipts(names[first : first + rounds.batch])
             except SendFailed as failed:
                 self._tell(gateway, "receipts", failed)
-                return receipts, False
-        return receipts, True
+                return receipts, failed
+        return receipts, None
+
+    def _count_answer(self, connection: Connection, gateway: Polled, what: str, now: datetime) -> None:
+        heartbeats.beat(connection, answered(gateway.name, what), now)
+        counters.count(connection, Counter({("polled", f"{gateway.name} {what}"): 1}))
 
     def _claim(self, name: str) -> tuple[str, datetime] | None:
         """The cursor, and when the lease on asking ends; None where it is too soon or another process has the lease."""
@@ -158,6 +179,7 @@ class Polling:
         with self.store.writing() as connection:
             new = polled_messages.put(connection, gateway.name, sealed, now)
             polls.finish(connection, f"{gateway.name} texts", lease_end, now + pause, batch.cursor)
+            self._count_answer(connection, gateway, "texts", now)
         del self._unstored[gateway.name]
         if batch.lost or len(texts) < len(batch.texts):
             late = len(batch.texts) - len(texts)
@@ -198,6 +220,10 @@ class Polling:
             LOG.error(
                 "poll_failed", gateway=gateway.name, what=what, reason=failed.reason, code=failed.code, times=times
             )
+
+
+def _failed(gateway: Polled, what: str, failed: SendFailed) -> Counter[Key]:
+    return Counter({("poll_failed", f"{gateway.name} {what} {failed.reason}"): 1})
 
 
 def _moment(cursor: str) -> datetime | None:

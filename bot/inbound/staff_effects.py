@@ -13,7 +13,6 @@ from bot.inbound.send_code import send_code
 from bot.inbound.staff_context import StaffContext
 from bot.ports import RandomSource
 from dialogs.audit_vocabulary import Action, Actor, Outcome, RecordOrder
-from dialogs.parsing.parse import from_staff
 from dialogs.replies.phrases import say
 from dialogs.staff_vocabulary import (
     ChangeEvent,
@@ -198,7 +197,7 @@ def _action(ctx: MessageContext, order: StaffOrder | None, reason: str) -> Actio
     if order is not None:
         return _ACTIONS[Command(order.command)]
     by_second = reason == "ordered_by_second"
-    return Action.MOBILE_CHANGE_APPROVED if by_second else _ORDERED[from_staff(ctx.message.parsed).intent]
+    return Action.MOBILE_CHANGE_APPROVED if by_second else _ORDERED[ctx.message.parsed.intent]
 
 
 def _staff(ctx: MessageContext) -> StaffContext:

@@ -3,6 +3,5 @@
 date_range.py  which days are asked of
 kpi.py         the figures
 kpi_report.py  the figures on a terminal, and as a CSV's rows
-refusals.py     how many calls were refused, at which door and why
 rollup.py      counts the texts of hours that are over, so that figures are sums
 """

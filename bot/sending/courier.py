@@ -15,6 +15,7 @@ from itertools import count
 from queue import Empty, PriorityQueue, SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
@@ -22,7 +23,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from bot.credentials.keyring import Keyring, Unreadable
 from bot.log import logger
 from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
-from bot.sending.failover import Failover
+from bot.sending.failover import FOR_GOOD, Failover
 from bot.sending.share import Share
 from dialogs.replies.phrases import say
 from dialogs.vocabulary import State
@@ -64,6 +65,14 @@ class SendResult:
     failure: SendFailed | None = None
     seconds: float = 0.0
     is_probe: bool = False
+
+
+class NextAttempt(NamedTuple):
+    """Who tries a text that failed next, how many failures it brings along, and in how many seconds."""
+
+    gateway: str
+    consecutive_failures: int
+    delay: float
 
 
 class Courier:
@@ -296,10 +305,7 @@ class Courier:
 
     def _defer(self, connection: Connection, it: SendResult, failure: SendFailed, now: datetime) -> Counter[Key]:
         text, happened = it.text, Counter({("send_failed", f"{it.gateway} {failure.reason}"): 1})
-        delay = DELAYS[min(text.attempts, len(DELAYS)) - 1]
-        following, consecutive_failures = self.failover.after(text, it.gateway, it.seconds, delay)
-        if failure.reason is Reason.KEY_REMOVED:  # no gateway was asked: all stays as it was
-            following, consecutive_failures = it.gateway, text.consecutive_failures
+        again = None if failure.permanent else self._again(it, failure.reason)
         LOG.warning(
             "send_failed",
             text=text.id,
@@ -309,19 +315,31 @@ class Courier:
             reason=failure.reason,
             code=failure.code,
             permanent=failure.permanent,
-            next=None if failure.permanent else following,
+            next=again.gateway if again else None,
         )
         told = {"text": text.id, "why": failure.reason}
-        if failure.permanent:
+        if again is None:
             outbound_messages.give_up(connection, [{**told, "by": it.gateway, "at": now}])
         else:
-            again = {"at": now + timedelta(seconds=delay), "next": following, "failures": consecutive_failures}
-            outbound_messages.retry(connection, [told | again])
-            if following != it.gateway:
-                happened["switched", f"{it.gateway} {following}"] += 1
+            at = now + timedelta(seconds=again.delay)
+            outbound_messages.retry(
+                connection, [told | {"at": at, "next": again.gateway, "failures": again.consecutive_failures}]
+            )
+            if again.gateway != it.gateway:
+                happened["switched", f"{it.gateway} {again.gateway}"] += 1
         if failure.reason is Reason.OPTED_OUT:
             conversations.opt_out(connection, text.phone, now, State.IDLE)
         return happened
+
+    def _again(self, it: SendResult, reason: Reason) -> NextAttempt | None:
+        """By which gateway a text that failed is tried next, and in how many seconds; None where by none."""
+        delay = DELAYS[min(it.text.attempts, len(DELAYS)) - 1]
+        if reason is Reason.KEY_REMOVED:  # no gateway was asked: all stays as it was
+            return NextAttempt(it.gateway, it.text.consecutive_failures, delay)
+        if reason in FOR_GOOD:
+            following = self.failover.after_refusal(it.text, it.gateway)
+            return NextAttempt(*following, delay) if following else None
+        return NextAttempt(*self.failover.after(it.text, it.gateway, it.seconds, delay), delay)
 
 
 def _reason(outcome: SendResult) -> Reason | None:

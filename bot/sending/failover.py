@@ -28,6 +28,9 @@ LIMIT, SLOW = 5, 3
 PAUSE = timedelta(seconds=15)
 # What tells of the provider or of our account there. The rest is the text's own, and shows the provider well.
 SICK = {Reason.BUSY, Reason.REFUSED, Reason.NO_CONNECTION, Reason.TIMEOUT, Reason.NO_SENSE, Reason.UNKNOWN}
+# What a gateway will say of a text however often it is asked, and another need not: the number is on its list, or it
+# has no template. Such a text goes to the next, and ends where every gateway has said so.
+FOR_GOOD = {Reason.BLOCKED, Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.SPAM, Reason.NO_TEMPLATE}
 # The provider was not asked: it has no template for the phrase, or this process lacks the key of its secret.
 UNASKED = {Reason.NO_TEMPLATE, Reason.KEY_REMOVED}
 # What a probe may send a second time: two copies of one code harm nobody.
@@ -57,10 +60,21 @@ class Failover:
     def after(self, text: ClaimedMessage, gateway: str, seconds: float, delay: float) -> tuple[str, int]:
         """Who is to try a text that a gateway failed at in so many seconds, and how often that one has failed."""
         order = self.order(text)
-        consecutive_failures = 1 + (text.consecutive_failures if gateway == order[0] else 0)
+        consecutive_failures = 1 + (max(0, text.consecutive_failures) if gateway == order[0] else 0)
         if consecutive_failures < TRIES and 2 * seconds + delay <= PATIENCE:
             return gateway, consecutive_failures
         return order[(order.index(gateway) + 1) % len(order)], 0
+
+    def after_refusal(self, text: ClaimedMessage, gateway: str) -> tuple[str, int] | None:
+        """Who is to try a text that a gateway has refused for good, and how many have in a row, as a number below zero.
+
+        None where every gateway has: nobody is left who might take it.
+        """
+        order = self.order(text)
+        if gateway != order[0]:  # another's turn, which is out of order: it has not been asked
+            return order[0], text.consecutive_failures
+        refusals = 1 + max(0, -text.consecutive_failures)
+        return None if refusals >= len(order) else (order[1], -refusals)
 
     def is_open(self, gateway: str) -> bool:
         """Whether a gateway is out of order."""

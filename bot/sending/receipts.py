@@ -25,10 +25,13 @@ from store import codes, conversations, outbound_messages
 from store.outbound_messages import ClaimedMessage, NewMessage, SentMessage
 from store.service import counters
 from store.service.counters import Key
+from store.service.counting import DELIVERY_BUCKETS
 from store.tables import DeliveryStatus, MessageKind
 
 LOG = logger("receipts")
 
+# Both control points: to the code, and to the password.
+STEPS = {int(MessageKind.CODE): "code", int(MessageKind.PASSWORD): "password"}
 USELESS = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.BLOCKED, Reason.SPAM, Reason.EXPIRED}
 
 
@@ -51,7 +54,15 @@ class Receipts:
             if text is None:
                 counters.count(connection, Counter({("receipt_unknown", receipt.gateway): 1}))
         self.courier.take(claimed)
+        if text and text.has_risen and receipt.status is DeliveryStatus.DELIVERED:
+            self._measure(text, now)
         return text is not None
+
+    def _measure(self, text: SentMessage, now: datetime) -> None:
+        step = STEPS.get(text.kind)
+        if step is not None and text.account_id is not None:
+            took = (now - text.request_received_at).total_seconds()
+            self.parts.counting.took("delivery_seconds", step, took, DELIVERY_BUCKETS)
 
     def _raise(self, connection: Connection, receipt: Receipt, now: datetime) -> SentMessage | None:
         return outbound_messages.receive_receipt(

@@ -5,12 +5,31 @@ import unicodedata
 from dataclasses import dataclass, field
 from functools import cache
 
-from dialogs.parsing.lexicon import Meaning
+from dialogs.parsing.lexicon import REQUESTS, Meaning
 from dialogs.parsing.normalise import fold
-from dialogs.parsing.tokens import LONGEST, read
+from dialogs.parsing.tokens import LONGEST, Tokens, read
+from dialogs.replies.phrases import languages
 
 # "change 482913 to …"
 _TO = frozenset(map(fold, ("به", "to", "be", "إلى", "ب")))
+
+# Several words are talk where one of them speaks of what is going on here, or all of them are a greeting.
+_OF_THE_MATTER = REQUESTS | {
+    Meaning.ONE_TIME,
+    Meaning.NATIONAL_ID,
+    Meaning.HELP,
+    Meaning.CANCEL,
+    Meaning.DECLINED,
+    Meaning.NEGATION,
+    Meaning.STOP,
+    Meaning.MESSAGES,
+    Meaning.MOBILE,
+    Meaning.CONTACT,
+}
+_GREETING = frozenset({Meaning.COURTESY, Meaning.FILLER})
+
+# What is no word of a phrase: the places for its parameters, and numbers.
+_PARAMETER = re.compile(r"\{\w+\}|\d+")
 
 # What people put between a code and what follows it.
 _GAP = r"(?:\s*[:،,]\s*|\s+[-–—/]\s+|\s+)"
@@ -18,10 +37,14 @@ _GAP = r"(?:\s*[:،,]\s*|\s+[-–—/]\s+|\s+)"
 
 @dataclass(frozen=True)
 class CodeAndPassword:
-    """A code, in ASCII digits, and the password that follows it."""
+    """A code, in ASCII digits, and the password that follows it.
+
+    `is_phrase` says that it is several words which might be said to anybody: a password only where one was asked for.
+    """
 
     code: str = field(repr=False)
     password: str = field(repr=False)
+    is_phrase: bool = False
 
 
 def trimmed(text: str) -> str:
@@ -37,25 +60,62 @@ def trimmed(text: str) -> str:
 def offered(text: str, code_length: int) -> CodeAndPassword | None:
     """The code and the password after it; None where there are not both.
 
-    Before the code only known words and a national ID may stand. What follows is a password if it is
-    one word and no small talk. Several words may be anything, the code's own text sent back
-    with it too; they are a password where a word for a change goes before.
+    Before the code only known words and a national ID may stand. What follows on its line, or on the next, is a
+    password if it is one word and no small talk. Several words are one where a word for a change goes before, or
+    where one is awaited (`is_phrase`) and they do not speak of the matter itself, as the code's own text sent back
+    with it does. A label that says that it is a password is no part of it.
     """
     found = _code_first(code_length).match(text[:LONGEST])
     if found is None:
         return None
-    before, password = read(found["before"], code_length), _password(found["rest"])
-    if before.strange or (len(password.split()) > 1 and not before.says(Meaning.CHANGE)):
+    before, code, password = read(found["before"], code_length), fold(found["code"]), _line(found["rest"])
+    said = read(password, code_length)
+    if said.says(Meaning.PASSWORD) and (unlabelled := _unlabelled(password, code_length)) != password:
+        password, said = unlabelled, read(unlabelled, code_length)
+    is_several = len(password.split()) > 1
+    is_plain = bool(said.strange) or any(map(str.isdigit, password))
+    if before.strange or fold(password) == code or not (is_plain or is_several):
         return None
-    if not (read(password, code_length).strange or any(map(str.isdigit, password))):
-        return None
-    code = fold(found["code"])
-    return CodeAndPassword(code, password) if fold(password) != code else None
+    if is_plain and (not is_several or before.says(Meaning.CHANGE)):
+        return CodeAndPassword(code, password)
+    # "The code 482913 has come": one sentence goes on over the code.
+    goes_on = before.says(Meaning.ONE_TIME) and not said.strange
+    return None if goes_on or _is_talk(said) else CodeAndPassword(code, password, is_phrase=True)
 
 
-def _password(rest: str) -> str:
-    first, _, following = rest.partition(" ")
-    return trimmed(following if fold(first) in _TO else rest)
+def _line(rest: str) -> str:
+    """What follows the code, up to the end of its line; without "to"."""
+    line, *_ = trimmed(rest).splitlines() or [""]
+    first, _, following = line.partition(" ")
+    return trimmed(following if fold(first) in _TO else line)
+
+
+def _unlabelled(line: str, code_length: int) -> str:
+    """A password without the word for one before it: up to a colon, or before a single other word."""
+    for label, _, password in (line.partition(":"), line.rpartition(" ")):
+        said = read(label, code_length)
+        if password.strip() and said.says(Meaning.PASSWORD) and not (said.strange or said.numbers):
+            return trimmed(password)
+    return line
+
+
+def _is_talk(said: Tokens) -> bool:
+    if said.says_any(_OF_THE_MATTER) or all(token.meanings & _GREETING for token in said.tokens):
+        return True
+    return _words_of(said.folded).startswith(_own_lines())
+
+
+def _words_of(folded: str) -> str:
+    return " ".join(re.findall(r"\w+", _PARAMETER.sub(" ", folded)))
+
+
+@cache
+def _own_lines() -> tuple[str, ...]:
+    """What stands beside the code in each text of ours that brings one, folded."""
+    phrases = [book["phrases"] for book in languages().values()]
+    brought = [text for each in phrases for text in each.values() if "{code}" in text]
+    lines = {_words_of(fold(line)) for text in brought for line in text.splitlines()}
+    return tuple(line for line in lines if line)
 
 
 def _is_padding(character: str) -> bool:

@@ -35,7 +35,8 @@ def parse(text: str, code_length: int = 6, sender: str = "") -> ParsedMessage:
     evidence = _evidence(said)
     intent, order = decide(evidence).means, decide(evidence | _FROM_STAFF).means
     naming = _naming(said, intent, order)
-    brings_password = offered(text, code_length) is not None
+    brought = offered(text, code_length)
+    brings_password, brings_phrase = (brought is not None and brought.is_phrase is each for each in (False, True))
     return ParsedMessage(
         intent=intent,
         naming=naming,
@@ -44,6 +45,7 @@ def parse(text: str, code_length: int = 6, sender: str = "") -> ParsedMessage:
         language=said.language if said.words or not brings_password else None,  # a password is in none
         own_password=intent is Intent.CHANGE and (brings_password or _brings_password(said)),
         password_follows=naming is not Naming.ONE and brings_password,
+        phrase_follows=naming is not Naming.ONE and brings_phrase,
         mobile=_mobile(said) if order is Intent.STAFF_MOBILE else None,
         objects=_objects(said),
         evidence=evidence,

@@ -6,10 +6,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 
-from dialogs.staff_vocabulary import ChangeState, StaffState
+from dialogs.staff_vocabulary import ChangeState, StaffEvent, StaffState
 from dialogs.tables.dialog import STAY, Arrow, Dialog
 from dialogs.tables.mobile_change import MOBILE_CHANGE
-from dialogs.tables.recovery import RECOVERY, RENAMED
+from dialogs.tables.recovery import AFTER_ORDER, MISREAD, RECOVERY, RENAMED
 from dialogs.tables.staff import STAFF
 from dialogs.vocabulary import Effect, State
 
@@ -23,6 +23,11 @@ def step(state: S, event: StrEnum) -> tuple[S, tuple[Effect, ...]]:
     dialog = DIALOGS[type(state)]
     arrow = dialog.table[state].get(event) or dialog.anywhere[event]
     return (state if arrow.target is STAY else arrow.target), arrow.effects
+
+
+def after_order(state: State, event: StaffEvent) -> State:
+    """Where an order, or what was meant for one, leaves the dialog with a staff member as a pilgrim."""
+    return state if event in MISREAD else AFTER_ORDER.get(state, state)
 
 
 def revive(name: str) -> State:

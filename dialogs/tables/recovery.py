@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from dialogs.audit_vocabulary import Action, Outcome, Record
-from dialogs.limits import HINTS_PER_HOUR, UNPARSED_PER_HOUR
-from dialogs.staff_vocabulary import ChangeEvent, MoveChange
+from dialogs.audit_vocabulary import Action, Outcome, Record, RecordOrder
+from dialogs.limits import HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
+from dialogs.staff_vocabulary import ChangeEvent, MoveChange, StaffEvent
 from dialogs.tables.dialog import STAY, Arrow, Dialog
 from dialogs.vocabulary import (
     BurnCode,
@@ -55,15 +55,23 @@ _TO_CHANGE_WITHOUT_ID = (OptIn(), _unparsed("ask_national_id_to_change"), _not_s
 _WITH_INVALID_ID = (OptIn(), _hint("invalid_national_id"), _not_sent("invalid_id"))
 # The reply leaves before the code, so that its time does not tell whether there is an account.
 _FROM_OTHER_PHONE = (OptIn(), _hint("neutral"), SendCode(), _requested("other_phone"))
+_TOO_SOON = (OptIn(), _hint("code_already_sent"), _not_sent("too_soon"))
 _IN_VAIN = (OptIn(), _hint("neutral"), _not_sent("in_vain"))
 
+_ORDERED_WITHOUT_ID = (
+    OptIn(),
+    Reply("staff_help", STAFF_REPLIES_PER_HOUR),
+    RecordOrder(Outcome.REFUSED, "no_id"),
+)
+_AT_REST = {
+    Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, _TO_CHANGE_WITHOUT_ID),
+    Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, _WITHOUT_ID),
+    Event.ASKED_WITH_INVALID_ID: Arrow(State.AWAITING_ID, _WITH_INVALID_ID),
+    Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("help"),)),
+}
+
 _TABLE: dict[State, dict[Event, Arrow[State]]] = {
-    State.IDLE: {
-        Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(State.AWAITING_ID, _TO_CHANGE_WITHOUT_ID),
-        Event.ASKED_WITHOUT_ID: Arrow(State.AWAITING_ID, _WITHOUT_ID),
-        Event.ASKED_WITH_INVALID_ID: Arrow(State.AWAITING_ID, _WITH_INVALID_ID),
-        Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("help"),)),
-    },
+    State.IDLE: _AT_REST,
     State.AWAITING_ID: {
         Event.ASKED_FROM_OTHER_PHONE: Arrow(State.IDLE, _FROM_OTHER_PHONE),
         Event.ASKED_IN_VAIN: Arrow(State.IDLE, _IN_VAIN),
@@ -73,8 +81,14 @@ _TABLE: dict[State, dict[Event, Arrow[State]]] = {
         Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("ask_code"),)),
     },
     State.AWAITING_CODE_TO_CHANGE: {
+        # The text that brought the code asked for a password beside it, and holds still.
+        Event.ASKED_TOO_SOON: Arrow(STAY, _TOO_SOON),
         Event.NOT_UNDERSTOOD: Arrow(STAY, (_unparsed("ask_code"),)),
     },
+    # Staff are pilgrims too: whatever is no ID alone means what it means at rest.
+    State.AWAITING_ID_TO_RESET: _AT_REST,
+    State.AWAITING_ID_TO_UNLOCK: _AT_REST,
+    State.AWAITING_ID_FOR_STATUS: _AT_REST,
 }
 
 # What a wrong code leads to, by text and at Fakher alike.
@@ -83,7 +97,7 @@ LOCKING_WRONG: tuple[BurnCode | LockAccount, ...] = (BurnCode(), LockAccount())
 
 _ANYWHERE: dict[Event, Arrow[State]] = {
     Event.ASKED: Arrow(State.AWAITING_CODE, (OptIn(), SendCode(), _requested())),
-    Event.ASKED_TOO_SOON: Arrow(State.AWAITING_CODE, (OptIn(), _hint("code_already_sent"), _not_sent("too_soon"))),
+    Event.ASKED_TOO_SOON: Arrow(State.AWAITING_CODE, _TOO_SOON),
     Event.ASKED_TOO_OFTEN: Arrow(STAY, (OptIn(), _hint("too_many_codes"), _not_sent("too_often"))),
     Event.ASKED_FROM_OTHER_PHONE: Arrow(STAY, _FROM_OTHER_PHONE),
     Event.ASKED_IN_VAIN: Arrow(STAY, _IN_VAIN),
@@ -101,9 +115,7 @@ _ANYWHERE: dict[Event, Arrow[State]] = {
         State.AWAITING_CODE_TO_CHANGE,
         (OptIn(), SendCode("code_for_fakher", CodePurpose.CHANGE), _requested("to_change")),
     ),
-    Event.ASKED_TO_CHANGE_TOO_SOON: Arrow(
-        State.AWAITING_CODE_TO_CHANGE, (OptIn(), _hint("code_already_sent"), _not_sent("too_soon"))
-    ),
+    Event.ASKED_TO_CHANGE_TOO_SOON: Arrow(State.AWAITING_CODE_TO_CHANGE, _TOO_SOON),
     Event.ASKED_TO_CHANGE_WITHOUT_ID: Arrow(STAY, _TO_CHANGE_WITHOUT_ID),
     Event.RIGHT_CODE: Arrow(
         State.IDLE,
@@ -115,7 +127,9 @@ _ANYWHERE: dict[Event, Arrow[State]] = {
         ),
     ),
     Event.RIGHT_CODE_FOR_FAKHER: Arrow(STAY, (Reply("own_password_at_fakher"), _tried("for_fakher"))),
-    Event.RIGHT_CODE_WITHOUT_PASSWORD: Arrow(STAY, (Reply("ask_code_with_password"), _tried("without_password"))),
+    Event.RIGHT_CODE_WITHOUT_PASSWORD: Arrow(
+        State.AWAITING_CODE_TO_CHANGE, (Reply("ask_code_with_password"), _tried("without_password"))
+    ),
     Event.RIGHT_CODE_AND_PASSWORD: Arrow(
         State.IDLE,
         (
@@ -152,18 +166,33 @@ _ANYWHERE: dict[Event, Arrow[State]] = {
     ),
     Event.START: Arrow(STAY, (OptIn(), Reply("opted_in"))),
     Event.NOTHING_TO_START: Arrow(STAY, (_unparsed("opted_in"),)),
+    Event.RESET_ORDERED_WITHOUT_ID: Arrow(State.AWAITING_ID_TO_RESET, _ORDERED_WITHOUT_ID),
+    Event.UNLOCK_ORDERED_WITHOUT_ID: Arrow(State.AWAITING_ID_TO_UNLOCK, _ORDERED_WITHOUT_ID),
+    Event.STATUS_ORDERED_WITHOUT_ID: Arrow(State.AWAITING_ID_FOR_STATUS, _ORDERED_WITHOUT_ID),
     Event.UNANSWERED: Arrow(STAY),
     Event.TIMED_OUT: Arrow(State.IDLE),
 }
 
-# How long a state holds. One that awaits a code lasts as long as a code can.
+# How long a state holds. One that awaits a code lasts as long as a code can; one in which an ID alone is an order, no
+# longer than it takes to look the ID up.
 _LASTS: dict[State, timedelta] = {
     State.AWAITING_ID: timedelta(minutes=10),
     State.AWAITING_CODE: timedelta(minutes=10),
     State.AWAITING_CODE_TO_CHANGE: timedelta(minutes=10),
+    State.AWAITING_ID_TO_RESET: timedelta(minutes=3),
+    State.AWAITING_ID_TO_UNLOCK: timedelta(minutes=3),
+    State.AWAITING_ID_FOR_STATUS: timedelta(minutes=3),
 }
 
 RECOVERY = Dialog(State.IDLE, _TABLE, _ANYWHERE, _LASTS)
+
+# An order ends the wait for its ID; one that could not be read does not.
+AFTER_ORDER: dict[State, State] = {
+    State.AWAITING_ID_TO_RESET: State.IDLE,
+    State.AWAITING_ID_TO_UNLOCK: State.IDLE,
+    State.AWAITING_ID_FOR_STATUS: State.IDLE,
+}
+MISREAD = {StaffEvent.NAMED_INVALID, StaffEvent.NAMED_SEVERAL, StaffEvent.HELP, StaffEvent.NOT_UNDERSTOOD}
 
 # What a state that an older row holds is called now, where it was renamed.
 RENAMED: dict[str, State] = {}

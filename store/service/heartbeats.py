@@ -30,4 +30,5 @@ def claim(connection: Connection, name: str, now: datetime, every: timedelta) ->
     new = upsert(connection, HEARTBEAT).values(job=name, last_run_at=now)
     is_due = or_(HEARTBEAT.c.last_run_at <= now - every, HEARTBEAT.c.last_run_at > now + every)
     claimed = new.on_conflict_do_update(index_elements=["job"], set_={"last_run_at": now}, where=is_due)
-    return connection.execute(claimed).rowcount == 1
+    # A row that comes back, for an INSERT's row count is not told on every database.
+    return connection.execute(claimed.returning(HEARTBEAT.c.job)).first() is not None

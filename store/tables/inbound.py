@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, true
+from sqlalchemy import Index, text, true
 from sqlmodel import Field, SQLModel
 
 from store.tables.base import CLUSTERED, moment, only
@@ -22,8 +22,9 @@ class ConversationRow(SQLModel, table=True):
     ends_at: datetime | None = moment(default=None)  # when the state ends by itself
     last_text_at: datetime = moment()
     opted_out_at: datetime | None = moment(default=None)
-    window_started_at: datetime = moment()  # the hour that the next two counts are of
+    window_started_at: datetime = moment()  # the hour that the next three counts are of
     requests_this_hour: int = Field(default=0)
+    starts_this_hour: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     hints_this_hour: int = Field(default=0)
     unparsed_replies: int = Field(default=0)  # with no hour between them
     unparsed_replied_at: datetime | None = moment(default=None)

@@ -64,7 +64,7 @@ class OutboundMessageRow(SQLModel, table=True):
     attempts: int = Field(default=0)
     consecutive_failures: int = Field(
         default=0, sa_column_kwargs={"server_default": text("0")}
-    )  # in a row, by one gateway
+    )  # in a row, by one gateway; below zero, how many gateways in a row have refused it for good
     status: int = Field(default=0)
     gateway: str | None = Field(default=None, max_length=20)  # that took it; while it is queued: that is to try it
     provider_id: str | None = Field(default=None, max_length=64)

@@ -41,7 +41,7 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "heartbeat", "refusals"),
+    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "clock", "heartbeat", "counting"),
 ]
 
 
@@ -198,7 +198,7 @@ def test_a_job_whose_table_is_gone_harms_no_other(bot: Bot, printed: StringIO) -
     for job in bot.jobs.all():
         bot.jobs.safely(job)
     failed = [name for name in NAMES if f'"job": "{name}"' in printed.getvalue()]
-    assert failed == ["outbox", "staff", "flood", "measures", "forget"]
+    assert failed == ["outbox", "staff", "flood", "measures", "forget", "clock"]
     bot.jobs.beat()
     with bot.store.reading() as connection:
         assert set(heartbeats.last(connection)) == {*NAMES, TOLD} - set(failed)
@@ -282,8 +282,8 @@ def test_a_code_without_a_try_is_closed_as_burned(talk: Talk) -> None:
 def test_a_text_out_of_time_is_dropped(talk: Talk, clock: StoppedClock, carrier: Carrier) -> None:
     talk(STRANGER, "راهنما")
     clock.forward(minutes=10)
-    assert talk.bot.jobs.sweep_outbox() == 1
-    assert talk.bot.jobs.sweep_outbox() == 0
+    assert talk.bot.jobs.drop_expired_messages() == 1
+    assert talk.bot.jobs.drop_expired_messages() == 0
     talk.bot.courier.deliver_due()
     assert carrier.sent == []
 

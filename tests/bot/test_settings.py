@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.settings import BadSettings, Settings, kept_keys, read, read_for_service, read_keys
 from dialogs.replies.phrases import languages, say
 from dialogs.replies.segments import size
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.parts import KEYS
 
 OTHER = base64.b64encode(bytes(range(32, 64))).decode()
@@ -234,10 +234,21 @@ def test_it_refuses_a_bad_value_by_its_name(name: str, written: str) -> None:
 
 
 def test_it_names_all_faults_at_once() -> None:
-    # What is judged by another setting can be judged only where that one is good.
-    every = {name: written for name, written in BAD if name not in ("FAKHER_DOMAIN", "MOBILE_PREFIXES")}
-    found = faults_of(every)
-    assert sorted(set(names(found))) == sorted(every)
+    every = dict(BAD)
+    assert sorted(names(faults_of(every))) == sorted(every)
+
+
+def test_it_judges_by_its_own_form_what_another_bad_setting_would_judge() -> None:
+    assert names(faults_of({"ALLOWED_COUNTRIES": "IR,98", "MOBILE_PREFIXES": "0941"})) == [
+        "ALLOWED_COUNTRIES",
+        "MOBILE_PREFIXES",
+    ]
+    assert names(faults_of({"ALLOWED_COUNTRIES": "IR,98", "MOBILE_PREFIXES": "+964750"})) == ["ALLOWED_COUNTRIES"]
+
+
+def test_it_names_the_half_of_a_pair_that_is_lacking_beside_other_faults() -> None:
+    faults = faults_of({"PORT": "0", "FAKHER_EVENTS_URL": "http://127.0.0.1/x"})
+    assert [fault.split(":")[0] for fault in faults] == ["PORT", "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET"]
 
 
 @given(st.sampled_from(["CODE_LENGTH", "CODE_TTL_SECONDS", "CODE_TRIES", "PORT", "WORKERS"]), st.text(max_size=12))
@@ -433,3 +444,12 @@ def test_it_makes_a_trials_keys_once_for_their_owner_alone(tmp_path: Path) -> No
     assert path.stat().st_mode & 0o077 == 0
     assert list(read_keys(first)) == ["trial"]
     assert kept_keys(tmp_path / "other") != first
+
+
+def test_several_hosts_of_one_database_are_named_one_by_one() -> None:
+    url = "postgresql+psycopg://ramz@/ramz?host=db1:5432&host=db2:5432"
+    assert read({"DATABASE_URL": url}).database_url == url
+    with pytest.raises(BadSettings) as bad:
+        read({"DATABASE_URL": "postgresql+psycopg://ramz:hunter2@db1:5432,db2:5432/ramz"})
+    (fault,) = bad.value.faults
+    assert "host=a:5432&host=b:5432" in fault and "hunter2" not in fault

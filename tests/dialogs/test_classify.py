@@ -14,9 +14,9 @@ from dialogs.parsing.lexicon import Meaning
 from dialogs.parsing.normalise import fold, national_id
 from dialogs.parsing.own_password import CodeAndPassword, offered, trimmed
 from dialogs.parsing.parse import from_staff, parse
-from dialogs.replies.phrases import languages
+from dialogs.replies.phrases import LONGEST, languages
 from dialogs.vocabulary import Intent, Naming, ParsedMessage
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.places import TESTS
 
 DATA = TESTS / "data"
@@ -54,7 +54,8 @@ def test_it_understands_the_examples(row: dict[str, str]) -> None:
 def test_it_understands_more_examples(row: dict[str, str]) -> None:
     heard = as_sent(row)
     code = heard.code if heard.intent in WITH_CODE else None
-    assert replace(heard, code=code, password_follows=False, mobile=None, objects=False) == ParsedMessage(
+    apart = replace(heard, code=code, password_follows=False, phrase_follows=False, mobile=None, objects=False)
+    assert apart == ParsedMessage(
         intent=Intent(row["intent"]),
         naming=Naming(row["naming"]),
         national_id=row["national_id"] or None,
@@ -183,6 +184,9 @@ OFFERS = [
     ("کد من 482913 Mecca#1447", "Mecca#1447"),
     ("تغییر رمز 482913 به Mecca#1447", "Mecca#1447"),
     ("change 482913 saffron and old copper pots", "saffron and old copper pots"),
+    ("482913 رمز: Mecca#1447", "Mecca#1447"),
+    ("482913 my password is Mecca#1447", "Mecca#1447"),
+    ("482913 Mecca#1447\nممنون", "Mecca#1447"),
     ("482913", None),
     ("482913 482913", None),
     ("482913 ممنون", None),
@@ -201,6 +205,34 @@ OFFERS = [
 def test_it_finds_the_password_that_follows_a_code(text: str, password: str | None) -> None:
     assert offered(text, 6) == (password and CodeAndPassword("482913", password))
     assert parse(text).password_follows == (password is not None)
+
+
+PHRASES = [
+    ("482913 horse battery staple", "horse battery staple"),
+    ("482913 good evening my old hotel", "good evening my old hotel"),
+    ("482913\nمادر من خانه خوب دوست دارد", "مادر من خانه خوب دوست دارد"),
+    ("change 482913 good evening my old hotel", "good evening my old hotel"),
+    ("482913 password: lantern over the well", "lantern over the well"),
+    ("482913 سلام ممنون", None),
+    ("482913 please change it for me", None),
+    ("482913 the code from your message", None),
+    ("482913 lotfan komak konid", None),
+]
+
+
+@pytest.mark.parametrize(("text", "password"), PHRASES)
+def test_it_takes_several_words_after_a_code_that_do_not_speak_of_it(text: str, password: str | None) -> None:
+    assert offered(text, 6) == (password and CodeAndPassword("482913", password, is_phrase=True))
+    assert parse(text).phrase_follows == (password is not None)
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+def test_no_text_of_ours_that_brings_a_code_is_a_password(language: str) -> None:
+    brought = {name: text for name, text in languages()[language]["phrases"].items() if "{code}" in text}
+    for name, text in brought.items():
+        said = text.format_map(LONGEST | {"code": "482913"})
+        assert offered(said, 6) is None, name
+        assert offered(said[said.index("482913") :], 6) is None, name
 
 
 @given(st.text(), st.integers(6, 10))

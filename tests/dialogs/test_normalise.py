@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from idnumbers.nationalid import IRN
 
 from dialogs.parsing.normalise import fold, is_same_place, national_id, place_name
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.places import TESTS
 
 with (TESTS / "data" / "national_ids.csv").open(encoding="utf-8", newline="") as file:

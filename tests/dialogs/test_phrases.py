@@ -12,7 +12,7 @@ from dialogs.parsing.parse import parse
 from dialogs.replies.phrases import LONGEST, dialled, languages, say
 from dialogs.replies.segments import size
 from dialogs.vocabulary import Intent
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.parts import settings
 
 LANGUAGES = sorted(languages())

@@ -12,7 +12,7 @@ from dialogs.parsing.parse import explain, from_staff, parse
 from dialogs.parsing.rules import NOTHING, RULES, decide
 from dialogs.replies.phrases import languages
 from dialogs.vocabulary import Asker, CodeResult, Event, Evidence, Facts, Intent, Naming, ParsedMessage, State
-from tests.support.cases import for_each
+from tests.cases import for_each
 from tests.support.places import TESTS
 
 DATA = TESTS / "data"

@@ -31,7 +31,7 @@ from dialogs.staff_vocabulary import (
     TellOldMobile,
     UnlockRecovery,
 )
-from dialogs.tables.machine import lasts, step
+from dialogs.tables.machine import after_order, lasts, step
 from dialogs.vocabulary import (
     AnyEvent,
     Asker,
@@ -48,7 +48,7 @@ from dialogs.vocabulary import (
     SetOwnPassword,
     State,
 )
-from tests.support.cases import for_each
+from tests.cases import for_each
 
 ID = "0012345679"
 IN_SCOPE = StaffFacts(reach=Reach.IN_SCOPE)
@@ -264,6 +264,38 @@ def test_it_hears_an_objection(words: str) -> None:
     event = classify(parse(words), Facts(mobile_held=True))
     assert event is (Event.OBJECTED_BY_STOP if words == "STOP" else Event.OBJECTED)
     assert classify(parse(words), Facts()) not in {Event.OBJECTED, Event.OBJECTED_BY_STOP}
+
+
+WAITING = {
+    "بازنشانی": State.AWAITING_ID_TO_RESET,
+    "RESET": State.AWAITING_ID_TO_RESET,
+    "إعادة تعيين": State.AWAITING_ID_TO_RESET,
+    "رفع": State.AWAITING_ID_TO_UNLOCK,
+    "unlock please": State.AWAITING_ID_TO_UNLOCK,
+    "وضعیت": State.AWAITING_ID_FOR_STATUS,
+    "vaziat": State.AWAITING_ID_FOR_STATUS,
+}
+
+
+@pytest.mark.parametrize(("word", "state"), WAITING.items())
+def test_a_staff_word_alone_waits_for_its_id_as_if_both_were_one_text(word: str, state: State) -> None:
+    facts = Facts(staff=StaffFacts(reach=Reach.IN_SCOPE, locked=True))
+    event = classify(parse(word), facts)
+    assert step(State.IDLE, event)[0] is state
+    for named in (f"{ID}", f"کد ملی {ID}", "0012345678", f"{ID} 0012345679"):
+        together = classify(parse(f"{word} {named}"), facts)
+        assert classify(parse(named), replace(facts, state=state)) is together
+        assert isinstance(together, StaffEvent)
+        misread = together in {StaffEvent.NAMED_INVALID, StaffEvent.NAMED_SEVERAL}
+        assert after_order(state, together) is (state if misread else State.IDLE)
+    # Of who is not of staff it means nothing, and with a keyword it is a recovery.
+    assert classify(parse(f"{ID}"), Facts(state=state)) is Event.ASKED_IN_VAIN
+    assert classify(parse(f"رمز {ID}"), replace(facts, state=state)) is Event.ASKED_IN_VAIN
+
+
+def test_the_wait_for_an_orders_id_is_short() -> None:
+    for state in set(WAITING.values()):
+        assert (lasts(state) or timedelta.max) <= timedelta(minutes=3)
 
 
 @pytest.mark.parametrize("words", ["سلام", "ok", "باشه", "راهنما", "رمز 0012345679", "👍", ""])

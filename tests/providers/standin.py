@@ -1,16 +1,14 @@
-"""What stand-ins for providers have in common: a server on loopback, what it was asked, the trouble it can be in."""
+"""What stand-ins for HTTP providers have in common: what they were asked, and the trouble that they can be in."""
 
 import base64
 import json
-import socket
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Condition, Event, Thread
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.providers.http_standin import Called, HttpStandIn, Write
 
 
 @dataclass(frozen=True)
@@ -117,68 +115,42 @@ class Waiting:
     at: float
 
 
-class ProviderStandIn:
+class ProviderStandIn(HttpStandIn):
     """A provider on loopback. `with KavenegarStandIn() as provider:` starts and stops it."""
 
     SETTINGS: ClassVar[dict[str, str]] = {}  # what its profile needs, by the names in it
 
     def __init__(self) -> None:
         """Listen on a free port."""
+        super().__init__()
         self.asked: list[Asked] = []
         self.taken: list[Taken] = []
         self.waiting: list[Waiting] = []
         self.states: dict[str, str] = {}  # of texts, by their id
-        self.connections = 0
         self.ids = count(8_792_343)
         self._troubles: list[tuple[str, Trouble]] = []
         self._lasting: dict[str, Trouble] = {}
-        self._changed, self._mended = Condition(), Event()
-        self._server = _Server(("127.0.0.1", 0), _Connection)
-        self._server.owner = self
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="provider", daemon=True)
 
     def respond(self, asked: Asked) -> Page:
         """What the provider says to a call. Each stand-in has its own; it is called by one thread at a time."""
         raise NotImplementedError
 
-    @property
-    def url(self) -> str:
-        """What HTTP_NAME_BASE is to be."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.mend()
-        self._server.shutdown()
-        self._server.cut_all()
-        self._server.server_close()
-
     def trouble(self, *troubles: Trouble, at: str = "") -> None:
         """Be in trouble, one a call; at calls whose path has this in it."""
         with self._changed:
             self._troubles += [(at, each) for each in troubles]
-            self._mended = Event() if self._mended.is_set() else self._mended
+            self._may_hang()
 
     def last(self, trouble: Trouble, at: str = "") -> None:
         """Be in trouble until mended."""
         with self._changed:
             self._lasting[at] = trouble
-            self._mended = Event() if self._mended.is_set() else self._mended
+            self._may_hang()
 
-    def mend(self) -> None:
-        """Be well again; what hangs is let go."""
-        with self._changed:
-            self._troubles.clear()
-            self._lasting.clear()
-            self._mended.set()
-
-    def wait(self, ready: Callable[[], Any], seconds: float = 60.0) -> bool:
-        """Wait until something holds of what has come in; whether it did in time."""
-        with self._changed:
-            return bool(self._changed.wait_for(ready, seconds))
+    def forget_troubles(self) -> None:
+        """Those that were to come, and those that last."""
+        self._troubles.clear()
+        self._lasting.clear()
 
     def texts_to(self, phone: str) -> list[str]:
         """What a phone in E.164 was sent, oldest first."""
@@ -194,6 +166,13 @@ class ProviderStandIn:
         name = str(next(self.ids))
         self.taken.append(Taken(e164(to), text, name, uid, template))
         return name
+
+    def talk(self, called: Called, write: Write) -> bool:
+        """Answer one call, or be in trouble with it."""
+        parts = urlsplit(called.target)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        asked = Asked(called.method, parts.path, query, called.headers, called.body)
+        return _written(*self.answer(asked), write)
 
     def answer(self, asked: Asked) -> tuple[Trouble | None, Page]:
         """Take one call; the trouble with it, and what is said. For the connections."""
@@ -221,79 +200,19 @@ def e164(written: str) -> str:
     return f"+98{digits.removeprefix('98').removeprefix('0')}"
 
 
-class _Server(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 128
-    owner: ProviderStandIn
-
-    def __init__(self, *arguments: Any) -> None:
-        self._open: set[socket.socket] = set()
-        super().__init__(*arguments)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        self.owner.connections += 1
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def cut_all(self) -> None:
-        """End the connections that are kept alive, so that their threads end too."""
-        for request in list(self._open):
-            try:
-                request.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # it ended by itself
-
-
-class _Connection(StreamRequestHandler):
-    disable_nagle_algorithm = True
-
-    def handle(self) -> None:
-        try:
-            while self._one():
-                pass
-        except (ConnectionError, ValueError, OSError):
-            return  # the caller went away
-
-    def _one(self) -> bool:
-        """Answer one call; whether the connection lives on."""
-        start = self.rfile.readline()
-        if not start.strip():
-            return False
-        headers = _headers(iter(self.rfile.readline, b"\r\n"))
-        body = self.rfile.read(int(headers.get("content-length", "0")))
-        method, target, _ = start.decode().split()
-        parts = urlsplit(target)
-        asked = Asked(method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers, body)
-        assert isinstance(self.server, _Server)
-        return self._write(*self.server.owner.answer(asked))
-
-    def _write(self, trouble: Trouble | None, page: Page) -> bool:
-        if isinstance(trouble, Hang) or (isinstance(trouble, Cut) and not trouble.midway):
-            return False
-        content = page.body.encode()
-        lines = [f"HTTP/1.1 {page.status} Answer", f"Content-Type: {page.content_type}", *page.headers]
-        whole = "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode() + content
-        if isinstance(trouble, Cut):
-            whole = whole[: -len(content) // 2 or None]
-        if isinstance(trouble, Drip):
-            for byte in whole:
-                self.wfile.write(bytes([byte]))
-                time.sleep(trouble.seconds)
-            return True
-        self.wfile.write(whole)
-        return not isinstance(trouble, Cut)
-
-
-def _headers(lines: Iterable[bytes]) -> dict[str, str]:
-    found = {}
-    for line in lines:
-        if not line:
-            raise ConnectionError
-        name, _, value = line.decode("latin-1").partition(":")
-        found[name.lower()] = value.strip()
-    return found
+def _written(trouble: Trouble | None, page: Page, write: Write) -> bool:
+    """Write an answer, as far as the trouble lets it; whether the connection lives on."""
+    if isinstance(trouble, Hang) or (isinstance(trouble, Cut) and not trouble.midway):
+        return False
+    content = page.body.encode()
+    lines = [f"HTTP/1.1 {page.status} Answer", f"Content-Type: {page.content_type}", *page.headers]
+    whole = "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode() + content
+    if isinstance(trouble, Cut):
+        whole = whole[: -len(content) // 2 or None]
+    if isinstance(trouble, Drip):
+        for byte in whole:
+            write(bytes([byte]))
+            time.sleep(trouble.seconds)
+        return True
+    write(whole)
+    return not isinstance(trouble, Cut)

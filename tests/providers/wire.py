@@ -1,21 +1,23 @@
 """A provider's side of its gateway, for the contract that every gateway keeps. Every profile there is is taken in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+import pytest
 from werkzeug.datastructures import Headers, MultiDict
 
 from bot.credentials.keyring import Keyring
-from bot.gateways.http.client import Client
 from bot.gateways.http.gateway import HttpGateway
-from bot.ports import Call
+from bot.gateways.http_client import HttpClient
+from bot.ports import Call, Outbound, SendFailed
 from bot.profiles.profile import Profile, read
 from bot.profiles.provider import SHIPPED, shipped
 from bot.random_source import SystemRandomSource
 from bot.settings import Settings, read_keys
+from store.tables import MessageKind
 from tests.providers.described import DescribedStandIn
 from tests.providers.ippanel import IPPanelStandIn
 from tests.providers.jasmin import JasminStandIn
@@ -23,8 +25,9 @@ from tests.providers.kavenegar import KavenegarStandIn
 from tests.providers.magfa import MagfaStandIn
 from tests.providers.melipayamak import MeliPayamakStandIn
 from tests.providers.smsir import SmsIrStandIn
-from tests.providers.standin import ProviderStandIn
+from tests.providers.standin import ProviderStandIn, Trouble
 from tests.support.parts import KEYS, settings
+from tests.support.people import ZAHRA
 
 PUBLIC_URL = "https://ramz.example.ir"
 HERE = Path(__file__).parent
@@ -85,13 +88,13 @@ class ProviderWire:
         """Started, and stopped at the end."""
         with standin_of(name) as standin:
             found = chosen(name, standin, **changes)
-            client = Client() if patience is None else Client(patience)
+            http = HttpClient() if patience is None else HttpClient(read_seconds=patience)
             keyring = Keyring.of(read_keys(KEYS))
             gateway = HttpGateway(
-                found.providers[f"http-{name}"], found.public_url, keyring, SystemRandomSource(), client
+                found.providers[f"http-{name}"], found.public_url, keyring, SystemRandomSource(), http
             )
             yield cls(standin, gateway)
-            gateway.close()
+            http.close()
 
     @property
     def profile(self) -> Profile:
@@ -156,3 +159,22 @@ class ProviderWire:
     def arrived(self, phone: str) -> list[str]:
         """What a phone was sent."""
         return cast("ProviderStandIn", self.standin).texts_to(phone)
+
+
+PERSIAN = "کد فاخر: 123456\nتا ۱۰ دقیقه همین‌جا پس بفرستید."
+EVERY = pytest.mark.parametrize("name", list(PROFILES))
+
+Open = Callable[..., ProviderWire]
+
+
+def outbound(
+    words: str = PERSIAN, *, ref: int = 7, attempt: int = 1, to: str = ZAHRA["mobile"], **more: Any
+) -> Outbound:
+    return Outbound(ref, MessageKind.CODE, to, words, more.pop("validity", 600), attempt=attempt, **more)
+
+
+def failure(wire: ProviderWire, *troubles: Trouble, text: Outbound | None = None) -> SendFailed:
+    wire.standin.trouble(*troubles)
+    with pytest.raises(SendFailed) as failed:
+        wire.gateway.send(text or outbound())
+    return failed.value

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.providers import kannel_standin, twilio_standin
+from tests.providers.kannel_standin import KannelStandIn, Taken
+from tests.providers.twilio_standin import PUBLIC_URL, TwilioStandIn
 from tests.soak.doors import DONE, Doors
-from tests.support import kannel_standin, twilio_standin
-from tests.support.kannel_standin import KannelStandIn, Taken
-from tests.support.twilio_standin import PUBLIC_URL, TwilioStandIn
 
 # In seconds: how often what came in is looked through; how long a slow provider takes.
 LOOK_SECONDS, SLOW_SECONDS = 0.02, 4.0

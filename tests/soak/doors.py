@@ -10,8 +10,8 @@ from typing import Any
 
 import requests
 
-from tests.support import kannel_standin, twilio_standin
-from tests.support.twilio_standin import PUBLIC_URL
+from tests.providers import kannel_standin, twilio_standin
+from tests.providers.twilio_standin import PUBLIC_URL
 
 TWILIO_SMS, KANNEL_SMS = "/webhooks/twilio/sms", "/webhooks/kannel/sms"
 # In seconds: how long a provider waits for an answer, and for how long it tries to hand a text over.
@@ -47,6 +47,7 @@ class Call:
 class Told:
     """A receipt that was posted: of which text, by the provider's id, what it said, and what was answered."""
 
+    gateway: str
     sid: str
     said: str
     status: int
@@ -92,7 +93,7 @@ class Doors:
         """Say once how far a text has come; the status of the answer."""
         address = self.rng.choice(self.addresses)
         status = self._once(lambda: self._post_receipt(address, gateway, path, sid, said))
-        self.ledger.receipts.append(Told(sid, said, status))
+        self.ledger.receipts.append(Told(gateway, sid, said, status))
         return status
 
     def call(self, path: str, mobile: str, body: Mapping[str, str], seconds: float = PATIENCE_SECONDS) -> Call:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
+from threading import Barrier, BrokenBarrierError
 
 from store import outbound_messages
 from store.database.engine import is_out_of_reach
@@ -24,7 +25,7 @@ WORLDS = {"postgresql": 2, "sqlite": 1}  # and how many services each has
 RATE = 2.0  # people a second, in each world
 CALM_SECONDS = (1.5, 3.0)  # between two faults
 QUIET_SECONDS = 150.0  # for the queues to empty
-SPARE = 2.5  # people for each that is expected
+SPARE_SECONDS = 1800.0  # that a run may take longer, on a machine that has a lot else to do
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ Say = Callable[[str], None]
 
 def run(plan: Plan, say: Say = print, keep: Path | None = None) -> list[Result]:
     """Soak every world of a plan; what came of each. `keep` is a folder for what the services write."""
+    together = Barrier(len(plan.worlds))
     with tempfile.TemporaryDirectory(prefix="soak") as name, ThreadPoolExecutor(len(plan.worlds)) as pool:
         folder = Path(name)
         try:
-            return list(pool.map(lambda it: _soaked(it, plan, folder / it, say), plan.worlds))
+            return list(pool.map(lambda it: _soaked(it, plan, folder / it, say, together), plan.worlds))
         finally:
             if keep is not None:
                 _keep(folder, keep)
@@ -86,21 +88,23 @@ def _keep(folder: Path, at: Path) -> None:
         shutil.copy(log, at / log.name)
 
 
-def _soaked(name: str, plan: Plan, folder: Path, say: Say) -> Result:
+def _soaked(name: str, plan: Plan, folder: Path, say: Say, together: Barrier) -> Result:
     result = Result(name)
     try:
-        _soak(name, plan, folder, say, result)
-    except NotReady as error:
-        result.violations["services_come_and_go"] = [str(error)]
+        _soak(name, plan, folder, say, together, result)
+    except (NotReady, BrokenBarrierError) as error:
+        together.abort()
+        result.violations["services_come_and_go"] = [str(error) or "another world has none"]
     return result
 
 
-def _soak(name: str, plan: Plan, folder: Path, say: Say, result: Result) -> None:
+def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, result: Result) -> None:
     rng = Random(f"{plan.seed} {name}")
-    people = int(plan.rate * plan.minutes * 60 * SPARE) + 200
+    people = int(plan.rate * (plan.minutes * 60 + SPARE_SECONDS)) + 100
     with world(name, folder, WORLDS[name], people, rng, movable_clock="move_clock" in plan.faults) as there:
         for fault in set(plan.faults) - set(possible(there, list(plan.faults))):
             say(f"{name}: no {fault}: {FAULTS[fault].needs}")
+        together.wait()  # what begins beside it would look like a fault
         load = Load(there, plan.rate, Random(f"{plan.seed} {name} load"))
         load.start()
         try:

@@ -51,7 +51,9 @@ def sound() -> Evidence:
     """One pilgrim's recovery, by two gateways."""
     return Evidence(
         now=NOON + timedelta(minutes=5),
-        ledger=Ledger([ASKED, HANDED_BACK], [], [Told("P1", "delivered", 204), Told("P2", "delivered", 204)]),
+        ledger=Ledger(
+            [ASKED, HANDED_BACK], [], [Told("twilio", "P1", "delivered", 204), Told("twilio", "P2", "delivered", 204)]
+        ),
         grants=[],
         events=[],
         arrived=[
@@ -114,7 +116,7 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("texts_are_kept", without("heard", 0)),
     ("answers_are_right", call(VERIFY, 500)),
     ("answers_are_right", lambda it: it.ledger.texts.append(Text("twilio", "SM1", MOBILE, "…", [500, 200], 1.0))),
-    ("answers_are_right", lambda it: it.ledger.receipts.append(Told("P1", "sent", 403))),
+    ("answers_are_right", lambda it: it.ledger.receipts.append(Told("twilio", "P1", "sent", 403))),
     ("every_text_has_its_answer", without("messages", 1)),
     ("every_text_has_its_answer", more("messages", message(3, MessageKind.CODE))),
     ("every_message_left_or_says_why", changed("messages", 0, **WAITS)),
@@ -165,6 +167,14 @@ def test_what_is_wrong_is_found(name: str, damage: Damage) -> None:
 
 def test_each_thing_that_must_hold_is_seen_not_to() -> None:
     assert {name for name, _ in DAMAGES} == {invariant.__name__ for invariant in INVARIANTS}
+
+
+def test_a_gateway_that_was_taken_out_has_no_door_any_more() -> None:
+    books = sound()
+    books.ledger.texts.append(Text("kannel", "SM2", MOBILE, "…", [404, 200], 3.0))
+    assert violations(books) == {}
+    books.ledger.texts.append(Text("twilio", "SM1", MOBILE, "…", [404, 200], 1.0))
+    assert list(violations(books)) == ["answers_are_right"]
 
 
 def test_a_text_that_lay_until_its_time_was_up_says_why() -> None:

@@ -13,14 +13,14 @@ from bot.credentials import bearer
 from bot.random_source import SystemRandomSource
 from store import accounts, staff, tokens
 from store.database.engine import Store
+from tests.providers import kannel_standin
+from tests.providers.twilio_standin import settings_at
 from tests.soak import databases
 from tests.soak.carriers import Carriers
 from tests.soak.clocks import SetClock
 from tests.soak.databases import Database, Postgresql
 from tests.soak.doors import Doors, Ledger
 from tests.soak.hosts import Host
-from tests.support import kannel_standin
-from tests.support.twilio_standin import settings_at
 
 BOTH = "twilio,kannel"
 AT_ONCE = 500  # rows in a statement
@@ -87,7 +87,7 @@ def world(
     with ExitStack() as stack:
         database = stack.enter_context(_database(name, folder))
         carriers = stack.enter_context(Carriers(rng))
-        people, clerks = [person(it) for it in range(1, number + 1)], [clerk(it) for it in range(1, number + 1)]
+        people, clerks = [person(it) for it in range(1, number + 1)], [clerk(it) for it in range(1, number // 4)]
         ledger, token = Ledger(), _settle(database.url, people, clerks)
         clock = SetClock.make(folder) if movable_clock else None
         keys = [key("k1", rng)]

@@ -9,7 +9,7 @@ from threading import Condition, Thread
 
 import requests
 
-from tests.support.twilio_standin import PUBLIC_URL, new_sid, post_text
+from tests.providers.twilio_standin import PUBLIC_URL, new_sid, post_text
 
 SENDERS = 24
 # How soon a provider tries once more, in seconds, and how long it waits for an answer.

@@ -23,11 +23,12 @@ from bot.ports import Reason
 from store import accounts
 from store.database.engine import Store
 from store.tables import CloseReason, CodeRow, DeliveryStatus, InboundMessageRow, MessageKind, OutboundMessageRow, table
-from tests.support import lifeline, smpp_operator
+from tests.bot.cli.test_commands import typed
+from tests.providers import smpp_operator
+from tests.providers.smpp_operator import SmppOperator
+from tests.support import lifeline
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, eventually
-from tests.support.places import TESTS
-from tests.support.smpp_operator import SmppOperator
 from tests.system.test_service import Pilgrim, free_port, pilgrims, serve, without_times
 
 BEARERBOX, SMSBOX = (
@@ -37,7 +38,7 @@ BEARERBOX, SMSBOX = (
 INSTALLED = bool(BEARERBOX and SMSBOX)
 pytestmark = pytest.mark.process
 
-SHORT_CODE, SECRET, PASSWORD = "3000555", "a-secret-that-kannel-knows", "a-password-of-kannel"
+SHORT_CODE, SECRET, PASSWORD = "3000555", "a-secret%that+kannel-knows", 'a-"password"\\of-kannel'
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)
 WORD = re.compile(rf"^[{ALPHABET}]{{4}}(?:-[{ALPHABET}]{{4}}){{2}}$", re.MULTILINE)
 MESSAGE, INBOUND, CODES = table(OutboundMessageRow), table(InboundMessageRow), table(CodeRow)
@@ -82,26 +83,53 @@ class Kannel:
 
     folder: Path
     operator: SmppOperator
-    public_url: str
+    service_port: int
     ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ports = {name: free_port() for name in ("admin_port", "smsbox_port", "sendsms_port")}
         for spool in ("store", "receipts"):
             (self.folder / spool).mkdir()
-        written = (TESTS / "kannel.conf").read_text("utf-8")
-        values = {
-            **self.ports,
-            "folder": self.folder,
-            "operator_port": self.operator.port,
-            "password": PASSWORD,
-            "secret": SECRET,
-            "public_url": self.public_url,
-        }
         lifeline.hold_all_on(self.folder)
-        (self.folder / "kannel.conf").write_text(written.format(**values), "utf-8")
+        (self.folder / "kannel.conf").write_text(self._printed(), "utf-8")
         self.bearerbox = Box(str(BEARERBOX), self.folder, self.ports["smsbox_port"])
         self.smsbox = Box(str(SMSBOX), self.folder, self.ports["sendsms_port"])
+
+    def _printed(self) -> str:
+        """What `flask deploy kannel` prints, but for its waits, which a test has no time for."""
+        (self.folder / "smpp-password").write_text(PASSWORD, "utf-8")
+        options = {
+            "--smpp": f"127.0.0.1:{self.operator.port}",
+            "--smpp-user": "ramz",
+            "--smpp-password-file": str(self.folder / "smpp-password"),
+            "--admin-port": str(self.ports["admin_port"]),
+            "--smsbox-port": str(self.ports["smsbox_port"]),
+            "--spools": str(self.folder),
+            "--logs": str(self.folder),
+        }
+        words = [word for option in options.items() for word in option]
+        found = typed("deploy", "kannel", *words, **self.settings(), DATABASE_URL="sqlite:////tmp/x.db")
+        assert found.exit_code == 0, found.output
+        waits = {"sms-resend-freq = 10": 1, "http-queue-delay = 2": 1, "enquire-link-interval = 30": 5, "delay = 5": 1}
+        text = found.stdout
+        for wait, seconds in waits.items():
+            assert wait in text
+            text = text.replace(wait, f"{wait.rpartition(' ')[0]} {seconds}")
+        return text
+
+    def settings(self) -> dict[str, str]:
+        """The service's settings that have to do with it."""
+        return {
+            "SECRET_KEYS": KEYS,
+            "GATEWAYS": "kannel",
+            "PUBLIC_URL": f"http://127.0.0.1:{self.service_port}",
+            "PORT": str(self.service_port),
+            "KANNEL_SEND_URL": self.send_url,
+            "KANNEL_USER": "ramz",
+            "KANNEL_PASSWORD": PASSWORD,
+            "KANNEL_SENDER": SHORT_CODE,
+            "KANNEL_INBOUND_SECRET": SECRET,
+        }
 
     @property
     def send_url(self) -> str:
@@ -119,7 +147,11 @@ class Kannel:
 
     def written(self) -> str:
         """All that both have written, texts on their way excepted."""
-        files = [file for file in self.folder.glob("*") if file.is_file() and file.name != "kannel.conf"]
+        files = [
+            file
+            for file in self.folder.glob("*")
+            if file.is_file() and file.name not in {"kannel.conf", "smpp-password"}
+        ]
         return "".join(file.read_text("utf-8", "replace") for file in files)
 
 
@@ -135,18 +167,7 @@ class Line:
     process: "subprocess.Popen[str] | None" = None
 
     def start(self) -> None:
-        settings = {
-            "DATABASE_URL": self.database_url,
-            "SECRET_KEYS": KEYS,
-            "GATEWAYS": "kannel",
-            "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
-            "PORT": str(self.port),
-            "KANNEL_SEND_URL": self.kannel.send_url,
-            "KANNEL_USER": "ramz",
-            "KANNEL_PASSWORD": PASSWORD,
-            "KANNEL_SENDER": SHORT_CODE,
-            "KANNEL_INBOUND_SECRET": SECRET,
-        }
+        settings = {"DATABASE_URL": self.database_url, **self.kannel.settings()}
         with (self.folder / "printed").open("a", encoding="utf-8") as printed:
             self.process = serve(settings, stdout=printed, stderr=subprocess.STDOUT)
         assert eventually(self.is_ready, 60), self.printed
@@ -210,7 +231,7 @@ class Line:
 def line_on(database_url: str, folder: Path) -> Iterator[Line]:
     port = free_port()
     with SmppOperator() as operator:
-        kannel = Kannel(folder, operator, f"http://127.0.0.1:{port}")
+        kannel = Kannel(folder, operator, port)
         line = Line(operator, kannel, database_url, port, folder)
         try:
             line.start()

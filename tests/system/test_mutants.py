@@ -1,7 +1,7 @@
 """The mutants can be tried: each line that `make mutants` breaks stands where it stood, and so do its tests."""
 
+from tests.cases import for_each
 from tests.mutants import Mutant, fault, mutants
-from tests.support.cases import for_each
 
 
 @for_each("mutant", mutants())

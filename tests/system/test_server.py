@@ -17,11 +17,12 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
 
-from tests.support import slow_callers, twilio_standin
+from tests.providers import twilio_standin
+from tests.providers.twilio_standin import PUBLIC_URL, TOKEN, new_sid, settings_at, text_form
+from tests.support import slow_callers
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, PATIENCE_SECONDS, eventually
 from tests.support.slow_callers import SENT
-from tests.support.twilio_standin import PUBLIC_URL, TOKEN, new_sid, settings_at, text_form
 from tests.system.test_service import SMS, Pilgrim, Service, free_port, serve, service_on, some
 from webhooks.request_reader import BODY_WITHIN, HEADERS_WITHIN
 

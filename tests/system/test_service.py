@@ -1,5 +1,6 @@
 """The service as its operator runs it: real processes, real HTTP, a stand-in for Twilio, both databases."""
 
+import json
 import os
 import re
 import signal
@@ -21,19 +22,17 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
 from sqlalchemy import select
+from sqlalchemy.engine import make_url
 
 from bot.clock import system_clock
 from bot.credentials import bearer
 from bot.random_source import SystemRandomSource
+from bot.version import VERSION
 from store import accounts, tokens
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
-from tests.support import lifeline, twilio_standin
-from tests.support.databases import Fresh
-from tests.support.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
-from tests.support.people import UNKNOWN_ID
-from tests.support.places import ROOT
-from tests.support.twilio_standin import (
+from tests.providers import twilio_standin
+from tests.providers.twilio_standin import (
     ACCOUNT,
     PUBLIC_URL,
     SENDER,
@@ -44,6 +43,11 @@ from tests.support.twilio_standin import (
     receipt_form,
     settings_at,
 )
+from tests.support import lifeline
+from tests.support.databases import Fresh
+from tests.support.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
+from tests.support.people import UNKNOWN_ID
+from tests.support.places import ROOT
 
 pytestmark = pytest.mark.process
 
@@ -293,6 +297,15 @@ class TestSettings:
 
 
 class TestAtWork:
+    def test_it_says_what_it_is_in_its_first_line(self, service: Service) -> None:
+        line = json.loads(service.printed.splitlines()[0])
+        url = make_url(service.database_url)
+        assert (line["event"], line["version"], line["gateways"], line["keys"]) == (
+            "serving", VERSION, ["twilio"], ["k1"],
+        )  # fmt: skip
+        assert line["database"].startswith(url.get_backend_name()) and str(url.database) in line["database"]
+        assert KEYS.partition(":")[2] not in service.printed and TOKEN not in service.printed
+
     def test_a_password_is_recovered(self, service: Service) -> None:
         (pilgrim,) = some(service.database_url, 1)
         assert service.text(pilgrim.mobile, f"RESET {pilgrim.national_id}") == 200

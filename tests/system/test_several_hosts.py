@@ -16,10 +16,10 @@ from store.database import migrate
 from store.database.engine import BUSY_TIMEOUT, IDLE_TIMEOUT, STATEMENT_TIMEOUT, Store
 from store.service import send_shares
 from store.tables import CodeRow, DeliveryStatus, OutboundMessageRow, table
+from tests.providers.twilio_standin import TwilioStandIn
 from tests.support.parts import PATIENCE_SECONDS, eventually
 from tests.support.postgresql_servers import PgBouncer, Server, pgbouncer, primary_and_standby, url_of
 from tests.support.steady_texts import SteadyTexts
-from tests.support.twilio_standin import TwilioStandIn
 from tests.system.test_service import Pilgrim, Service, some
 
 pytestmark = pytest.mark.alone
@@ -145,8 +145,8 @@ def test_two_services_never_send_more_than_the_rate(postgresql_url: str, tmp_pat
         at = sorted(message.at for message in standin.taken)
         busiest = max(bisect_left(at, start + 1) - place for place, start in enumerate(at))
         print(f"\n{len(at)} texts in {at[-1] - at[0]:.1f} s at {rate} a second; the busiest second had {busiest}")
-        # What the machine held up comes a moment later.
-        assert busiest <= rate + 3
+        # What the machine held up comes a moment later; two that did not share would send twice as many.
+        assert busiest <= rate * 1.25
 
 
 class TestPgBouncer:

@@ -7,7 +7,7 @@ import pytest
 from tests.soak.faults import FAULTS
 from tests.soak.run import Plan, report, run
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 
 SEED = 12
 FEW = ("kill_worker", "provider_reset", "lock_table", "sigterm", "receipts_twice")

@@ -29,12 +29,8 @@ from store import webhook_events
 from store.database.engine import Store
 from store.tables import DeliveryStatus, InboundMessageRow, OutboundMessageRow, table
 from store.webhook_events import NewEvent
-from tests.support import twilio_standin
-from tests.support.databases import Fresh
-from tests.support.parts import CHEAP, LoadedRandomSource, StoppedClock, eventually, settings
-from tests.support.people import STRANGER, ZAHRA, settled
-from tests.support.places import ROOT
-from tests.support.twilio_standin import (
+from tests.providers import twilio_standin
+from tests.providers.twilio_standin import (
     ACCOUNT,
     PUBLIC_URL,
     SENDER,
@@ -46,6 +42,10 @@ from tests.support.twilio_standin import (
     sign,
     text_form,
 )
+from tests.support.databases import Fresh
+from tests.support.parts import CHEAP, LoadedRandomSource, StoppedClock, eventually, settings
+from tests.support.people import STRANGER, ZAHRA, settled
+from tests.support.places import ROOT
 from webhooks import create_app
 
 INBOUND, MESSAGE = table(InboundMessageRow), table(OutboundMessageRow)

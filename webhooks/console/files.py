@@ -5,7 +5,7 @@ Words are English and plain, as in the file of figures. Nothing secret stands in
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, abort, request
@@ -34,17 +34,19 @@ def trail(bot: Bot, login: Login) -> Response:
     """The audit's rows up to a day, everybody's or staff's alone: the newest MOST of them, the oldest first."""
     if not login.sees_all:
         abort(403)
-    try:
-        first, last = (read_day(it) if (it := request.args.get(name, "").strip()) else None for name in ("from", "to"))
-    except ValueError:
-        abort(400)
-    since = midnight(first) if first else None
-    until = midnight(last + timedelta(days=1)) if last else None
-    wanted = Wanted(since=since, until=until, by_staff="staff" in request.args)
+    wanted = Wanted(since=_moment("from"), until=_moment("to", days=1), by_staff="staff" in request.args)
     with bot.store.reading() as connection:
         rows = audit.matching(connection, wanted, MOST)
     bot.console.note(login, Action.AUDIT_EXPORTED, reason=f"{len(rows)} rows")
     return _file("ramz-audit", audit_rows.table(rows))
+
+
+def _moment(name: str, days: int = 0) -> datetime | None:
+    written = request.args.get(name, "").strip()
+    try:
+        return midnight(read_day(written) + timedelta(days=days)) if written else None
+    except ValueError:
+        abort(400)
 
 
 def story(bot: Bot, login: Login) -> Response:
@@ -63,34 +65,15 @@ def story(bot: Bot, login: Login) -> Response:
 def _story(connection: Connection, account_id: int) -> Iterator[tuple[Cell, ...]]:
     """What happened, each sort the newest first, as the console's page has it."""
     for code in account_history.codes(connection, account_id):
-        ended = code.close_reason or "live"
-        yield ("code", *_when(code), code.requested_by, "", ended, _time(code.closed_at), "", "", "")
+        became = (code.close_reason or "live", _time(code.closed_at))
+        yield ("code", *_when(code), code.requested_by, "", *became, "", "", "")
     for text in account_history.texts(connection, account_id):
-        state, kind = DeliveryStatus(text.status).name.lower(), MessageKind(text.kind).name.lower()
-        yield (
-            "text",
-            *_when(text),
-            masked(text.phone),
-            kind,
-            state,
-            _time(text.ended_at),
-            text.gateway,
-            text.error,
-            "",
-        )
+        kind = MessageKind(text.kind).name.lower()
+        became = (DeliveryStatus(text.status).name.lower(), _time(text.ended_at))
+        yield ("text", *_when(text), masked(text.phone), kind, *became, text.gateway, text.error, "")
     for order in account_history.orders(connection, account_id):
-        ended = order.close_reason or "live"
-        yield (
-            "order",
-            *_when(order),
-            masked(order.mobile),
-            order.command,
-            ended,
-            _time(order.done_at),
-            "",
-            "",
-            order.ref,
-        )
+        became = (order.close_reason or "live", _time(order.done_at))
+        yield ("order", *_when(order), masked(order.mobile), order.command, *became, "", "", order.ref)
     for row in reversed(audit.about(connection, account_id, MOST)):
         yield ("audit", *_at(row.at), f"{row.actor} {row.who}", row.action, row.outcome, "", "", row.reason, row.ref)
 

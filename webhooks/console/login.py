@@ -30,6 +30,8 @@ SESSION, FORM = "ramz-console", "ramz-console-form"
 BROWSER, ASKED = "ramz-console-browser", "ramz-console-asked"
 ASKED_AT_MOST, NAME = 12, re.compile("[A-Za-z0-9_-]{22}")
 View = Callable[[Bot, Login], Answer]
+# A code is typed as it is read: in two groups, with a hyphen, in the digits of the keyboard.
+_BETWEEN_DIGITS = re.compile(r"[\W_]+")
 
 
 def routes(bot: Bot) -> Blueprint:
@@ -95,7 +97,7 @@ def _ask(bot: Bot) -> Answer:
 
 def _enter(bot: Bot) -> Answer:
     _check(_cookie(bot, FORM))
-    mobile, digits = _mobile(), "".join(fold(request.form.get("code", "")[:40]).split())
+    mobile, digits = _mobile(), _BETWEEN_DIGITS.sub("", fold(request.form.get("code", "")[:40]))
     try:
         entered = bot.console.enter(mobile, digits, _address(), _asked(bot), _cookie(bot, BROWSER))
     except TooManyTries:

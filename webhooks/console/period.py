@@ -11,6 +11,7 @@ from bot.build import Bot
 from bot.clock import read_day, today_in_tehran
 from bot.console_login import Login
 from bot.reports.date_range import BadPeriod, period
+from dialogs.parsing.normalise import place_name
 from store import accounts
 from store.views.delivery_stats import Scope
 from webhooks import html
@@ -40,7 +41,7 @@ class Asked:
 
 def read(bot: Bot, login: Login) -> Asked:
     """What an address asks for, within the scope of whoever asks."""
-    province = "".join(filter(str.isprintable, request.args.get("province", ""))).strip()[:LONGEST_PROVINCE]
+    province = place_name(request.args.get("province", "")[:LONGEST_PROVINCE])
     # A province can be chosen by headquarters only; nobody leaves their scope by an address.
     scope = Scope(province=province) if province and login.sees_all else login.scope
     today = today_in_tehran(bot.clock())

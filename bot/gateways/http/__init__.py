@@ -1,7 +1,6 @@
 """One gateway for every provider that has an HTTP API: what is a provider's own stands in a file, profiles/NAME.toml.
 
 request.py   a section and its values as an HTTP request
-client.py    the one way out over HTTP: verified, bounded in size and time, never redirected, never logged
 answer.py    what an answer says: values by their path, and whether a text was taken
 push.py      texts and receipts that a provider calls us with
 polling.py   texts and receipts that a provider is asked for

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.gateways.http.client import Reply
+from bot.gateways.http_client import HttpAnswer
 from bot.ports import Reason, SendFailed
 from bot.profiles.profile import Profile, Verdict
 
@@ -82,7 +82,7 @@ def items(data: Any, path: str) -> list[Any]:
     return found
 
 
-def taken_as(profile: Profile, reply: Reply, id_path: str = "") -> str:
+def taken_as(profile: Profile, reply: HttpAnswer, id_path: str = "") -> str:
     """The provider's id of a text that it took; SendFailed says why it did not."""
     try:
         reading = Reading(profile.answer.format, reply.body)
@@ -105,7 +105,7 @@ def by_status(status: int) -> SendFailed:
     return SendFailed(Reason.BUSY if status >= 500 else Reason.NO_SENSE, permanent=False, code=str(status))
 
 
-def refused(profile: Profile, reply: Reply, reading: Reading, *, envelope: bool = False) -> SendFailed | None:
+def refused(profile: Profile, reply: HttpAnswer, reading: Reading, *, envelope: bool = False) -> SendFailed | None:
     """Why a provider has not done what it was asked; None where it has.
 
     Of the envelope alone where what was asked for is no sending: paths with a place in a list are an item's.

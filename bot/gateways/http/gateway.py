@@ -9,8 +9,8 @@ from urllib.parse import quote
 from bot.credentials.keyring import Keyring
 from bot.gateways.http import polling, push
 from bot.gateways.http.answer import NoSense, Reading, taken_as
-from bot.gateways.http.client import Client, Reply
 from bot.gateways.http.request import Composed, compose, number
+from bot.gateways.http_client import HttpAnswer, HttpClient
 from bot.ports import (
     Answer,
     Batch,
@@ -47,12 +47,12 @@ class HttpGateway:
         public_url: str,
         keyring: Keyring,
         random_source: RandomSource,
-        client: Client | None = None,
+        http: HttpClient,
     ) -> None:
-        """Take the provider, the address that it calls, and what names texts that it gives no id."""
+        """Take the provider, the address that it calls, what names texts that it gives no id, and what calls it."""
         self.provider, self.profile, self.name = provider, provider.profile, provider.name
         self.public_url, self.keyring, self.random_source = public_url.rstrip("/"), keyring, random_source
-        self.client = client or Client()
+        self.http = http
         self.has_secret_in_path = self.profile.secret == "path"  # noqa: S105
 
     @property
@@ -152,10 +152,6 @@ class HttpGateway:
         reply = self._ask(asked, {"ids": ",".join(names)})
         return polling.read_receipts(self.profile, self.name, asked, reply, names)
 
-    def close(self) -> None:
-        """Let go of every connection."""
-        self.client.close()
-
     def _recalled(self, text: Outbound) -> str | None:
         """The provider's id of a text that it has from an earlier attempt; None where it has none, or can't tell.
 
@@ -171,11 +167,13 @@ class HttpGateway:
             return None
         return None if reply.status != 200 or not found or found in recall.none else found[:64]
 
-    def _ask(self, asked: Request, values: Mapping[str, str], seconds: float | None = None) -> Reply:
+    def _ask(self, asked: Request, values: Mapping[str, str], seconds: float | None = None) -> HttpAnswer:
         return self._call(compose(self.profile, self.provider.base, asked, {**self.provider.values, **values}), seconds)
 
-    def _call(self, request: Composed, seconds: float | None = None) -> Reply:
-        return self.client.call(request.method, request.url, request.headers, request.body, seconds)
+    def _call(self, request: Composed, seconds: float | None = None) -> HttpAnswer:
+        return self.http.request(
+            request.method, request.url, headers=request.headers, body=request.body, seconds=seconds
+        )
 
     def _values(self, text: Outbound, settings: Mapping[str, str]) -> dict[str, str]:
         return {

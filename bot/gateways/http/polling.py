@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.clock import TEHRAN
 from bot.gateways.http.answer import NAME, NoSense, Reading, as_text, by_status, find, items, refused
-from bot.gateways.http.client import Reply
+from bot.gateways.http_client import HttpAnswer
 from bot.ports import Inbound, PolledText, Reason, Receipt, SendFailed
 from bot.profiles.profile import PollInbound, PollReceipts, Profile, stages
 
@@ -32,7 +32,7 @@ class Page:
         return self.items - len(self.texts)
 
 
-def read_page(profile: Profile, gateway: str, asked: PollInbound, reply: Reply, cursor: str, name: Name) -> Page:
+def read_page(profile: Profile, gateway: str, asked: PollInbound, reply: HttpAnswer, cursor: str, name: Name) -> Page:
     """The texts of an answer. SendFailed where it has no list."""
     several = _listed(_data(profile, reply), asked.items)
     texts, furthest = [], cursor
@@ -47,7 +47,7 @@ def read_page(profile: Profile, gateway: str, asked: PollInbound, reply: Reply, 
 
 
 def read_receipts(
-    profile: Profile, gateway: str, asked: PollReceipts, reply: Reply, names: Sequence[str]
+    profile: Profile, gateway: str, asked: PollReceipts, reply: HttpAnswer, names: Sequence[str]
 ) -> list[Receipt]:
     """What an answer says of the texts that were asked for, and of no others. SendFailed where it says nothing."""
     data = _data(profile, reply)
@@ -63,7 +63,7 @@ def read_receipts(
     return read
 
 
-def _data(profile: Profile, reply: Reply) -> Any:
+def _data(profile: Profile, reply: HttpAnswer) -> Any:
     """An answer's JSON. SendFailed where the provider refused: a list may be empty for that alone."""
     try:
         reading = Reading("json", reply.body)

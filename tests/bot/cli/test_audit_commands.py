@@ -13,6 +13,7 @@ from tests.bot.audit.test_audit import rows
 from tests.bot.audit.test_hash_chain import NEW
 from tests.bot.cli.test_commands import flask as in_a_process
 from tests.bot.cli.test_commands import typed
+from tests.support.databases import SQLITE_ONLY
 from tests.support.parts import KEYS, StoppedClock
 from tests.support.people import FATIMA, TEHRAN, UNKNOWN_ID, ZAHRA, employ, settled
 
@@ -102,6 +103,7 @@ def test_an_end_that_was_cut_off_shows_by_its_kept_seal_alone(busy: Bot, databas
     ["", "3", ":", f"3:{'a' * 63}", f"3:{'a' * 65}", f"3:{'g' * 64}", f"-1:{'a' * 64}", f"3 {'a' * 64}",
      f"{2**31}:{'a' * 64}", f"٣:{'a' * 64}", f"3:{'a' * 64}:", f"x:{'a' * 64}"],
 )  # fmt: skip
+@SQLITE_ONLY
 def test_a_seal_that_is_none_is_refused_before_anything_is_done(busy: Bot, database_url: str, written: str) -> None:
     done = flask(database_url, "audit", "verify", "--seal", written)
     assert (done.exit_code, done.stdout, done.stderr.partition(":")[0]) == (2, "", "--seal")

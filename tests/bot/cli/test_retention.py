@@ -47,11 +47,11 @@ def test_a_dry_run_says_what_the_next_run_drops_and_changes_nothing(bot: Bot, cl
     settled(bot).hear(Inbound("simulated", "M1", ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}"))
     bot.hear(Inbound("simulated", "M2", STRANGER, f"رمز {ZAHRA['national_id']}"))
     bot.jobs.close_codes()
-    bot.jobs.sweep_outbox()
+    bot.jobs.drop_expired_messages()
     for days in (0, 31, 370, 10, 2000):
         clock.forward(days=days)
         bot.jobs.close_codes()
-        bot.jobs.sweep_outbox()
+        bot.jobs.drop_expired_messages()
         before = numbers(bot)
         with bot.store.reading() as connection:
             due = expiry.due(connection, clock(), Retention())

@@ -17,6 +17,7 @@ from store import tokens
 from store.tables import TokenRow, table
 from tests.bot.cli.test_commands import flask, typed
 from tests.conftest import MakeBot
+from tests.support.databases import SQLITE_ONLY
 from tests.support.parts import KEYS, NOON, Carrier, StoppedClock
 from tests.webhooks.api.test_api import NO_LIVE_CODE, OWN, REFUSED, Desk, issue, with_another
 
@@ -204,6 +205,7 @@ def test_none_is_needed_to_read_the_description(desk: Desk) -> None:
         "Bearer " + "x" * 10_000,
     ],
 )
+@SQLITE_ONLY
 def test_anything_but_a_token_is_refused(desk: Desk, form: str) -> None:
     held = bearer.read(desk.token)
     assert held
@@ -216,6 +218,7 @@ def test_no_header_at_all_is_refused(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 21, 23, 40, -1])
+@SQLITE_ONLY
 def test_one_character_makes_another_of_it(desk: Desk, place: int) -> None:
     refused(desk, Authorization=f"Bearer {with_another(desk.token, place)}")
     assert desk.try_code("100001") == NO_LIVE_CODE

@@ -21,8 +21,8 @@ from bot.random_source import SystemRandomSource
 from dialogs.parsing.normalise import national_id
 from dialogs.vocabulary import CodePurpose, Event
 from store.codes import Code
+from tests.cases import for_each
 from tests.conftest import MakeBot
-from tests.support.cases import for_each
 from tests.support.parts import KEYS, Carrier, LoadedRandomSource, settings
 from tests.support.people import ZAHRA, settled
 

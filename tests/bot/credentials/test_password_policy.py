@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.credentials.password_policy import COMMON, SHORTEST, Weakness, weaknesses
 from store.accounts import Account
-from tests.support.cases import for_each
+from tests.cases import for_each
 
 HOLDER = Account(
     id=7,

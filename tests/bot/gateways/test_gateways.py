@@ -20,13 +20,13 @@ from bot.random_source import SystemRandomSource
 from bot.settings import read_keys
 from store.database.engine import Store
 from store.tables import DeliveryStatus, MessageKind
+from tests.providers import twilio_standin
+from tests.providers.kannel_wire import KannelWire
+from tests.providers.twilio_standin import ACCOUNT, PUBLIC_URL, SIGNATURE, TOKEN, TwilioStandIn, settings_at
 from tests.providers.wire import PROFILES, ProviderWire
-from tests.support import twilio_standin
 from tests.support.databases import Fresh
-from tests.support.kannel_wire import KannelWire
 from tests.support.parts import KEYS, StoppedClock, settings
 from tests.support.people import OMID, ZAHRA
-from tests.support.twilio_standin import ACCOUNT, PUBLIC_URL, SIGNATURE, TOKEN, TwilioStandIn, settings_at
 
 PERSIAN = "کد فاخر: 123456\nآن را تا 10 دقیقه به همین شماره بفرستید."
 ENGLISH = "Fakher code: 123456\nText it back here & give it to nobody: 100% + 1 = safe?"
@@ -517,6 +517,11 @@ class TestWhatTwilioHasActedUpon:
         self, twilio: Twilio, words: str, done: str | None, heard: str
     ) -> None:
         assert self.hear(twilio, words, done) == heard
+
+    @pytest.mark.parametrize(("done", "is_answered"), [("STOP", True), ("START", True), ("HELP", False), ("", False)])
+    def test_it_has_confirmed_a_stop_and_a_start_itself(self, twilio: Twilio, done: str, is_answered: bool) -> None:
+        form = twilio_standin.text_form(ZAHRA["mobile"], "STOP", OptOutType=done)
+        assert twilio.read_text(Call("", {}, form, {})).is_answered is is_answered
 
 
 class TestSendingByTwilio:

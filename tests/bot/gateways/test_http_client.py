@@ -147,6 +147,41 @@ def test_no_whole_answer_is_a_failure_that_says_why_and_is_not_tried_again(
         assert (failed.value.reason, failed.value.permanent, server.connections) == (reason, False, 1)
 
 
+def drips(connection: socket.socket) -> None:
+    """An answer whose every byte is in time, and whose end never is."""
+    asked(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def test_an_answer_that_drips_is_late(http: HttpClient) -> None:
+    began = time.monotonic()
+    with serving(drips) as server, pytest.raises(SendFailed) as failed:
+        post(http, server.url)
+    assert (failed.value.reason, time.monotonic() - began < 5) == (Reason.TIMEOUT, True)
+
+
+def test_an_answer_without_end_is_cut_off(http: HttpClient) -> None:
+    def serve(connection: socket.socket) -> None:
+        asked(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+    with serving(serve) as server, pytest.raises(SendFailed) as failed:
+        post(http, server.url)
+    assert (failed.value.reason, failed.value.code) == (Reason.NO_SENSE, "too long")
+
+
+def test_a_call_may_be_given_less_time(http: HttpClient) -> None:
+    began = time.monotonic()
+    with serving(hangs) as server, pytest.raises(SendFailed) as failed:
+        http.request("POST", server.url, headers={}, body=b"words", seconds=0.1)
+    assert (failed.value.reason, time.monotonic() - began < 0.45) == (Reason.TIMEOUT, True)
+
+
 def test_nobody_there_is_no_connection(http: HttpClient) -> None:
     with pytest.raises(SendFailed) as failed:
         post(http, "http://127.0.0.1:1/")
@@ -187,5 +222,5 @@ def test_https_goes_through_the_proxy_that_is_set() -> None:
 
 def test_the_longest_call_ends_before_anybody_else_may_take_its_text_over() -> None:
     http = HttpClient()
-    assert (http.timeout.connect_timeout, http.timeout.read_timeout) == (3, 8)
+    assert (http.connect_seconds, http.read_seconds) == (3, 7.5)
     assert CONNECT_SECONDS + READ_SECONDS <= courier.SEND_SECONDS.total_seconds() < courier.LEASE.total_seconds()

@@ -15,9 +15,9 @@ from bot.gateways.kannel import Kannel
 from bot.ports import Call, Outbound, Reason, SendFailed
 from store.database.engine import Store
 from store.tables import DeliveryStatus, InboundMessageRow, MessageKind, OutboundMessageRow, table
-from tests.support import kannel_standin
-from tests.support.kannel_standin import SECRET, SENDER, Cut, Hang, KannelStandIn, Trouble
-from tests.support.kannel_wire import KannelWire, chosen
+from tests.providers import kannel_standin
+from tests.providers.kannel_standin import SECRET, SENDER, Cut, Hang, KannelStandIn, Trouble
+from tests.providers.kannel_wire import KannelWire, chosen
 from tests.support.parts import CHEAP, LoadedRandomSource, StoppedClock
 from tests.support.people import STRANGER, ZAHRA, settled
 from webhooks import create_app

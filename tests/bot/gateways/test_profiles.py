@@ -13,10 +13,10 @@ from bot.profiles.profile import NEED_NO_REPLY, BadProfile, read
 from bot.settings import BadSettings, read_for_service
 from bot.settings import read as read_settings
 from dialogs.replies.phrases import languages
+from tests.cases import for_each
 from tests.providers import kavenegar
 from tests.providers.standin import HTML
 from tests.providers.wire import FILES, PROFILES, environment, standin_of
-from tests.support.cases import for_each
 from tests.support.parts import KEYS
 from tests.support.people import ZAHRA
 from wsgi import app

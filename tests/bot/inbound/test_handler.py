@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select
 
 from bot.build import Bot, build
 from bot.ports import Inbound, Outbound
+from bot.profiles.provider import SHIPPED
 from dialogs.vocabulary import AnyEvent, Event
+from store import conversations
 from store.database.engine import Store
 from store.tables import CodeRow, InboundMessageRow, OutboundMessageRow, table
+from tests.conftest import MakeBot
 from tests.support.parts import CHEAP, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import OMID, STRANGER, ZAHRA, settle, settled
 from tests.support.transcript import Player
@@ -127,3 +131,25 @@ def test_wrong_codes_at_once_get_no_more_tries_than_there_are(
     assert events.count(Event.WRONG_CODE) == tries - 1
     assert events.count(Event.LAST_WRONG_CODE) == 1
     assert bot.hear(Inbound("simulated", "last", ZAHRA["mobile"], "100001")) in {Event.NO_LIVE_CODE, Event.UNANSWERED}
+
+
+def test_what_a_provider_has_confirmed_is_done_and_not_confirmed_again(bot: Bot, carrier: Carrier) -> None:
+    told = [
+        bot.hear(Inbound("twilio", f"S{place}", ZAHRA["mobile"], words, is_answered=True))
+        for place, words in enumerate(("STOP", "START", "STOP"))
+    ]
+    bot.courier.deliver_due()
+    assert (told, carrier.sent) == ([Event.STOP, Event.START, Event.STOP], [])
+    with bot.store.reading() as connection:
+        assert conversations.has_opted_out(connection, ZAHRA["mobile"])
+
+
+def test_a_text_from_a_line_of_our_own_is_met_with_silence(make_bot: MakeBot, carrier: Carrier, tmp_path: Path) -> None:
+    written = (SHIPPED / "kavenegar.toml").read_text("utf-8")
+    (tmp_path / "own.toml").write_text(written, "utf-8")
+    provider = {"HTTP_OWN_PROFILE": str(tmp_path / "own.toml"), "HTTP_OWN_LINE": "09300000001"}
+    bot = settled(make_bot(GATEWAYS="http-own", **provider, HTTP_OWN_KEY="k", HTTP_OWN_INBOUND_SECRET="s"))
+    assert bot.hear(Inbound("http-own", "1", STRANGER, "HELP")) is None
+    assert bot.hear(Inbound("http-own", "2", OMID["mobile"], "HELP")) is Event.HELP
+    bot.courier.deliver_due()
+    assert [sent.to for sent in carrier.sent] == [OMID["mobile"]]

@@ -11,9 +11,9 @@ from bot.build import Bot, build
 from bot.ports import Inbound
 from dialogs.replies.phrases import LONGEST, languages, say
 from store.database.engine import Store
+from tests.cases import for_each
 from tests.conftest import MakeBot
-from tests.support.cases import for_each
-from tests.support.databases import Fresh
+from tests.support.databases import SQLITE_ONLY, Fresh
 from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import EVERYBODY, STRANGER, settled
 
@@ -151,6 +151,7 @@ def test_a_person_is_answered_the_hour_after(quick: Bot, carrier: Carrier, clock
 
 
 @pytest.mark.parametrize("kick", ["سلام", "HELP", "STOP", "START", "رمز", "CHANGE", "482913", "1111111111", "CANCEL"])
+@SQLITE_ONLY
 def test_two_of_its_kind_fall_silent(
     make_bot: MakeBot, fresh_sqlite: Fresh, carrier: Carrier, clock: StoppedClock, kick: str
 ) -> None:

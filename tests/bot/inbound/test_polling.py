@@ -24,6 +24,7 @@ from store.tables import DeliveryStatus, InboundMessageRow, OutboundMessageRow, 
 from tests.conftest import MakeBot
 from tests.support.parts import KEYS, Carrier, StoppedClock
 from tests.support.people import OMID, STRANGER, ZAHRA, settled
+from webhooks import create_app
 
 WAITING, ROUND, INBOUND, MESSAGE = (
     table(PolledMessageRow),
@@ -271,6 +272,27 @@ class TestTexts:
         assert provider.asked == [""] * 10
         assert printed.getvalue().count("poll_failed") == 1
 
+    def test_the_operator_sees_batches_failures_and_the_last_answers_age(
+        self, bot: Bot, provider: Provider, polling: Polling, clock: StoppedClock
+    ) -> None:
+        client = create_app(bot).test_client()
+        never = "polling: asked has answered nothing for two minutes"
+        assert never in client.get("/readyz").get_json()["wrong"]
+        for silent in (False, False, True, True, True):
+            provider.silent = silent
+            polling.fetch(provider)
+            clock.forward(seconds=30)
+        figures = client.get("/metrics").text
+        assert 'ramz_polled_total{gateway="asked",what="texts"} 2.0' in figures
+        assert 'ramz_poll_failed_total{gateway="asked",reason="timeout",what="texts"} 3.0' in figures
+        assert 'ramz_poll_age_seconds{gateway="asked",what="texts"} 120.0' in figures
+        assert never not in client.get("/readyz").get_json()["wrong"]
+        clock.forward(seconds=1)
+        assert never in client.get("/readyz").get_json()["wrong"]
+        provider.silent = False
+        polling.fetch(provider)
+        assert never not in client.get("/readyz").get_json()["wrong"]
+
 
 class TestReceipts:
     def sent(self, bot: Bot, provider: Provider, number: int = 1) -> list[str]:
@@ -301,9 +323,9 @@ class TestReceipts:
         self, bot: Bot, provider: Provider, polling: Polling, clock: StoppedClock
     ) -> None:
         self.sent(bot, provider)
-        for _ in range(3 * 720):
+        for _ in range(2 * 180):
             polling.ask(provider)
-            clock.forward(seconds=5)
+            clock.forward(seconds=20)
         assert len(provider.asked) == 8, "20 s, doubled while within an hour"
 
     def test_many_are_asked_for_in_batches(

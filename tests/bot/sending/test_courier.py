@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.build import Bot, build
-from bot.ports import Inbound, Outbound, Reason, SendFailed
+from bot.ports import Inbound, Outbound, Reason, Receipt, SendFailed
 from bot.sending.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbound_messages
@@ -160,7 +160,7 @@ class TestTrying:
         assert attempts == 6 + 18  # six in the first 30 s, then one every 30 s while the code lives
         carrier.failures = []
         assert bot.courier.deliver_due() == 0
-        bot.jobs.sweep_outbox()
+        bot.jobs.drop_expired_messages()
         (row,) = rows(bot.store)
         assert (row.status, row.secret) == (DeliveryStatus.DROPPED, None)
 
@@ -386,7 +386,7 @@ class TestSecrets:
         settled(bot)
         text(bot, REQUEST)
         clock.forward(seconds=600)
-        bot.jobs.sweep_outbox()
+        bot.jobs.drop_expired_messages()
         self.ends_with(bot, DeliveryStatus.DROPPED, "expired")
 
     def test_one_that_was_dropped_while_it_was_being_sent_is_not_queued_again(
@@ -405,6 +405,33 @@ class TestSecrets:
         self.ends_with(bot, DeliveryStatus.DROPPED, CloseReason.CANCELLED)
         clock.forward(seconds=60)
         assert bot.courier.deliver_due() == 0
+
+    @pytest.mark.parametrize("is_reported_first", [False, True])
+    def test_one_that_was_dropped_while_its_provider_took_it_has_left_all_the_same(
+        self,
+        store: Store,
+        clock: StoppedClock,
+        random_source: LoadedRandomSource,
+        is_reported_first: bool,
+    ) -> None:
+        """The code comes back, or its receipt, before this process has written down that it was taken."""
+
+        class Quick(Carrier):
+            def send(self, sent: Outbound) -> str:
+                taken = super().send(sent)
+                if sent.kind is MessageKind.CODE:
+                    text(bot, "100001")
+                    if is_reported_first:
+                        bot.note(Receipt(self.name, taken, DeliveryStatus.DELIVERED, None, sent.ref))
+                return taken
+
+        bot = settled(build(settings(), clock=clock, random_source=random_source, gateways=[Quick()], store=store))
+        text(bot, REQUEST)
+        bot.courier.deliver_due()
+        (code, _) = rows(bot.store)
+        assert code.status == (DeliveryStatus.DELIVERED if is_reported_first else DeliveryStatus.ACCEPTED)
+        assert (code.secret, code.error) == (None, None) and code.accepted_at
+        assert fates(bot.store) == [CloseReason.USED]
 
     def test_a_password_is_erased_too(self, bot: Bot, carrier: Carrier) -> None:
         settled(bot)
@@ -702,7 +729,7 @@ class TestKeys:
         without = make_bot(SECRET_KEYS=OTHER_KEY)
         without.courier.deliver_due()
         clock.forward(minutes=10)
-        without.jobs.sweep_outbox()
+        without.jobs.drop_expired_messages()
         (row,) = rows(store)
         assert (row.status, row.secret, row.error) == (DeliveryStatus.DROPPED, None, "key_removed")
         assert (without.courier.deliver_due(), carrier.sent) == (0, [])

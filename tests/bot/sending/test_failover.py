@@ -15,17 +15,17 @@ from bot.clock import system_clock
 from bot.gateways.http_client import HttpClient
 from bot.gateways.twilio import Twilio
 from bot.ports import Gateway, Inbound, Outbound, Reason, SendFailed
-from bot.sending.failover import LIMIT, PAUSE
+from bot.sending.failover import FOR_GOOD, LIMIT, PAUSE
 from store import outbound_messages
 from store.database.engine import Store
 from store.outbound_messages import NewMessage
 from store.service import circuit_breakers, counters
 from store.tables import DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
-from tests.support import twilio_standin
+from tests.providers import twilio_standin
+from tests.providers.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn
 from tests.support.parts import Carrier, StoppedClock, eventually, settings
 from tests.support.people import ZAHRA, settled
-from tests.support.twilio_standin import ACCOUNT, SENDER, TOKEN, TwilioStandIn
 
 MESSAGE = table(OutboundMessageRow)
 DOWN = SendFailed(Reason.BUSY, permanent=False, code="500")
@@ -66,6 +66,14 @@ def tally(bot: Bot, name: str, label: str) -> int:
         return counters.every(connection).get((name, label), 0)
 
 
+def ended(bot: Bot) -> tuple[int, str, bytes | None] | None:
+    """How the newest text has ended: its status, why, and what is left of its secret; None while it has not."""
+    columns = (MESSAGE.c.status, MESSAGE.c.error, MESSAGE.c.secret)
+    with bot.store.reading() as connection:
+        row = connection.execute(select(*columns).order_by(MESSAGE.c.id.desc()).limit(1)).one()
+    return None if row.status == DeliveryStatus.QUEUED else (row.status, row.error, row.secret)
+
+
 def break_down(bot: Bot, gateway: Carrier, failure: SendFailed = DOWN) -> None:
     """Fail as often as it takes to open the breaker, and go on failing."""
     gateway.failures = [failure] * 999
@@ -94,6 +102,44 @@ class TestMovingOn:
         write(pair)
         pair.courier.deliver_due()
         assert second.sent == []
+
+    @pytest.mark.parametrize("reason", sorted(FOR_GOOD))
+    def test_a_number_that_every_gateway_refuses_for_good_ends_with_its_reason(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock, reason: Reason
+    ) -> None:
+        first.failures = [SendFailed(reason, permanent=False)] * 9
+        second.failures = [DOWN, *first.failures]
+        write(pair)
+        for _ in range(2):  # the second is busy: that is no refusal
+            pair.courier.deliver_due()
+            assert ended(pair) is None
+            clock.forward(seconds=15)
+        for _ in range(2):
+            pair.courier.deliver_due()
+            clock.forward(seconds=15)
+        assert ended(pair) == (DeliveryStatus.FAILED, reason, None)
+        assert len(first.failures) >= 7, "it was not asked on and on"
+
+    def test_one_gateway_alone_is_not_asked_twice_of_a_number_on_its_list(
+        self, make_bot: MakeBot, first: Carrier, clock: StoppedClock
+    ) -> None:
+        bot = make_bot(gateways=[first])
+        first.failures = [SendFailed(Reason.BLOCKED, permanent=False)]
+        write(bot)
+        bot.courier.deliver_due()
+        clock.forward(seconds=60)
+        bot.courier.deliver_due()
+        assert (ended(bot), first.sent) == ((DeliveryStatus.FAILED, Reason.BLOCKED, None), [])
+
+    def test_a_number_on_one_list_is_reached_by_another(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock
+    ) -> None:
+        first.failures = [SendFailed(Reason.BLOCKED, permanent=False)]
+        write(pair)
+        pair.courier.deliver_due()
+        clock.forward(seconds=1)
+        pair.courier.deliver_due()
+        assert [len(each.sent) for each in (first, second)] == [0, 1]
 
     def test_every_move_is_counted(self, pair: Bot, first: Carrier, clock: StoppedClock) -> None:
         first.failures = [DOWN] * 2

@@ -24,6 +24,13 @@ from tests.support.people import LOCKED, OMID, PHONES, RETIRED, TWIN, UNKNOWN_ID
 from tests.support.transcript import Player
 from webhooks import create_app
 
+
+@pytest.fixture
+def backend() -> str:
+    """One database: races, rotations and the tests of passwords ask of both what the API asks of the store."""
+    return "sqlite"
+
+
 ACCOUNT, EVENT, CODE, GRANT = table(AccountRow), table(WebhookEventRow), table(CodeRow), table(ResetGrantRow)
 OWN = "saffron and copper pots"
 OTHER = "a lantern over the well"

@@ -35,6 +35,13 @@ from tests.webhooks.api.test_api import (
 from tests.webhooks.test_webhooks import gone
 from webhooks import create_app
 
+
+@pytest.fixture
+def backend() -> str:
+    """One database: races, rotations and the tests of passwords ask of both what the API asks of the store."""
+    return "sqlite"
+
+
 CODE = table(CodeRow)
 PATHS = ("codes/verify", "passwords", "passwords/verify")
 LARGEST = 64 * 1024

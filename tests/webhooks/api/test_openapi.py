@@ -152,6 +152,8 @@ def made_true(_context: Any, body: Any) -> Any:
 thoroughly = examined(
     derandomize=True, max_examples=120, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
+# Who is refused before the body is read needs fewer bodies.
+briefly = examined(thoroughly, max_examples=30)
 
 
 # What is reached by calls as they come. The rest needs a token that is not in force, haste, or a database out of reach.
@@ -201,7 +203,7 @@ def test_it_answers_as_described(case: Case[Any], world: World, reached: Reached
 
 
 @API.parametrize()
-@thoroughly
+@briefly
 @pytest.mark.slow
 def test_it_answers_as_described_to_who_has_no_token(case: Case[Any], world: World) -> None:
     world.begin()
@@ -209,7 +211,7 @@ def test_it_answers_as_described_to_who_has_no_token(case: Case[Any], world: Wor
 
 
 @API.parametrize()
-@thoroughly
+@briefly
 @pytest.mark.slow
 def test_it_answers_as_described_to_who_asks_too_often(case: Case[Any], world: World) -> None:
     world.begin(busy=True)

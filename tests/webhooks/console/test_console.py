@@ -43,6 +43,7 @@ from store.webhook_events import NewEvent
 from tests.conftest import MakeBot
 from tests.support import made_texts
 from tests.support.console_browser import Browser
+from tests.support.databases import SQLITE_ONLY
 from tests.support.parts import NOON, Carrier, StoppedClock, eventually
 from tests.support.people import BROKER, CHIEF, OMID, STRANGER, TEHRAN, ZAHRA, employ, settle, settled
 from webhooks import create_app, html
@@ -90,6 +91,23 @@ def test_staff_log_in_by_the_code_that_is_texted_to_them(browser: Browser, perso
     browser.log_in(person["mobile"])
     assert noted(browser.bot) == [("console_code", "ok", None), ("console_login", "ok", None)]
     assert browser.carrier.sent[-1].to == person["mobile"]
+
+
+@pytest.mark.parametrize("typed", ["{0}-{1}", "{0} {1}", "\u200f{0}–{1} ", "{0}.{1}", "{fa}"])
+def test_the_code_may_be_typed_as_it_is_read(browser: Browser, typed: str) -> None:
+    browser.ask(CHIEF["mobile"])
+    code = browser.code()
+    persian = code.translate(str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹"))
+    written = typed.format(code[:3], code[3:], fa=f"{persian[:3]}-{persian[3:]}")
+    answer = browser.post("/console/login", mobile=CHIEF["mobile"], code=written)
+    assert answer.status_code == 303
+
+
+def test_a_province_is_asked_for_in_any_spelling(browser: Browser) -> None:
+    recover(browser.bot, ZAHRA)
+    browser.log_in(CHIEF["mobile"])
+    pages = [browser.get(f"/console?lang=en&province={it}").text for it in ("تهران", "تـهران", " تهران\u200c")]
+    assert [page.count("<option selected>تهران</option>") for page in pages] == [1, 1, 1]
 
 
 def test_the_first_page_is_there_for_whoever_asks_for_its_head(browser: Browser) -> None:
@@ -188,6 +206,7 @@ def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: Stopped
     assert browser.ask(CHIEF["mobile"]).status_code == 200
 
 
+@SQLITE_ONLY
 def test_a_form_that_is_not_ours_is_refused(browser: Browser) -> None:
     for form in ({}, {"proof": ""}, {"proof": "0" * 64}, {"proof": "é"}):
         answer = browser.client.post("/console/code", data={"mobile": CHIEF["mobile"], **form}, base_url=HOME)
@@ -255,6 +274,7 @@ def test_a_session_s_name_is_no_good_without_its_secret(browser: Browser) -> Non
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "a.b", "é", f"{'a' * 22}.{'b' * 22}"])
+@SQLITE_ONLY
 def test_a_made_up_cookie_opens_nothing(browser: Browser, cookie: str) -> None:
     browser.client.set_cookie("ramz-console", cookie, domain="127.0.0.1")
     assert not is_in(browser)
@@ -262,6 +282,7 @@ def test_a_made_up_cookie_opens_nothing(browser: Browser, cookie: str) -> None:
     assert browser.get("/console/search").status_code == 401
 
 
+@SQLITE_ONLY
 def test_cookies_are_for_this_host_and_for_no_script(make_bot: MakeBot, carrier: Carrier) -> None:
     bot = settled(make_bot(PUBLIC_URL="https://ramz.example"))
     employ(bot.store)
@@ -276,6 +297,7 @@ def test_cookies_are_for_this_host_and_for_no_script(make_bot: MakeBot, carrier:
         assert "Domain" not in cookie
 
 
+@SQLITE_ONLY
 def test_pages_are_framed_kept_and_scripted_by_nobody(browser: Browser) -> None:
     for page in (browser.get("/console"), browser.log_in(CHIEF["mobile"]).page, browser.get("/console/search")):
         assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
@@ -470,7 +492,7 @@ def test_a_hundred_wrong_codes_from_new_browsers_close_the_door_to_them_and_noth
     clock.forward(seconds=61)
     answer = next(guessers).ask(CHIEF["mobile"])
     assert (answer.status_code, len(carrier.sent)) == (200, sent)
-    home.refusals.flush()
+    home.counting.flush()
     assert 'ramz_refused_total{door="console",reason="closed"} 1.0' in own.client.get("/metrics").text
     assert home.hear(Inbound("simulated", "S1", CHIEF["mobile"], "RESET 0012345679")) is StaffEvent.RESET_ORDERED
     own.log_in(CHIEF["mobile"])
@@ -509,7 +531,7 @@ def test_whatever_is_refused_at_the_door_is_counted_and_the_same_rule_is_told(
     for _ in range(5):
         clock.forward(seconds=61)
         told.append(browser.ask(CHIEF["mobile"]).text)
-    browser.bot.refusals.flush()
+    browser.bot.counting.flush()
     figures = browser.client.get("/metrics").text
     counted = dict(re.findall(r'ramz_refused_total\{door="console",reason="(\w+)"\} (\d+)', figures))
     assert counted == {"too_soon": "1", "unknown": "2", "too_often": "1"}
@@ -635,6 +657,7 @@ def flood(bot: Bot) -> None:
         (flood, "Flood of codes: too many"),
     ],
 )
+@SQLITE_ONLY
 def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot], None], told: str | None) -> None:
     browser.log_in(CHIEF["mobile"])
     wrong(browser.bot)
@@ -652,6 +675,7 @@ def test_what_is_wrong_now_stands_on_top(browser: Browser, wrong: Callable[[Bot]
         ("from=1390-01-01&to=2026-08-01", "The period is longer than 800 days."),
     ],
 )
+@SQLITE_ONLY
 def test_a_bad_period_is_said_and_the_page_is_still_there(browser: Browser, asked: str, told: str) -> None:
     browser.log_in(CHIEF["mobile"])
     page = browser.get(f"/console/days?lang=en&{asked}")
@@ -713,6 +737,7 @@ def test_another_provinces_account_is_not_found(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("digits", ["", "123", "12a4", "%%%%", "1" * 16])
+@SQLITE_ONLY
 def test_too_few_digits_find_nothing(browser: Browser, digits: str) -> None:
     browser.log_in(CHIEF["mobile"]).get("/console/search?lang=en")
     assert "Enter at least four digits." in browser.post("/console/search", digits=digits).text
@@ -774,11 +799,13 @@ def test_only_headquarters_reads_the_trail(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("asked", ["before=x", "before=-1", "before=99999999999999999999", "to=", "staff=off"])
+@SQLITE_ONLY
 def test_an_odd_address_of_the_trail_is_no_error(browser: Browser, asked: str) -> None:
     assert browser.log_in(CHIEF["mobile"]).get(f"/console/audit?{asked}").status_code == 200
 
 
 @pytest.mark.parametrize("language", html.LANGUAGES)
+@SQLITE_ONLY
 def test_whatever_the_pages_may_have_to_say_has_words(bot: Bot, language: str) -> None:
     recorded = {
         effect.reason

@@ -12,7 +12,7 @@ from bot.gateways.kannel import Kannel
 from bot.ports import Call
 from bot.random_source import SystemRandomSource
 from bot.settings import Settings
-from tests.support.kannel_standin import PASSWORD, SECRET, SENDER, USER, KannelStandIn
+from tests.providers.kannel_standin import PASSWORD, SECRET, SENDER, USER, KannelStandIn
 from tests.support.parts import settings
 
 PUBLIC_URL = "https://ramz.example.ir"

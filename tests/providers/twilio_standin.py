@@ -1,24 +1,19 @@
-"""A stand-in for Twilio on this machine: takes messages as its REST API does, and signs what it sends as Twilio does.
-
-It speaks HTTP by hand, a thread a connection, so that it costs little beside what is measured against it.
-"""
+"""A stand-in for Twilio on this machine: takes messages as its REST API does, and signs what it sends as it does."""
 
 import base64
 import hashlib
 import hmac
 import json
 import secrets
-import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Condition, Event, Thread
-from typing import Any, Self
 from urllib.parse import parse_qsl
 
 import requests
+
+from tests.providers.http_standin import Called, HttpStandIn, Write
 
 ACCOUNT = "AC" + "f0e1d2c3" * 4
 TOKEN = "the account's auth token"
@@ -112,46 +107,18 @@ class Message:
         return self.form.get("Body", "")
 
 
-class TwilioStandIn:
+class TwilioStandIn(HttpStandIn):
     """Twilio's REST API on loopback. `with TwilioStandIn() as twilio:` starts and stops it."""
 
     def __init__(self, secrets_by_user: Mapping[str, str] | None = None) -> None:
         """Know some users and their passwords; by default the account and its token."""
+        super().__init__()
         self.known = dict(secrets_by_user if secrets_by_user is not None else {ACCOUNT: TOKEN})
         self.allows_retention = True
-        self.connections = 0
         self.calls: list[Message] = []  # every one, in the order of their coming
         self.taken: list[Message] = []  # those that were answered with a message
-        self._changed = Condition()
         self._trouble: list[Trouble] = []
         self._lasting: Trouble | None = None
-        self._mended = Event()
-        self._server = _Server(("127.0.0.1", 0), _Connection)
-        self._server.owner = self
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="twilio", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """What TWILIO_API_URL is to be."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> Self:
-        """Begin to answer."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """End every connection."""
-        self.mend()
-        self._server.shutdown()
-        self._server.cut_all()
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
 
     def trouble(self, trouble: Trouble, times: int | None = 1) -> None:
         """Be in trouble for the next so many calls, or until mended where `times` is None."""
@@ -160,24 +127,21 @@ class TwilioStandIn:
                 self._lasting = trouble
             else:
                 self._trouble += [trouble] * times
-            if self._mended.is_set():
-                self._mended = Event()
+            self._may_hang()
 
-    def mend(self) -> None:
-        """Be well again; what hangs is let go."""
-        with self._changed:
-            self._trouble.clear()
-            self._lasting = None
-            self._mended.set()
-
-    def wait(self, ready: Callable[[], Any], seconds: float = 60.0) -> bool:
-        """Wait until something holds of what has come in; whether it did in time."""
-        with self._changed:
-            return bool(self._changed.wait_for(ready, seconds))
+    def forget_troubles(self) -> None:
+        """Those that were to come, and the one that lasts."""
+        self._trouble.clear()
+        self._lasting = None
 
     def texts_to(self, phone: str) -> list[str]:
         """What a phone was sent, oldest first."""
         return [message.body for message in list(self.taken) if message.to == phone]
+
+    def talk(self, called: Called, write: Write) -> bool:
+        """Answer one call of the REST API, or be in trouble with it."""
+        given = called.headers.get("authorization", "")
+        return _written(*self.answer(called.target, given, called.body), write)
 
     def answer(self, path: str, authorization: str, body: bytes) -> tuple[Trouble | None, bytes, int]:
         """Take one call; the trouble with it, else the message and its status. For the connections."""
@@ -227,77 +191,18 @@ class TwilioStandIn:
         return None
 
 
-class _Server(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 128
-    owner: TwilioStandIn
-
-    def __init__(self, *arguments: Any) -> None:
-        self._open: set[socket.socket] = set()
-        super().__init__(*arguments)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        self.owner.connections += 1
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def cut_all(self) -> None:
-        """End the connections that are kept alive, so that their threads end too."""
-        for request in list(self._open):
-            try:
-                request.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # it ended by itself
-
-
-class _Connection(StreamRequestHandler):
-    disable_nagle_algorithm = True
-
-    def handle(self) -> None:
-        try:
-            while self._one():
-                pass
-        except (ConnectionError, ValueError, OSError):
-            return  # the caller went away
-
-    def _one(self) -> bool:
-        """Answer one call; whether the connection lives on."""
-        start = self.rfile.readline()
-        if not start.strip():
-            return False
-        headers = _headers(iter(self.rfile.readline, b"\r\n"))
-        body = self.rfile.read(int(headers.get("content-length", "0")))
-        assert isinstance(self.server, _Server)
-        path = start.split()[1].decode()
-        trouble, content, status = self.server.owner.answer(path, headers.get("authorization", ""), body)
-        return self._write(trouble, content, status)
-
-    def _write(self, trouble: Trouble | None, content: bytes, status: int) -> bool:
-        kind = "application/json"
-        if isinstance(trouble, Page):
-            content, status, kind = trouble.body.encode(), trouble.status, trouble.content_type
-        elif isinstance(trouble, Hang) or trouble == Cut(midway=False):
-            return False
-        head = f"HTTP/1.1 {status} Answer\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
-        if isinstance(trouble, Cut):
-            content = content[: len(content) // 2]
-        self.wfile.write(head.encode() + content)
-        return not isinstance(trouble, Cut)
-
-
-def _headers(lines: Iterable[bytes]) -> dict[str, str]:
-    found = {}
-    for line in lines:
-        if not line:
-            raise ConnectionError
-        name, _, value = line.decode("latin-1").partition(":")
-        found[name.lower()] = value.strip()
-    return found
+def _written(trouble: Trouble | None, content: bytes, status: int, write: Write) -> bool:
+    """Write an answer, as far as the trouble lets it; whether the connection lives on."""
+    kind = "application/json"
+    if isinstance(trouble, Page):
+        content, status, kind = trouble.body.encode(), trouble.status, trouble.content_type
+    elif isinstance(trouble, Hang) or trouble == Cut(midway=False):
+        return False
+    head = f"HTTP/1.1 {status} Answer\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
+    if isinstance(trouble, Cut):
+        content = content[: len(content) // 2]
+    write(head.encode() + content)
+    return not isinstance(trouble, Cut)
 
 
 def _credentials(authorization: str) -> tuple[str, str]:

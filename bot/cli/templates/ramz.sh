@@ -1,0 +1,27 @@
+#!/bin/sh
+# A command of Ramz with the settings of the service, and as its user: ramz kpi, ramz staff list, ramz --help
+# /usr/local/bin/ramz, as flask deploy systemd --wrapper prints it.
+set -eu
+settings=[[ environment | quoted ]]
+if [ ! -r "$settings" ]; then
+    echo "ramz: $settings: is not there, or not yours to read; run it as root" >&2
+    exit 2
+fi
+number=0
+while IFS= read -r line || [ -n "$line" ]; do
+    number=$((number + 1))
+    case $line in
+        '' | '#'* | ';'*) continue ;;
+        # What systemd would read otherwise than it stands there, is not taken.
+        [!A-Z]* | *[\'\"\\]* | *' ') ;;
+        *=*) export "$line"; continue ;;
+    esac
+    echo "ramz: $settings: line $number: must be NAME=VALUE, without quotes, backslashes and outer spaces" >&2
+    exit 2
+done <"$settings"
+export FLASK_APP=[[ (root ~ "/wsgi.py") | quoted ]]
+# What deploy prints or writes is for root's places.
+if [ "$(id -u)" = 0 ] && [ "${1:-}" != deploy ] && [ [[ user | quoted ]] != root ]; then
+    exec setpriv --reuid=[[ user | quoted ]] --regid=[[ user | quoted ]] --init-groups -- [[ flask | quoted ]] "$@"
+fi
+exec [[ flask | quoted ]] "$@"

@@ -1,0 +1,108 @@
+"""Backups as `flask deploy backup` makes them: one that is there has been restored, and can be again."""
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+
+from bot.build import build
+from store.database.engine import Store
+from store.tables import AccountRow, table
+from tests.bot.cli.test_commands import around, typed
+from tests.bot.cli.test_deploy import as_superuser, printed, role_url, tools_of
+from tests.support.parts import CHEAP, KEYS, Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.people import ZAHRA, settled
+
+pytestmark = pytest.mark.process
+__all__ = ["role_url"]
+ACCOUNT = table(AccountRow)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database in which somebody has recovered a password, made as the handbook has it made."""
+    if request.param == "sqlite":
+        found = f"sqlite:///{tmp_path / 'data/ramz.db'}"
+    else:
+        found = request.getfixturevalue("role_url")
+        script = printed("postgresql", DATABASE_URL=found).stdout
+        ran = as_superuser(found, request.getfixturevalue("postgresql_url"), script)
+        assert ran.returncode == 0, ran.stderr
+    assert typed("db", "upgrade", DATABASE_URL=found).exit_code == 0
+    played(found)
+    return str(found)
+
+
+def played(url: str) -> None:
+    store, carrier = Store(url), Carrier()
+    made = build(
+        settings(),
+        clock=StoppedClock(),
+        random_source=LoadedRandomSource(),
+        gateways=[carrier],
+        store=store,
+        cost=CHEAP,
+    )
+    settled(made)
+    assert typed("season", "clear", DATABASE_URL=url).exit_code == 0  # a row of the audit
+    made.jobs.chain.seal_due()
+    store.close()
+
+
+def back_up(url: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    script = folder.parent / "ramz-backup"
+    script.write_text(printed("backup", DATABASE_URL=url).stdout, "utf-8")
+    script.chmod(0o755)
+    environment = {"DATABASE_URL": url, "SECRET_KEYS": KEYS, **tools_of(url)}
+    return subprocess.run([script, folder], env=around(environment), capture_output=True, text=True, check=False)
+
+
+def restored(url: str, file: Path, tmp_path: Path) -> str:
+    """The database of a backup, as the handbook has it restored."""
+    if file.suffix == ".db":
+        return f"sqlite:///{file}"
+    found = make_url(url)
+    target = found.set(drivername="postgresql", database=f"{found.database}_restored").render_as_string(False)
+    command = ["pg_restore", "--exit-on-error", "--no-owner", f"--dbname={target}", str(file)]
+    subprocess.run(command, env=around(tools_of(url)), check=True, capture_output=True)
+    return target.replace("postgresql://", "postgresql+psycopg://")
+
+
+def test_a_backup_holds_all_and_is_its_owners_alone(url: str, tmp_path: Path) -> None:
+    ran = back_up(url, tmp_path / "backups")
+    assert ran.returncode == 0, ran.stderr
+    (file,) = (tmp_path / "backups").iterdir()
+    assert ran.stdout.splitlines()[-1] == str(file) and stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "unbroken" in ran.stdout or "sealed" in ran.stdout or "proven" in ran.stdout, ran.stdout
+    store = Store(restored(url, file, tmp_path))
+    with store.reading() as connection:
+        mobiles = set(connection.execute(select(ACCOUNT.c.mobile)).scalars())
+    store.close()
+    assert ZAHRA["mobile"] in mobiles
+
+
+def test_what_it_was_restored_into_is_emptied(url: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        ran = back_up(url, tmp_path / "backups")
+        assert ran.returncode == 0, ran.stderr
+    found = make_url(url)
+    if found.get_backend_name() == "sqlite":
+        assert not list((tmp_path / "backups").glob(".*"))
+        return
+    store = Store(found.set(database=f"{found.database}_restored").render_as_string(False))
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").scalar() == 0
+    store.close()
+
+
+def test_a_database_whose_audit_is_broken_leaves_no_backup_that_looks_well(url: str, tmp_path: Path) -> None:
+    store = Store(url)
+    with store.writing() as connection:
+        connection.exec_driver_sql("UPDATE audit SET reason = 'other'")
+    store.close()
+    ran = back_up(url, tmp_path / "backups")
+    assert ran.returncode != 0
+    assert not list((tmp_path / "backups").iterdir())
