@@ -16,9 +16,9 @@ from store.database import migrate
 from store.database.engine import BUSY_TIMEOUT, IDLE_TIMEOUT, STATEMENT_TIMEOUT, Store
 from store.service import send_shares
 from store.tables import CodeRow, DeliveryStatus, OutboundMessageRow, table
+from tests.support.hosts.postgresql_servers import PgBouncer, Server, pgbouncer, primary_and_standby, url_of
+from tests.support.hosts.steady_texts import SteadyTexts
 from tests.support.parts import PATIENCE_SECONDS, eventually
-from tests.support.postgresql_servers import PgBouncer, Server, pgbouncer, primary_and_standby, url_of
-from tests.support.steady_texts import SteadyTexts
 from tests.support.twilio_standin import TwilioStandIn
 from tests.system.test_service import Pilgrim, Service, some
 
