@@ -17,9 +17,9 @@ from store.database.engine import BUSY_TIMEOUT, IDLE_TIMEOUT, STATEMENT_TIMEOUT,
 from store.service import send_shares
 from store.tables import CodeRow, DeliveryStatus, OutboundMessageRow, table
 from tests.providers.twilio_standin import TwilioStandIn
+from tests.support.hosts.postgresql_servers import PgBouncer, Server, pgbouncer, primary_and_standby, url_of
+from tests.support.hosts.steady_texts import SteadyTexts
 from tests.support.parts import PATIENCE_SECONDS, eventually
-from tests.support.postgresql_servers import PgBouncer, Server, pgbouncer, primary_and_standby, url_of
-from tests.support.steady_texts import SteadyTexts
 from tests.system.test_service import Pilgrim, Service, some
 
 pytestmark = pytest.mark.alone

@@ -23,9 +23,9 @@ from store.tables import AccountRow, DeliveryStatus, OutboundMessageRow, StaffRo
 from store.webhook_events import NewEvent
 from tests.bot.cli.test_deploy import printed
 from tests.conftest import MakeBot
+from tests.support.hosts.prometheus import Scrapes, firing, promtool
 from tests.support.parts import KEYS, Carrier, StoppedClock, settings
 from tests.support.people import OMID, TEHRAN, ZAHRA, employ, settle, settled
-from tests.support.prometheus import Scrapes, firing, promtool
 from webhooks import create_app
 from webhooks.metrics import exposition
 

@@ -1,0 +1,1 @@
+"""Several hosts at work: their databases, their texts, and the alarms that go by their figures."""
