@@ -28,7 +28,7 @@ TROUBLES: list[Trouble] = [
     TOO_MANY, HTML, WELCOME, HALF, ELSEWHERE,
     Cut(), Cut(midway=True, taken=True), Cut(taken=True), Hang(taken=True), Hang(),
 ]  # fmt: skip
-ITEMS = {"kavenegar": [kavenegar.item(14), kavenegar.refusal(418)], "magfa": [magfa.item(27, 0), magfa.envelope(14)]}
+ITEMS = {"kavenegar": [kavenegar.item(6), kavenegar.refusal(418)], "magfa": [magfa.item(15, 0), magfa.envelope(14)]}
 
 
 @dataclass
