@@ -34,6 +34,10 @@ class Browser:
             self.page = answer
         return answer
 
+    def turn_to(self, bot: Bot) -> None:
+        """Have another process answer the same browser from now on."""
+        self.bot, self.client.application = bot, create_app(bot)
+
     def ask(self, mobile: str) -> TestResponse:
         answer = self.post("/console/code", mobile=mobile)
         self.bot.courier.deliver_due()

@@ -287,12 +287,12 @@ def test_an_older_ticket_and_a_newer_code_do_not_lock_each_other_out(database_ur
 
 
 def test_a_sweep_waits_for_no_call_and_no_call_for_it(postgresql_url: str, crowd_on: OnStore) -> None:
-    """The minutes that are over lie as they come, and a third process holds one among them."""
+    """The limits that are over lie as they come, and a third process holds one among them."""
     with closing(Store(postgresql_url)) as store, ThreadPoolExecutor(2) as pool:
         crowd = crowd_on(store)
         for username in ("zahra", "omid", "fatima"):
             crowd.login(OWN, username=username)
-        crowd.clock.forward(seconds=61)
+        crowd.clock.forward(minutes=61)
         (forget,) = [job for job in crowd.bot.jobs.all() if job.name == "forget"]
         with store.writing() as connection:
             held = select(RATE_LIMIT).where(RATE_LIMIT.c.name == f"account:{crowd.account(OMID).id}").with_for_update()

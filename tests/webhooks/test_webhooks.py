@@ -382,7 +382,6 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         "path",
         [
-            "/",
             "/webhooks/kannel/sms",
             "/webhooks/simulated/sms",
             "/webhooks/twilio",

@@ -355,10 +355,10 @@ def test_it_is_taken_as_it_was_texted(desk: Desk, password: str) -> None:
     assert not desk.knows(password[:-1])
 
 
-def test_spaces_and_lines_within_are_part_of_it(desk: Desk) -> None:
+def test_spaces_within_are_part_of_it_and_the_next_line_is_not(desk: Desk) -> None:
     desk.begin()
-    desk.text(" a lantern\n over  the well\n")
-    assert desk.knows("a lantern\n over  the well")
+    desk.text(" a lantern over  the well \n Zahra\n")
+    assert desk.knows("a lantern over  the well")
 
 
 def test_a_number_after_the_code_is_part_of_it(desk: Desk) -> None:

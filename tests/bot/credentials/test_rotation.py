@@ -370,13 +370,14 @@ def test_the_api_says_of_a_code_of_a_key_that_it_lacks_to_come_again(old: House,
 
 def test_the_console_says_of_a_code_of_a_key_that_it_lacks_to_come_again(old: House, both: House, new: House) -> None:
     employ(old.bot.store, CHIEF)
-    Browser(old.bot, old.carrier).ask(CHIEF["mobile"])
-    elsewhere = Browser(new.bot, new.carrier)
-    answer = elsewhere.post("/console/login", mobile=CHIEF["mobile"], code=elsewhere.code())
+    browser = Browser(old.bot, old.carrier)
+    browser.ask(CHIEF["mobile"])
+    browser.turn_to(new.bot)
+    answer = browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code())
     assert (answer.status_code, "in a minute" in answer.text) == (503, True)
     assert new.rows(select(CODE.c.tries_left)) == [(5,)]
-    here = Browser(both.bot, both.carrier)
-    assert here.post("/console/login", mobile=CHIEF["mobile"], code=here.code()).status_code == 303
+    browser.turn_to(both.bot)
+    assert browser.post("/console/login", mobile=CHIEF["mobile"], code=browser.code()).status_code == 303
 
 
 @pytest.mark.parametrize("words", ["رمز 0012345679", None])

@@ -203,7 +203,7 @@ def test_a_text_that_waits_is_told_of_within_a_minute(bot: Bot, player: Player, 
     player.play("tehran> {code}\n< staff_reset_done\n! sweep\n+ 41 s")
     with bot.store.writing() as connection:  # it still waits
         connection.execute(
-            update(MESSAGE).where(MESSAGE.c.phrase == "code").values(next_attempt_at=bot.clock() + timedelta(hours=1))
+            update(MESSAGE).where(MESSAGE.c.phrase == "code").values(next_attempt_at=bot.clock() + timedelta(minutes=1))
         )
     player.play("! sweep\ntehran< staff_undelivered\n! sweep")
 
