@@ -98,6 +98,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Have the application answer, in one of its threads."""
         super().service()
         self.server.answered += 1
+        if self.server.is_full:  # else who waits to be taken in waits until something else happens
+            self.server.pull_trigger()
 
     @property
     def is_awaited(self) -> bool:
@@ -124,10 +126,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     channel_class = Connection
     answered = 0
+    is_full = False
 
     def readable(self) -> bool:
         """Whether to take connections in: not while a request waits for a thread; other processes may have one free."""
-        return bool(super().readable()) and not self.task_dispatcher.queue
+        self.is_full = bool(self.task_dispatcher.queue)
+        return bool(super().readable()) and not self.is_full
 
     def handle_accept(self) -> None:
         """Take a connection in; make room for it first, if need be."""

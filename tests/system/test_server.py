@@ -16,7 +16,9 @@ from urllib.parse import urlencode
 import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
+from sqlalchemy import select
 
+from store.tables import SendShareRow, table
 from tests.providers import twilio_standin
 from tests.providers.twilio_standin import PUBLIC_URL, TOKEN, new_sid, settings_at, text_form
 from tests.support import slow_callers
@@ -29,6 +31,7 @@ from webhooks.request_reader import BODY_WITHIN, HEADERS_WITHIN
 pytestmark = pytest.mark.process
 
 FORTY, EIGHT = 40, 8
+SHARE = table(SendShareRow)
 SOON = 3.0
 MEGABYTE = 1024
 # A secret, a number and an ID, as they stand in what Kannel calls.
@@ -38,6 +41,9 @@ QUERY = "?secret=hunter2hunter2&from=%2B989120000077&text=0012345679"
 @pytest.fixture(scope="module")
 def service(fresh_sqlite: Fresh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with service_on(fresh_sqlite(), tmp_path_factory.mktemp("server")) as service:
+        # A process that has just joined has its share of the rate within two seconds.
+        shares = select(SHARE.c.process).where(SHARE.c.per_second > 0)
+        assert eventually(lambda: len(service.rows(shares)) == len(service.workers()))
         yield service
 
 
