@@ -146,9 +146,7 @@ def test_two_services_never_send_more_than_the_rate(postgresql_url: str, tmp_pat
         assert standin.wait(lambda: len({it.to for it in standin.taken}) == len(people))
         at = sorted(message.at for message in standin.taken)
         busiest = max(bisect_left(at, start + SPAN) - place for place, start in enumerate(at)) / SPAN
-        print(
-            f"\n{len(at)} texts in {at[-1] - at[0]:.1f} s at {rate} a second; the busiest {SPAN} s had {busiest:.1f} a second"
-        )
+        print(f"\n{len(at)} texts in {at[-1] - at[0]:.1f} s at {rate} a second; {busiest:.1f} in the busiest {SPAN} s")
         # What the machine held up comes a moment later; two that did not share would send twice as many.
         assert busiest <= rate * 1.25
 
