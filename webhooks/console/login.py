@@ -20,6 +20,7 @@ from dialogs.parsing.normalise import fold
 from store.retention import BROWSERS
 from webhooks import html
 from webhooks.console import audit_trail, figures, files, overview, search, staff_page, texts
+from webhooks.console.formatting import Formatter
 
 LOG = logger("console")
 PREFIX = "__Host-"
@@ -72,9 +73,12 @@ def _inside(bot: Bot, view: View) -> Answer:
 def _login_page(bot: Bot, step: str = "mobile", status: int = 200, **context: str) -> Response:
     """The login's pages. Their forms are proven by a cookie of their own."""
     secret = _cookie(bot, FORM) or bot.parts.random_source.token()
-    language = html.language_asked()
+    language, limits = html.language_asked(), bot.settings
+    number = Formatter(language).number
     rule = html.words(language)["console"]["rule"].format(
-        seconds=bot.settings.resend_after_seconds, hour=bot.settings.codes_per_hour, day=bot.settings.codes_per_day
+        seconds=number(limits.resend_after_seconds),
+        hour=number(limits.codes_per_hour),
+        day=number(limits.codes_per_day),
     )
     answer = html.page("console_login.html", language, step=step, proof=proof(secret), rule=rule, **context)
     answer.status_code = status
