@@ -12,6 +12,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # The files in which tests have a mark.
 marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
 
+# On a busy machine a test of many processes may be late: what fails is tried once more, alone, and both are printed.
+kept = -o cache_dir=.pytest_cache/$(1)
+again = --lf --lfnf=none $(call kept,$(1))
+
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
@@ -44,13 +48,16 @@ lint: .venv/.runs .venv/.tests ## ruff and mypy
 
 test: lint ## every check and test
 	@$(MAKE) --no-print-directory -j 2 test-work test-wait
-	$(BIN)/pytest -m alone --durations=20 $(call marked,alone)
+	$(BIN)/pytest -m alone --durations=20 $(call kept,alone) $(call marked,alone) || \
+	$(BIN)/pytest $(call again,alone)
 
 test-work:
-	$(BIN)/pytest -m "not alone and not process" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20
+	$(BIN)/pytest -m "not alone and not process" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20 $(call kept,work) || \
+	$(BIN)/pytest $(call again,work)
 
 test-wait:
-	$(BIN)/pytest -m "process and not alone" -n $(WAITING) --dist loadfile --durations=20 $(call marked,process)
+	$(BIN)/pytest -m "process and not alone" -n $(WAITING) --dist loadfile --durations=20 $(call kept,wait) $(call marked,process) || \
+	$(BIN)/pytest $(call again,wait)
 
 test-fast: .venv/.runs .venv/.tests ## for every save: SQLite, no process started, nothing slow
 	$(BIN)/pytest --fast -n $(CORES) --maxprocesses 8 --dist worksteal
