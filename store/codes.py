@@ -191,7 +191,9 @@ def spend_at_console(connection: Connection, staff_id: int, asked: Sequence[str]
     `asked` are the ids of the codes that it asked for: nobody else can spend a try of them.
     """
     found = select(CODE.c.id).where(CODE.c.staff_id == staff_id, CODE.c.purpose.in_(AT_CONSOLE), _OPEN)
-    mine = connection.execute(found.where(CODE.c.id.in_(asked))).scalars().first()
+    # It may have asked as a stranger and as one that is known: what counts is what it asked for last.
+    live = found.where(CODE.c.id.in_(asked), CODE.c.expires_at > now).order_by(CODE.c.created_at.desc())
+    mine = connection.execute(live).scalars().first()
     # In vain where there is none, so that the time tells nothing.
     return [
         Code(*row) for row in SPEND_AT_CONSOLE.rows(connection, {"asked": mine or "", "member": staff_id, "now": now})
