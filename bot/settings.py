@@ -24,7 +24,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.phone_numbers import REGIONS, fault_of_prefix
+from bot.platform.phone_numbers import REGIONS, fault_of_prefix
 from bot.profiles.profile import BadProfile
 from bot.profiles.provider import PREFIX, Provider, read_provider
 from dialogs.replies.phrases import LONGEST, languages, say

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from bot.clock import HOUR, days_of, midnight, today_in_tehran
+from bot.platform.clock import HOUR, days_of, midnight, today_in_tehran
 from store import audit, outbound_messages, webhook_events
 from store.database.engine import Store
 from store.service import circuit_breakers, heartbeats

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from bot.clock import HOUR, day_around
+from bot.platform.clock import HOUR, day_around
 from bot.ports import Clock
 from store import outbound_messages
 from store.database.engine import Store

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from bot.build import build
-from bot.clock import midnight
+from bot.platform.clock import midnight
 from bot.reports import kpi
 from bot.reports.rollup import Rollup
 from store.database import migrate

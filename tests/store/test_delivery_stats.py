@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, event, select, text, update
 
-from bot.clock import midnight, today_in_tehran
+from bot.platform.clock import midnight, today_in_tehran
 from bot.reports import kpi
 from bot.reports.kpi import Figures, Point
 from bot.reports.rollup import Rollup

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.gateways.http_client import HttpAnswer
+from bot.platform.http_client import HttpAnswer
 from bot.ports import Reason, SendFailed
 from bot.profiles.profile import Profile, Verdict
 
