@@ -5,7 +5,7 @@ Each line knows only lines above it; a test holds that.
 ports.py      clock, random source and gateway, as the rest sees them
 platform/     what the machine and a few libraries give: clock, randomness, log, HTTP, phone numbers
 profiles/     providers with an HTTP API, described by a file each
-settings.py   the one reader of the environment
+settings/     the one reader of the environment
 credentials/  codes, passwords and bearer secrets: made, hashed, compared
 audit/        who did or tried what: rows with a keyed hash each, sealed into a chain
 parts.py      what every service works with, as one

@@ -37,8 +37,10 @@ DOORS = {
     "hijridate": ("bot/platform/clock.py",),
     "zoneinfo": ("bot/platform/clock.py",),
     "pydantic": (
-        "bot/settings.py",
+        "bot/settings/fields.py",
+        "bot/settings/environment.py",
         "bot/profiles/profile.py",
+        "bot/profiles/values.py",
         "webhooks/api/models.py",
         "webhooks/api/endpoints.py",
     ),
@@ -55,7 +57,7 @@ DOORS = {
     "markupsafe": ("webhooks/html.py",),
     "click": ("webhooks/", "bot/cli/"),
     "sqlmodel": ("store/tables/",),
-    "secrets": ("bot/platform/random_source.py", "bot/settings.py"),
+    "secrets": ("bot/platform/random_source.py", "bot/settings/secret_keys.py"),
     "random": (),
     "uuid": (),
     "unittest": (),
@@ -217,6 +219,7 @@ def test_only_the_known_folders_are_there() -> None:
 MAP_LINE = re.compile(r"^(?P<names>[\w/.*]+(?:, [\w/.*]+)*)  +\S", re.MULTILINE)
 PACKAGES = sorted(name_of(file.parent) for file in EVERYTHING if file.name == "__init__.py")
 LARGEST_FOLDER = 20
+LONGEST_MODULE = 400
 
 
 def mapped(room: str) -> list[str]:
@@ -239,6 +242,11 @@ def test_a_rooms_map_names_nothing_that_is_not_in_it(room: str) -> None:
 @for_each("folder", sorted({file.parent for file in [*EVERYTHING, *sources("tests")]}))
 def test_no_folder_is_too_large_to_be_read_at_a_glance(folder: Path) -> None:
     assert len([file for file in folder.glob("*.py") if file.name != "__init__.py"]) <= LARGEST_FOLDER
+
+
+@for_each("file", EVERYTHING)
+def test_no_module_is_too_long_to_be_read_at_one_sitting(file: Path) -> None:
+    assert len(file.read_text("utf-8").splitlines()) <= LONGEST_MODULE
 
 
 def box_of(module: str) -> str:

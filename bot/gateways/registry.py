@@ -29,7 +29,7 @@ class GatewayParts:
     simulation: Simulation | None = None
 
 
-# A new gateway's line goes here, and its name into settings.GatewayName.
+# A new gateway's line goes here, and its name into settings/fields.py, GatewayName.
 GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
     "twilio": lambda parts: Twilio(parts.settings, parts.http),
     "kannel": lambda parts: Kannel(parts.settings, parts.random_source, parts.http),
