@@ -207,7 +207,7 @@ def _wants_change(said: Tokens) -> bool:
 def _brings_code(said: Tokens) -> bool:
     if said.code is None or said.has_strange(beyond=_FEW) or said.says_any(OTHER_BUSINESS):
         return False
-    if said.ids:  # both are there: whoever asks for nothing hands back the code
+    if said.ids:  # both are there: a text that asks for nothing hands back the code
         return not said.says_any(REQUESTS)
     if said.says(Meaning.NATIONAL_ID):
         return False
@@ -229,7 +229,7 @@ def _is_to_the_point(said: Tokens) -> bool:
 
 
 def _lacks_code(said: Tokens) -> bool:
-    """Whether it speaks of a code and brings none: whoever is waiting for one wants a recovery."""
+    """Whether it speaks of a code and brings none: its sender waits for one, and wants a recovery."""
     if said.numbers or said.says_any(OTHER_BUSINESS):
         return False
     return said.says(Meaning.ONE_TIME) and not said.has_strange(beyond=1)

@@ -12,10 +12,10 @@ from dialogs.parsing.numbers import Number, Piece, numbers, pieces
 from dialogs.parsing.spelling import guess
 from dialogs.vocabulary import Naming
 
-# A text longer than the longest that a gateway joins is no pilgrim's; what is past it is not read.
+# Characters of the longest text that a gateway joins; what is past them is not read.
 LONGEST = 1600
 
-# As many unknown words are looked at for slips; a text with more is somebody's prose.
+# As many unknown words are looked at for slips; a text with more is no request.
 _GUESSED_AT = 12
 
 _PERSIAN_LETTERS = frozenset("پچژگیک")
