@@ -1,4 +1,4 @@
-"""Who may order by text."""
+"""Staff members: who may order by text, and log in to the console."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
