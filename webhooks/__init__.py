@@ -36,7 +36,7 @@ LOG = logger("webhooks")
 # A text is at most 1,600 characters; with a provider's other fields that is a few kilobytes.
 LARGEST_BODY = 64 * 1024
 
-# Why a call is refused, by the status of the answer. What is not there (404) is no door.
+# Why a call is refused, by the status of the answer. An address that is not there (404) is not counted.
 REFUSED = {
     400: "malformed",
     401: "token",

@@ -1,4 +1,4 @@
-"""Pages for whoever comes to an address that is not theirs: the first page, and what is said in place of an error.
+"""Pages for people beside the console and the phones: the first page, and the pages in place of errors.
 
 People read them in their language. Providers, Fakher and monitors get what their protocols say instead.
 """

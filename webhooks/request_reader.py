@@ -26,7 +26,8 @@ HEADERS_WITHIN, BODY_WITHIN, ANSWER_WITHIN = 5.0, 10.0, 60.0
 # Connections of one process. Beyond, the oldest that has not sent its request makes room for a new one.
 MOST_CONNECTIONS = 500
 LARGEST_HEADERS = 32 * 1024
-# Of a body that is too long so much is read all the same: who still sends when the connection closes loses the answer.
+# Of a body that is too long so much is read all the same: a client that still sends as the connection closes loses
+# the answer.
 LARGEST_UNREAD = 1024 * 1024
 BACKLOG = 1024
 BLINK = 0.05
@@ -98,7 +99,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Have the application answer, in one of its threads."""
         super().service()
         self.server.answered += 1
-        if self.server.is_full:  # else who waits to be taken in waits until something else happens
+        if self.server.is_full:  # else a connection that waits is accepted only at the next event
             self.server.pull_trigger()
 
     @property
@@ -140,7 +141,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         super().handle_accept()
 
     def take_in_all(self) -> None:
-        """Take in whoever has connected already."""
+        """Accept every connection that waits."""
         before = -1
         while before < len(self.active_channels) < MOST_CONNECTIONS:
             before = len(self.active_channels)
@@ -205,7 +206,7 @@ class RequestReader:
         return self._answered != before or not any(it.requests for it in self._connections())
 
     def finish(self, seconds: float, unread_seconds: float) -> None:
-        """Take nobody else in and answer who is here: within so many seconds, and who still sends within fewer."""
+        """Accept no more; answer who is here within `seconds`, and who still sends within `unread_seconds`."""
         began = time.monotonic()
         for listener in self._listeners:
             listener.take_in_all()

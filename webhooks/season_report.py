@@ -1,4 +1,4 @@
-"""The season's report: one HTML file that needs no other, to be read and printed by whoever answers for the figures.
+"""The season's report: one HTML file that needs no other, to be read and printed by the director who answers for it.
 
 What it says is bot/reports/kpi.py's figures; here they become sentences, tables, and a bar a day.
 """

@@ -194,7 +194,7 @@ class Figures:
 class Now:
     """The present state: since when the oldest text and the oldest event for Fakher wait, how jobs and gateways do.
 
-    `heartbeats` is when each job last ran to its end, `gateways` how every one fares that ever failed;
+    `heartbeats` is when each job last ran to its end, `gateways` the health of every one that ever failed;
     `oldest_unsealed` since when a row of the audit waits for its seal.
     """
 
@@ -343,7 +343,7 @@ def _gaps(spans: list[Kept], begin: datetime, end: datetime) -> Iterator[tuple[d
 
 
 class _Sums:
-    """Counts on their way to figures, each added to whatever it is part of."""
+    """Counts on their way to figures, each added to every sum that it is part of."""
 
     def __init__(self, first: date, last: date) -> None:
         self.first, self.last = first, last

@@ -1,6 +1,6 @@
 """The flood guard: when more codes go out than people can want, or hardly any is used, strangers' requests wait.
 
-A stranger is any phone but the registered one: only it can be had to text others. Everything else goes on.
+A stranger is any phone but the registered one: its request has the bot text another phone. All other texts go on.
 """
 
 from collections.abc import Sequence

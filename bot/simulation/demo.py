@@ -70,10 +70,10 @@ def mobiles() -> list[Mobile]:
         Mobile(nick, it.name, it.mobile, it.national_id, it.language or "fa", is_staff=False)
         for nick, it in zip(NICKS, PEOPLE, strict=True)
     ]
-    clerks = [
+    members = [
         Mobile(nick, it.name, it.mobile, "", "fa", is_staff=True) for nick, it in zip(STAFF_NICKS, STAFF, strict=True)
     ]
-    return leaders + clerks
+    return leaders + members
 
 
 def seed(store: Store) -> None:

@@ -162,7 +162,7 @@ def _last_order(formatter: Formatter, facts: Facts) -> Iterator[str]:
 
 
 def _next(formatter: Formatter, facts: Facts) -> str:
-    """What to do next. What staff can text names the command; they know the whole ID from whoever calls."""
+    """What to do next. What staff can text names the command; they know the whole ID from the caller."""
     account, text = facts.account, facts.code_text
     states = {
         "inactive": not account.active,
