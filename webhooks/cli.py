@@ -84,7 +84,7 @@ def trial() -> None:
         fail(f"PORT: {found.port} can't be used; is the bot running already?", 1)
     signal.signal(signal.SIGTERM, _interrupt)
     bot.start()
-    click.echo(_announcement(found.port))
+    click.echo(_how_to_try(found.port))
     if has_screen(os.environ, sys.platform) and sys.stdin.isatty() and sys.stdout.isatty():
         webbrowser.open(_page(found.port))
     with suppress(KeyboardInterrupt):  # from SIGTERM; at Ctrl-C the server ends by itself
@@ -127,7 +127,7 @@ def _refuse_another_database(found: Settings) -> None:
     store.close()
 
 
-def _announcement(port: int) -> str:
+def _how_to_try(port: int) -> str:
     people = "\n".join(f"  {_local(it.mobile)}   {it.national_id}   {it.about}" for it in PEOPLE)
     members = "\n".join(f"  {_local(it.mobile)}   staff        {it.about}" for it in STAFF)
     first = PEOPLE[0]

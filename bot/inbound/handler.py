@@ -182,7 +182,7 @@ class InboundHandler:
             return Precomputed(need, own=passwords.hashed(keyring, need.own_password))
         return Precomputed(need, stats=self._count(view, now) if need.stats else None)
 
-    def _count(self, view: View, now: datetime) -> daily_stats.Tally:
+    def _count(self, view: View, now: datetime) -> daily_stats.DailyStats:
         """What STATS tells of a day."""
         assert view.staff_id is not None
         with self.parts.store.reading() as connection:

@@ -33,7 +33,7 @@ from store.views.delivery_stats import (
     TARGET,
     Cell,
     Counts,
-    Outcome,
+    DeliveryOutcome,
     Scope,
     Subject,
 )
@@ -73,27 +73,27 @@ class Point:
     @property
     def failed(self) -> int:
         """Texts refused, undeliverable, or never taken by a provider."""
-        return self.counts[Outcome.FAILED]
+        return self.counts[DeliveryOutcome.FAILED]
 
     @property
     def pending(self) -> int:
         """Texts over a minute old that are on their way, by a receipt, or were not taken yet."""
-        return self.counts[Outcome.PENDING]
+        return self.counts[DeliveryOutcome.PENDING]
 
     @property
     def no_receipt(self) -> int:
         """Texts over a minute old that a provider took and has said nothing of since."""
-        return self.counts[Outcome.NO_RECEIPT]
+        return self.counts[DeliveryOutcome.NO_RECEIPT]
 
     @property
     def open(self) -> int:
         """Texts under a minute old."""
-        return self.counts[Outcome.OPEN]
+        return self.counts[DeliveryOutcome.OPEN]
 
     @property
     def withdrawn(self) -> int:
         """Texts that their owner no longer wanted within the minute."""
-        return self.counts[Outcome.WITHDRAWN]
+        return self.counts[DeliveryOutcome.WITHDRAWN]
 
     @property
     def missed(self) -> int:
