@@ -14,8 +14,8 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base import Worker
 
-from bot import log
 from bot.build import build
+from bot.platform import log
 from bot.settings import Settings
 from webhooks import LARGEST_BODY, create_app
 from webhooks.request_reader import RequestReader

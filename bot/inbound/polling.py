@@ -15,10 +15,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from bot.clock import today_in_tehran
 from bot.credentials.keyring import Keyring, Unreadable
-from bot.log import Rarely, logger
 from bot.parts import Job
+from bot.platform.clock import today_in_tehran
+from bot.platform.log import Rarely, logger
 from bot.ports import Batch, Clock, Inbound, Polled, Receipt, ReceiptRounds, SendFailed
 from store.conversations import StaleRead
 from store.database.engine import Store, is_out_of_reach
