@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from store import stats_periods
 from store.database.dialect import PreparedStatement, named
-from store.tables import FINAL, DeliveryStatus, MessageKind, OutboundMessageRow, table
+from store.tables import FINAL, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
 
 MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
@@ -148,6 +148,12 @@ RETRY = (
         consecutive_failures=bindparam("failures"),
     )
 )
+# An attempt failed, as far as is known; but meanwhile the code was used. So the text had arrived.
+ARRIVED_ALL_THE_SAME = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("text"), _DROPPED, MESSAGE.c.error == literal_column(f"'{CloseReason.USED}'"))
+    .values(status=int(DeliveryStatus.DELIVERED), error=None)
+)
 GIVE_UP = (
     update(MESSAGE)
     .where(MESSAGE.c.id == bindparam("text"), MESSAGE.c.status < FINAL)
@@ -198,8 +204,12 @@ def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def retry(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note when to try these texts again. Keys: text (its id), at, why (a Reason), next (a gateway), failures."""
+    """Note when to try these texts again. Keys: text (its id), at, why (a Reason), next (a gateway), failures.
+
+    One whose code was used meanwhile is delivered: the phone that texted the code back had it from that text.
+    """
     connection.execute(RETRY, rows)
+    connection.execute(ARRIVED_ALL_THE_SAME, [{"text": row["text"]} for row in rows])
 
 
 def give_up(connection: Connection, rows: list[dict[str, Any]]) -> None:

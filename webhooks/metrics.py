@@ -46,6 +46,7 @@ COUNTED = {
     "sent_again": ("Codes that did not arrive and were sent once more", ["gateway", "to"]),
     "refused": ("Calls that were refused", ["door", "reason"]),
     "polled": ("Answers of a provider that is asked for texts or receipts", ["gateway", "what"]),
+    "polled_given_up": ("Texts of its answers that could not be heard, and are not tried again", ["gateway", "reason"]),
     "poll_failed": ("Askings that it did not answer", ["gateway", "what", "reason"]),
     "receipt_unknown": ("Receipts for texts that nobody knows", ["gateway"]),
 }

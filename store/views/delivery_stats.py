@@ -77,7 +77,7 @@ Counts = Counter[str]
 
 Of a control point: a number is within how many seconds texts were delivered, rounded up to whole ones up to a
 minute, to five up to ten minutes, to sixty beyond; a word is another DeliveryOutcome; `sent:in_time` is how many
-milliseconds passed until they were sent, all together, of those that were delivered in time. Of a FATE or ERROR: which it was.
+milliseconds passed until they were sent, all together, of those delivered in time. Of a FATE or ERROR: which it was.
 """
 
 

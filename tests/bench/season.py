@@ -102,9 +102,12 @@ def _pages(store: Store) -> dict[str, Callable[[], object]]:
         return lambda: _good(chief.post("/console/search", digits=digits))
 
     return {
-        "the season": get(f"/console?lang=fa&{season_asked}"),
-        "the season of a province": get(f"/console?lang=fa&{season_asked}&province=province 03"),
-        "the last day": get(f"/console?lang=fa&from={LAST}&to={LAST}"),
+        "the first screen": get("/console?lang=fa"),
+        "the season, day by day": get(f"/console/days?lang=fa&{season_asked}"),
+        "the season by province": get(f"/console/provinces?lang=fa&{season_asked}"),
+        "the season of a province": get(f"/console/days?lang=fa&{season_asked}&province=province 03"),
+        "the last day": get(f"/console/days?lang=fa&from={LAST}&to={LAST}"),
+        "the texts that came late": get(f"/console/texts?lang=fa&{season_asked}&fate=late"),
         "the season as a file": get(f"/console/figures.csv?{season_asked}"),
         "four last digits": find("1234"),
         "a whole ID and its story": find(f"{TEXTS // 8:010d}"),
@@ -125,7 +128,7 @@ def _note_late(store: Store) -> None:
 
 def _read_whole(store: Store) -> None:
     with store.reading() as connection:
-        connection.execute(text("SELECT sum(rank), max(phone) FROM outbound_message")).all()
+        connection.execute(text("SELECT sum(status), max(phone) FROM outbound_message")).all()
 
 
 def _seconds(ask: Callable[[], object], rounds: int = ROUNDS) -> float:
