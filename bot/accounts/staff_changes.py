@@ -24,7 +24,7 @@ from dialogs.staff_vocabulary import Role
 from dialogs.vocabulary import CodePurpose, CodeResult
 from store import codes, staff
 from store.outbound_messages import ClaimedMessage
-from store.staff import Member
+from store.staff import Member, NewMember
 from store.tables import CloseReason, MessageKind
 
 
@@ -159,8 +159,7 @@ class StaffChanges:
         else:
             # A member who is changed begins anew: no session, order or proposal outlives the role that it was made in.
             ended = staff_removal.end_work(connection, change.mobile, now)
-            row = {name: value for name, value in asdict(change).items() if name != "command"}
-            staff.put(connection, row)
+            staff.put(connection, NewMember(change.mobile, change.role, change.name, change.province, change.broker))
         stopped = [entry for entry in ended if entry.action is not Action.STAFF_REMOVED]
         mine = [replace(entry, actor=Actor.STAFF, who=masked(by.mobile), staff_id=by.id) for entry in stopped]
         self.parts.trail.note(connection, now, *mine)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
@@ -69,8 +69,7 @@ def _put(bot: Bot) -> StaffChange:
     # The form has one field for either place.
     place = staff_entry.PLACE_OF.get(given["role"])  # type: ignore[call-overload]
     given |= {name: given["province"] if name == place else "" for name in ("province", "broker")}
-    row: dict[str, Any] = staff_entry.read(bot.phone_numbers, **given)
-    return StaffChange(StaffCommand.PUT, **row)
+    return StaffChange(StaffCommand.PUT, **asdict(staff_entry.read(bot.phone_numbers, **given)))
 
 
 def _removal(bot: Bot) -> StaffChange:
