@@ -30,3 +30,7 @@ LOGIN_TRIES_PER_HOUR, LOGIN_TRIES_OF_KNOWN_BROWSER = 20, 40
 # Fakher's calls a minute. A login page on the day when caravans are chosen makes many, a person few.
 CALLS_PER_TOKEN_AND_MINUTE = 3_000
 CALLS_PER_ACCOUNT_AND_MINUTE = 60
+
+# Codes a minute beyond which strangers' requests wait: more than a season's busiest minute can want; and more than
+# people with mobiles of another country can.
+CODES_PER_MINUTE, CODES_PER_MINUTE_ABROAD = 3_000, 300

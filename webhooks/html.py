@@ -74,7 +74,7 @@ def in_language(language: str) -> str:
     rule = request.url_rule
     if rule is None or request.endpoint is None or "GET" not in (rule.methods or ()):
         area = request.path.startswith("/console")
-        return url_for("console.show" if area else "lost.first", lang=language)
+        return url_for("console.show" if area else "error_pages.first", lang=language)
     kept = request.args.to_dict() | dict(request.view_args or {}) | {"lang": language}
     return url_for(request.endpoint, **kept)
 
