@@ -32,6 +32,7 @@ PAGES = (
     "/console/texts?fate=in_time",
     "/console/search",
     "/console/audit",
+    "/console/staff",
     "/nowhere",
     "/",
 )
