@@ -12,8 +12,8 @@ from typing import Any
 
 from flask import Flask, render_template
 
+from bot.platform.version import VERSION
 from bot.reports.kpi import PERCENTILES, POINTS, TARGET_SECONDS, TARGET_SHARE, Figures, Point, Views
-from bot.version import VERSION
 from store.views.delivery_stats import Subject
 from webhooks import html
 from webhooks.console import figures

@@ -12,13 +12,13 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from bot.build import build
-from bot.clock import midnight
+from bot.platform.clock import midnight
 from bot.reports import kpi
 from bot.reports.rollup import Rollup
+from store import stats_periods
 from store.database import migrate
 from store.database.engine import Store
 from store.service import heartbeats
-from store.views import delivery_stats
 from store.views.delivery_stats import Scope
 from tests.support import databases, made_season
 from tests.support.console_browser import Browser
@@ -123,7 +123,7 @@ def _good(answer: TestResponse) -> None:
 def _note_late(store: Store) -> None:
     """A receipt for the first day, which has a tenth of all texts: they are read anew until it is counted again."""
     with store.writing() as connection:
-        delivery_stats.note_late(connection, midnight(FIRST) + timedelta(hours=9), NOW)
+        stats_periods.note_late(connection, midnight(FIRST) + timedelta(hours=9), NOW)
 
 
 def _read_whole(store: Store) -> None:

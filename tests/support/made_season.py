@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from bot.audit.hash_chain import Chain
 from bot.audit.trail import SAID, Trail, digest
 from bot.credentials.keyring import Keyring
-from bot.random_source import SystemRandomSource
+from bot.platform.random_source import SystemRandomSource
 from bot.settings import read_keys
 from store.database.engine import Store
 from store.database.times import as_text

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Response, abort, request
 from sqlalchemy import Connection
 
+from bot.accounts.console_login import Login, proof
 from bot.build import Bot
-from bot.console_login import Login, proof
 from bot.inbound.staff_context import is_in_scope
 from dialogs.parsing.normalise import fold
 from store import accounts

@@ -12,7 +12,7 @@ from bot.audit import hash_chain as module
 from bot.audit.hash_chain import BATCH, Broken, Chain, Proof
 from bot.audit.trail import Entry, Trail, digest
 from bot.credentials.keyring import Keyring
-from bot.random_source import SystemRandomSource
+from bot.platform.random_source import SystemRandomSource
 from bot.settings import read_keys
 from dialogs.audit_vocabulary import Action, Actor, Outcome
 from store import audit
