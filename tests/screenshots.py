@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, Playwright, expect
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import OperationalError
 
 from bot.build import Bot, build
@@ -23,7 +23,15 @@ from bot.reports import kpi
 from bot.simulation.demo import seed
 from bot.simulation.state import Simulation
 from store.service import circuit_breakers, heartbeats, seasons
-from store.tables import AccountRow, AuditRow, table
+from store.tables import (
+    AccountRow,
+    AuditRow,
+    CodeRow,
+    ConversationRow,
+    OutboundMessageRow,
+    SimulatedMessageRow,
+    table,
+)
 from tests.support import browser, databases, made_season, made_texts
 from tests.support.office import NARROW, TEHRAN, WIDE, Office, office
 from tests.support.parts import LoadedRandomSource, StoppedClock, settings
@@ -109,7 +117,7 @@ def main(*wanted: str) -> None:
                 window = found.window("fa")
                 camera = Camera(window.page, name)
                 if name == "empty":
-                    _take_before_login(camera, clock)
+                    _take_before_login(camera, found.bot, clock)
                 window.page.goto("/console?lang=fa")
                 found.log_in(window)
                 if name == "wrong":
@@ -153,14 +161,14 @@ def _renew_pictures() -> None:
             (PICTURES / f"{name}.png").write_bytes(taken.read_bytes())
 
 
-def _take_before_login(camera: Camera, clock: StoppedClock) -> None:
+def _take_before_login(camera: Camera, bot: Bot, clock: StoppedClock) -> None:
     camera.take("first", "/")
     camera.take("missing", "/nowhere")
     camera.take("later", "/locked")
     camera.take("login", "/console")
     camera.take("phone", "/phone")
-    camera.take("recovery", "/phone", _recover)
-    camera.take("recovery-shown", "/phone", _recover, screen=True)
+    camera.take("recovery", "/phone", lambda page: _recover(page, bot))
+    camera.take("recovery-shown", "/phone", lambda page: _recover(page, bot), screen=True)
     camera.take("code", "/console", lambda page: _ask(page, clock, "000000"))
 
 
@@ -175,9 +183,13 @@ def _ask(page: Page, clock: StoppedClock, code: str) -> None:
     page.wait_for_selector(".fault")
 
 
-def _recover(page: Page) -> None:
-    """A whole recovery on the first phone."""
+def _recover(page: Page, bot: Bot) -> None:
+    """The first recovery on the first phone."""
     page.evaluate("sessionStorage.clear()")
+    with bot.store.writing() as connection:
+        for row in (SimulatedMessageRow, OutboundMessageRow, CodeRow, ConversationRow):
+            connection.execute(delete(table(row)))
+    page.reload()
     page.locator('[data-phone="1"] [data-chip="request"]').click()
     expect(page.locator('[data-phone="1"] .code').last).to_be_visible()
 

@@ -37,7 +37,7 @@ POLICY = "; ".join(
 )
 FOR_EVER = "public, max-age=31536000, immutable"
 # What is read the other way than the page: Latin on a page from the right, Persian and Arabic on one from the left.
-LATIN = re.compile("([A-Za-z][!-~]*(?: [A-Za-z][!-~]*)*)")
+LATIN = re.compile("([A-Za-z][!-~]*(?: [A-Za-z0-9][!-~]*)*)")
 PERSIAN = re.compile("([\u0620-\u065f\u0670-\u06d5](?:[ \u200c]?[\u0620-\u065f\u0670-\u06d5])*)")
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = Markup('<bdi dir="ltr">{}</bdi>'), Markup('<bdi dir="rtl">{}</bdi>')
 

@@ -97,9 +97,11 @@ class Report:
             return str(self.words["no_texts"])
         known = whole.in_time + whole.missed
         sentence = self.words["verdict"].format(
-            in_time=self.number(whole.in_time), known=self.number(known), target=self.share(TARGET_SHARE)
+            in_time=self.number(whole.in_time), known=self.number(known), target=self.share(TARGET_SHARE, 0)
         )
-        return f"{sentence} {self.words['below' if whole.is_below else 'met'].format(target=self.share(TARGET_SHARE))}"
+        return (
+            f"{sentence} {self.words['below' if whole.is_below else 'met'].format(target=self.share(TARGET_SHARE, 0))}"
+        )
 
     def _facts(self, whole: Point) -> Iterator[tuple[str, str]]:
         words = self.words["facts"]
