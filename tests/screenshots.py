@@ -118,6 +118,8 @@ def main(*wanted: str) -> None:
                 camera = Camera(window.page, name)
                 if name == "empty":
                     _take_before_login(camera, found.bot, clock)
+                    for job in found.bot.jobs.all():  # the clock has been moved
+                        job.run()
                 window.page.goto("/console?lang=fa")
                 found.log_in(window)
                 if name == "wrong":

@@ -70,7 +70,7 @@ def _title(formatter: Formatter, wanted: Wanted) -> str:
     parts += [formatter.word("errors_of", wanted.error)] if wanted.error else []
     parts += [wanted.scope.province] if wanted.scope.province else []
     parts += [wanted.gateway] if wanted.gateway else []
-    return f"{words['comma']} ".join(parts)
+    return " · ".join(parts)
 
 
 def _others(formatter: Formatter, asked: Asked, skipped: int, *, has_more: bool) -> list[Link]:
