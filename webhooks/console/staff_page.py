@@ -20,6 +20,7 @@ from dialogs.staff_vocabulary import Role
 from store import accounts, staff
 from store.staff import Member
 from webhooks import html
+from webhooks.console.formatting import Formatter
 
 LOG = logger("console")
 FIELDS = ("mobile", "name", "role", "province", "broker")
@@ -96,7 +97,7 @@ def _page(bot: Bot, login: Login, fault: str = "", status: int = 200) -> Respons
         html.language_asked(),
         login=login,
         proof=proof(login.session.secret),
-        everybody=[(it, masked(it.mobile)) for it in everybody],
+        everybody=[(it, _masked(it.mobile)) for it in everybody],
         roles=list(Role),
         places=sorted({place for each in places for place in each}),
         written=written,
@@ -107,6 +108,10 @@ def _page(bot: Bot, login: Login, fault: str = "", status: int = 200) -> Respons
     return answer
 
 
+def _masked(mobile: str) -> str:
+    return Formatter(html.language_asked()).digits(masked(mobile))
+
+
 def _asking(login: Login, change: StaffChange, sealed: str, status: int = 200) -> Response:
     answer = html.page(
         "console_staff_code.html",
@@ -114,7 +119,7 @@ def _asking(login: Login, change: StaffChange, sealed: str, status: int = 200) -
         login=login,
         proof=proof(login.session.secret),
         change=change,
-        whose=masked(change.mobile),
+        whose=_masked(change.mobile),
         sealed=sealed,
         fault="wrong_code" if status == 403 else "",
     )
