@@ -18,9 +18,9 @@ from sqlalchemy import (
     update,
 )
 
+from store import stats_periods
 from store.database.dialect import PreparedStatement, named
 from store.tables import FINAL, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
-from store.views import delivery_stats
 
 MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
@@ -242,7 +242,7 @@ def receive_receipt(
         changes.update(ended_at=now, error=error)
     row = connection.execute(raised.values(changes).returning(*_SENT, MESSAGE.c.created_at)).first()
     if row:
-        delivery_stats.note_late(connection, row.created_at, now)
+        stats_periods.note_late(connection, row.created_at, now)
         return replace(SentMessage(*row[:-1]), has_risen=True)
     row = connection.execute(select(*_SENT).where(same)).first()
     return SentMessage(*row) if row else None

@@ -21,12 +21,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.build import Bot
-from bot.clock import today_in_tehran
 from bot.inbound.polling import answered
+from bot.platform.clock import today_in_tehran
+from bot.platform.version import VERSION
 from bot.reports.kpi import Point
 from bot.sending.flood_guard import GUARDS
 from bot.settings import key_ids
-from bot.version import VERSION
 from store import audit, outbound_messages, webhook_events
 from store.service import circuit_breakers, counters, heartbeats, seasons
 from store.service.counters import Key

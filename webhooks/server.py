@@ -18,8 +18,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from bot import log
 from bot.build import build
+from bot.platform import log
 from bot.settings import Settings
 from webhooks import LARGEST_BODY, create_app
 from webhooks.request_reader import RequestReader

@@ -8,17 +8,17 @@ import click
 from flask.cli import AppGroup
 
 from bot import settings
-from bot.build import GatewayParts, make_gateway
 from bot.cli.common import chosen, fail, opened, say_database, writing_keys
-from bot.clock import system_clock
 from bot.credentials.keyring import Keyring
 from bot.gateways.http.answer import taken_as
 from bot.gateways.http.gateway import HttpGateway
 from bot.gateways.http.request import FORM, Composed
-from bot.gateways.http_client import HttpClient
-from bot.phone_numbers import PhoneNumbers
+from bot.gateways.registry import GatewayParts, make_gateway
+from bot.platform.clock import system_clock
+from bot.platform.http_client import HttpClient
+from bot.platform.phone_numbers import PhoneNumbers
+from bot.platform.random_source import SystemRandomSource
 from bot.ports import Gateway, Outbound, SendFailed
-from bot.random_source import SystemRandomSource
 from bot.settings import Settings
 from store.database.engine import Store
 from store.tables import MessageKind

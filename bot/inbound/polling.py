@@ -14,10 +14,10 @@ from functools import partial
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from bot.clock import today_in_tehran
 from bot.credentials.keyring import Keyring, Unreadable
-from bot.log import Rarely, logger
 from bot.parts import Job
+from bot.platform.clock import today_in_tehran
+from bot.platform.log import Rarely, logger
 from bot.ports import Batch, Clock, Inbound, Polled, Receipt, ReceiptRounds, SendFailed
 from store import inbound_messages
 from store.database.engine import Store, is_out_of_reach

@@ -10,7 +10,7 @@ from bot.credentials.keyring import Keyring
 from bot.gateways.http import polling, push
 from bot.gateways.http.answer import NAME, NoSense, Reading, taken_as
 from bot.gateways.http.request import Composed, compose, number
-from bot.gateways.http_client import HttpAnswer, HttpClient
+from bot.platform.http_client import HttpAnswer, HttpClient
 from bot.ports import (
     Answer,
     Batch,

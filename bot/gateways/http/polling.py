@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.clock import TEHRAN
 from bot.gateways.http.answer import NAME, NoSense, Reading, as_text, by_status, find, items, refused
-from bot.gateways.http_client import HttpAnswer
+from bot.platform.clock import TEHRAN
+from bot.platform.http_client import HttpAnswer
 from bot.ports import Inbound, PolledText, Reason, Receipt, SendFailed
-from bot.profiles.profile import PollInbound, PollReceipts, Profile, stages
+from bot.profiles.profile import PollInbound, PollReceipts, Profile
+from bot.profiles.values import stages
 
 Name = Callable[[str, str, str], str]
 LONGEST_CURSOR = 20
