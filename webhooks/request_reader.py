@@ -19,7 +19,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
-from waitress.utilities import RequestEntityTooLarge, RequestHeaderFieldsTooLarge
+from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 # Seconds from the connection on: until the headers are whole, until the body is, and until the answer is taken.
 HEADERS_WITHIN, BODY_WITHIN, ANSWER_WITHIN = 5.0, 10.0, 60.0
@@ -64,6 +64,10 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         taken: int = super().received(data)
         if self.headers_finished:
             self.headers["CONNECTION"] = "close"  # as if it had asked for no more than one answer
+            if self.error is None and self.path.startswith("//"):
+                # Waitress would drop one, and a proxy's rule for /metrics would have been got past.
+                self.error, self.completed = BadRequest("//"), True
+                return taken
         fault: object = self.error
         if fault is not None and self.body_rcv is not None:
             self._leave_to_application(is_too_long=isinstance(fault, RequestEntityTooLarge))
