@@ -55,6 +55,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """A request as it comes in. What is wrong with its body the application tells, in its own words."""
 
     is_broken = False
+    error: object = None  # what is wrong with it, where its answer is not the application's
+    expect_continue: bool = False
     _unread = 0
 
     def received(self, data: bytes) -> int:
@@ -68,9 +70,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
                 # Waitress would drop one, and a proxy's rule for /metrics would have been got past.
                 self.error, self.completed = BadRequest("//"), True
                 return taken
-        fault: object = self.error
-        if fault is not None and self.body_rcv is not None:
-            self._leave_to_application(is_too_long=isinstance(fault, RequestEntityTooLarge))
+        if self.error is not None and self.body_rcv is not None:
+            self._leave_to_application(is_too_long=isinstance(self.error, RequestEntityTooLarge))
         return taken
 
     def _leave_to_application(self, *, is_too_long: bool) -> None:
@@ -80,8 +81,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             if not self.expect_continue and self.content_length <= LARGEST_UNREAD:
                 self._unread = self.content_length
                 self.completed = not self._unread
-        self.error: object = None
-        self.expect_continue: bool = False
+        self.error, self.expect_continue = None, False
         self.is_broken = True
 
     def _drop(self, data: bytes) -> int:
