@@ -54,6 +54,7 @@ def create_app(bot: Bot) -> Flask:
     """The web application around a bot."""
     app = Flask("webhooks")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.url_map.merge_slashes = False  # an address has one spelling, and a proxy's rule for it none to be got past by
     app.register_blueprint(providers.routes(bot))
     app.register_blueprint(endpoints.routes(bot))
     app.register_blueprint(health.routes(bot))

@@ -19,7 +19,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
-from waitress.utilities import RequestEntityTooLarge, RequestHeaderFieldsTooLarge
+from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 # Seconds from the connection on: until the headers are whole, until the body is, and until the answer is taken.
 HEADERS_WITHIN, BODY_WITHIN, ANSWER_WITHIN = 5.0, 10.0, 60.0
@@ -56,6 +56,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """A request as it comes in. What is wrong with its body the application tells, in its own words."""
 
     is_broken = False
+    error: object = None  # what is wrong with it, where its answer is not the application's
+    expect_continue: bool = False
     _unread = 0
 
     def received(self, data: bytes) -> int:
@@ -65,9 +67,12 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         taken: int = super().received(data)
         if self.headers_finished:
             self.headers["CONNECTION"] = "close"  # as if it had asked for no more than one answer
-        fault: object = self.error
-        if fault is not None and self.body_rcv is not None:
-            self._leave_to_application(is_too_long=isinstance(fault, RequestEntityTooLarge))
+            if self.error is None and self.path.startswith("//"):
+                # Waitress would drop one, and a proxy's rule for /metrics would have been got past.
+                self.error, self.completed = BadRequest("//"), True
+                return taken
+        if self.error is not None and self.body_rcv is not None:
+            self._leave_to_application(is_too_long=isinstance(self.error, RequestEntityTooLarge))
         return taken
 
     def _leave_to_application(self, *, is_too_long: bool) -> None:
@@ -77,8 +82,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             if not self.expect_continue and self.content_length <= LARGEST_UNREAD:
                 self._unread = self.content_length
                 self.completed = not self._unread
-        self.error: object = None
-        self.expect_continue: bool = False
+        self.error, self.expect_continue = None, False
         self.is_broken = True
 
     def _drop(self, data: bytes) -> int:

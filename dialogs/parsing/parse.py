@@ -165,7 +165,7 @@ def _wants_status(said: Tokens) -> bool:
 
 
 def _wants_unlock(said: Tokens) -> bool:
-    return said.says(Meaning.UNLOCK) and (said.names_somebody or commands.is_order_alone(said))
+    return commands.unlocks(said) and (said.names_somebody or commands.is_order_alone(said))
 
 
 def _wants_mobile(said: Tokens) -> bool:
@@ -279,7 +279,7 @@ _HOLDS: Mapping[Evidence, Callable[[Tokens], bool]] = {
     Evidence.ASKS: _asks,
     Evidence.RESET: _says(Meaning.RESET),
     Evidence.STATUS: _says(Meaning.STATUS),
-    Evidence.UNLOCK: _says(Meaning.UNLOCK),
+    Evidence.UNLOCK: commands.unlocks,
     Evidence.STATS: _wants_stats,
     Evidence.NEGATED: _negates,
     Evidence.SELLS: _advertises,
@@ -302,12 +302,12 @@ _MEANT: Mapping[Evidence, frozenset[Meaning]] = {
     Evidence.ASKS: REQUESTS,
     Evidence.RESET: frozenset({Meaning.RESET}),
     Evidence.STATUS: frozenset({Meaning.STATUS}),
-    Evidence.UNLOCK: frozenset({Meaning.UNLOCK}),
+    Evidence.UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
     Evidence.STATS: frozenset({Meaning.STATS}),
     Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED}),
     Evidence.SELLS: frozenset({Meaning.MONEY}),
     Evidence.WANTS_STATUS: frozenset({Meaning.STATUS}),
-    Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK}),
+    Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
     Evidence.WANTS_MOBILE: frozenset({Meaning.MOBILE}),
     Evidence.WANTS_HELP: frozenset({Meaning.HELP}),
     Evidence.WANTS_CHANGE: frozenset({Meaning.CHANGE}),
