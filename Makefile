@@ -13,6 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
 
 # On a busy machine a test of many processes may be late: what fails is tried once more, alone, and both are printed.
+# Those within one process have clocks that are handed in, and no second try.
 kept = -o cache_dir=.pytest_cache/$(1)
 again = --lf --lfnf=none $(call kept,$(1))
 
@@ -52,8 +53,7 @@ test: lint ## every check and test
 	$(BIN)/pytest $(call again,alone)
 
 test-work:
-	$(BIN)/pytest -m "not alone and not process" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20 $(call kept,work) || \
-	$(BIN)/pytest $(call again,work)
+	$(BIN)/pytest -m "not alone and not process" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20 $(call kept,work)
 
 test-wait:
 	$(BIN)/pytest -m "process and not alone" -n $(WAITING) --dist loadfile --durations=20 $(call kept,wait) $(call marked,process) || \

@@ -1,76 +1,41 @@
 """The one place where the real parts are chosen. Tests choose theirs by handing them in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.accounts import mobile_change
+from bot.accounts.console_login import Console
 from bot.accounts.staff_changes import StaffChanges
 from bot.audit.hash_chain import Chain
 from bot.audit.trail import Trail
-from bot.clock import system_clock
-from bot.console_login import Console
 from bot.credentials.keyring import PRODUCTION, Cost, Keyring
 from bot.fakher.events import EventPoster
 from bot.fakher.service import Fakher
-from bot.gateways.http.gateway import HttpGateway
-from bot.gateways.http_client import HttpClient
-from bot.gateways.kannel import Kannel
-from bot.gateways.simulated import Simulated
-from bot.gateways.twilio import Twilio
+from bot.gateways.registry import GatewayParts, make_gateway
 from bot.inbound.handler import InboundHandler
 from bot.inbound.polling import Polling
 from bot.jobs import Jobs
 from bot.parts import Job, Parts
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.clock import system_clock
+from bot.platform.http_client import HttpClient
+from bot.platform.phone_numbers import PhoneNumbers
+from bot.platform.random_source import SystemRandomSource
 from bot.ports import Clock, Gateway, Inbound, Polled, RandomSource, Receipt
-from bot.profiles.provider import PREFIX
-from bot.random_source import SystemRandomSource
+from bot.reports.rollup import Rollup
+from bot.sending import undelivered
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard
 from bot.sending.receipts import Receipts
 from bot.sending.share import Share
 from bot.settings import Settings, read_keys
-from bot.simulation.state import Simulation, no_faults
+from bot.simulation.state import Simulation
 from dialogs.vocabulary import AnyEvent
 from store.database.engine import Store
 from store.service.counting import Counting
-
-
-@dataclass(frozen=True)
-class GatewayParts:
-    """What gateways are made of."""
-
-    settings: Settings
-    store: Store
-    keyring: Keyring
-    clock: Clock
-    random_source: RandomSource
-    http: HttpClient
-    simulation: Simulation | None = None
-
-
-# A new gateway's line goes here, and its name into settings.GatewayName.
-GATEWAYS: dict[str, Callable[[GatewayParts], Gateway]] = {
-    "twilio": lambda parts: Twilio(parts.settings, parts.http),
-    "kannel": lambda parts: Kannel(parts.settings, parts.random_source, parts.http),
-    "simulated": lambda parts: Simulated(
-        parts.store,
-        parts.keyring,
-        parts.clock,
-        parts.random_source,
-        parts.simulation.faults if parts.simulation else no_faults,
-    ),
-}
-
-
-def make_gateway(name: str, parts: GatewayParts) -> Gateway:
-    """The gateway of a name in GATEWAYS. Providers with an HTTP API need no line above: each has a profile."""
-    if name.startswith(PREFIX):
-        found = parts.settings.providers[name]
-        return HttpGateway(found, parts.settings.public_url, parts.keyring, parts.random_source, parts.http)
-    return GATEWAYS[name](parts)
 
 
 @dataclass(frozen=True)
@@ -87,6 +52,7 @@ class Bot:
     console: Console
     staff_changes: StaffChanges
     event_poster: EventPoster
+    audit_chain: Chain
     jobs: Jobs
     simulation: Simulation | None = None
 
@@ -127,6 +93,7 @@ class Bot:
 
     def stop(self) -> None:
         """Finish what is in hand and let go of the database."""
+        self.event_poster.stop()
         self.jobs.stop()
         self.courier.stop()
         with suppress(SQLAlchemyError):  # a database that is gone must not stop the stop
@@ -170,11 +137,21 @@ def build(
     trail, counting = Trail(keyring, random_source), Counting(store)
     parts = Parts(store, settings, keyring, clock, random_source, phone_numbers, trail, counting)
     flood_guard = FloodGuard(store, clock, phone_numbers.prefixes_abroad())
-    event_poster = EventPoster(store, settings, clock)
+    event_poster, audit_chain = EventPoster(parts), Chain(store, clock, trail)
     inbound, receipts = InboundHandler(parts, courier, flood_guard), Receipts(parts, courier)
     polled = [gateway for gateway in chosen if isinstance(gateway, Polled)]
     polling = Polling(store, keyring, clock, polled, inbound.hear, receipts.note)
-    more = [*polling.jobs(), Job("counting", 5, counting.flush)]
+    jobs = [
+        Job("staff", 5, partial(undelivered.tell_staff, parts)),
+        Job("mobiles", 10, partial(mobile_change.end_overdue, parts)),
+        Job("events", 1, event_poster.post_due),
+        Job("audit", 5, audit_chain.seal_due),
+        Job("audit_log", 60, audit_chain.log_end),
+        Job("flood", 10, flood_guard.look),
+        Job("measures", 60, Rollup(store, clock).run),
+        Job("counting", 5, counting.flush),
+        *polling.jobs(),
+    ]
     return Bot(
         parts,
         {gateway.name: gateway for gateway in chosen},
@@ -186,6 +163,7 @@ def build(
         console=Console(parts, courier),
         staff_changes=StaffChanges(parts, courier),
         event_poster=event_poster,
-        jobs=Jobs(parts, event_poster, Chain(store, clock, parts.trail), flood_guard, more),
+        audit_chain=audit_chain,
+        jobs=Jobs(parts, jobs),
         simulation=simulation,
     )

@@ -9,21 +9,13 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy import Connection
 
-from bot.accounts import mobile_change
-from bot.audit.hash_chain import Chain
-from bot.clock import system_clock
-from bot.fakher.events import EventPoster
-from bot.log import logger
 from bot.parts import Job, Parts
-from bot.reports.rollup import Rollup
-from bot.sending import undelivered
-from bot.sending.flood_guard import FloodGuard
+from bot.platform.clock import system_clock
+from bot.platform.log import logger
 from dialogs.vocabulary import State
-from store import codes, conversations, expiry, mobile_changes, outbound_messages
+from store import codes, conversations, expiry, outbound_messages
 from store.database.engine import is_out_of_reach
-from store.outbound_messages import NewMessage
 from store.service import clock_set_back, heartbeats
 
 LOG = logger("jobs")
@@ -40,18 +32,10 @@ CLOCK_LOOK_SECONDS, CLOCK_JUMP = 2.0, timedelta(seconds=5)
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        event_poster: EventPoster,
-        chain: Chain,
-        flood_guard: FloodGuard,
-        more: Sequence[Job] = (),
-    ) -> None:
-        """Take what the jobs work on, and jobs of other parts."""
+    def __init__(self, parts: Parts, more: Sequence[Job]) -> None:
+        """Take the jobs of the services; those of the store alone stand here."""
         self.more = more
         self.parts, self.store, self.clock = parts, parts.store, parts.clock
-        self.event_poster, self.chain, self.flood_guard = event_poster, chain, flood_guard
         self._scheduler: BackgroundScheduler | None = None
         self._stopping = Event()
         self._ended: dict[str, datetime] = {}
@@ -63,14 +47,7 @@ class Jobs:
             Job("conversations", 300, self.end_conversations),
             # Its name is a heartbeat's row and a metric's label: operators' alarms go by it.
             Job("outbox", 2, self.drop_expired_messages),
-            Job("staff", 5, self.tell_staff),
-            Job("mobiles", 10, self.end_mobile_changes),
-            Job("events", 1, self.event_poster.post_due),
-            Job("audit", 5, self.chain.seal_due),
-            Job("audit_log", 60, self.chain.log_end),
-            Job("flood", 10, self.watch_for_flood),
             Job("checkpoint", 1, self.store.checkpoint),
-            Job("measures", 60, Rollup(self.store, self.clock).run),
             Job("forget", 3600, self.forget),
             Job("clock", 5, self.mend_times),
             Job("heartbeat", 10, self.beat),
@@ -112,7 +89,6 @@ class Jobs:
     def stop(self) -> None:
         """End after what runs now."""
         self._stopping.set()
-        self.event_poster.stop()
         if self._scheduler:
             self._scheduler.shutdown(wait=True)
             self._scheduler = None
@@ -154,33 +130,6 @@ class Jobs:
                 return 0
         with self.store.writing() as connection:
             return outbound_messages.drop_expired(connection, self.clock())
-
-    def tell_staff(self) -> int:
-        """Tell staff of texts, sent at their order, that did not arrive."""
-        now = self.clock()
-        with self.store.reading() as connection:
-            if not undelivered.finds_any(connection, now):
-                return 0
-        with self.store.writing() as connection:
-            return self._queue(connection, undelivered.notices(connection, self.parts.settings, now), now)
-
-    def end_mobile_changes(self) -> int:
-        """End proposals that are too old, and register new mobiles whose day of waiting is over."""
-        now = self.clock()
-        with self.store.reading() as connection:
-            if not mobile_changes.overdue(connection, now):
-                return 0
-        with self.store.writing() as connection:
-            return self._queue(connection, mobile_change.sweep(connection, self.parts, now), now)
-
-    def _queue(self, connection: Connection, texts: list[NewMessage], now: datetime) -> int:
-        for text in texts:
-            outbound_messages.queue(connection, text, now, lease=None)
-        return len(texts)
-
-    def watch_for_flood(self) -> bool:
-        """Raise the alarm, and hold back what strangers ask for, while too many codes go out."""
-        return bool(self.flood_guard.look().alarms)
 
     def mend_times(self) -> int:
         """After the clock was set back: end what would else wait, or be good, for as long as it was ahead."""

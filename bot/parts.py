@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bot.audit.trail import Trail
 from bot.credentials.keyring import Keyring
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from bot.ports import Clock, RandomSource
 from bot.settings import Settings
 from store.database.engine import Store

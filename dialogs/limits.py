@@ -1,4 +1,4 @@
-"""Every limit that no setting changes, each with its reason. What an operator may set is in bot/settings.py."""
+"""Every limit that no setting changes, each with its reason. What an operator may set is in bot/settings/fields.py."""
 
 # Replies an hour to one phone. Whoever names nobody may be another bot, whatever it says, and two bots must not talk
 # for ever: they have no right national ID. A broker who helps several pilgrims from one phone needs more.

@@ -20,6 +20,7 @@ conversations.py       where each phone's dialog stands, and what the dialog mus
 inbound_messages.py    the texts already heard, by their provider's id
 polling/               what providers are asked for, and what they gave
 outbound_messages.py   the texts to be sent, from queued to delivered
+stats_periods.py       what was counted at the control points, kept by hours and days
 webhook_events.py      what Fakher is told, until it has taken it
 service/               its season, its jobs, its gateways' health, its counts and its keys
 audit.py               what was done, by whom: rows that nobody changes

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     exists,
     func,
     insert,
@@ -142,20 +143,32 @@ def _count_failure(of: Any, column: str = "failures") -> PreparedStatement:
 
 COUNT_FAILURE, COUNT_STAFF_FAILURE = _count_failure(ACCOUNT), _count_failure(STAFF)
 COUNT_CONSOLE_FAILURE = _count_failure(STAFF, "console_failures")
+
+
+def _end_texts(status: Any, error: Any) -> PreparedStatement:
+    return PreparedStatement(
+        update(MESSAGE)
+        .where(
+            MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED))),
+            MESSAGE.c.kind == literal_column(str(int(MessageKind.CODE))),
+            MESSAGE.c.code_id == bindparam("code"),
+        )
+        .values(status=status, secret=null(), ended_at=bindparam("now", type_=MESSAGE.c.ended_at.type), error=error)
+    )
+
+
+def _status(status: DeliveryStatus) -> ColumnElement[int]:
+    return literal_column(str(int(status)))
+
+
 # A text that waits with a code in it dies with the code.
-DROP_TEXTS = PreparedStatement(
-    update(MESSAGE)
-    .where(
-        MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED))),
-        MESSAGE.c.kind == literal_column(str(int(MessageKind.CODE))),
-        MESSAGE.c.code_id == bindparam("code"),
-    )
-    .values(
-        status=literal_column(str(int(DeliveryStatus.DROPPED))),
-        secret=null(),
-        ended_at=bindparam("now", type_=MESSAGE.c.ended_at.type),
-        error=bindparam("why"),
-    )
+DROP_TEXTS = _end_texts(_status(DeliveryStatus.DROPPED), bindparam("why"))
+# But one whose code came back had arrived, though the attempt to send it failed, as far as was known. If the first one
+# is still under way, its end will tell; see outbound_messages.
+_IS_UNTRIED = MESSAGE.c.error.is_(None)
+END_TEXTS_OF_USED = _end_texts(
+    case((_IS_UNTRIED, _status(DeliveryStatus.DROPPED)), else_=_status(DeliveryStatus.DELIVERED)),
+    case((_IS_UNTRIED, literal_column(f"'{CloseReason.USED}'")), else_=null()),
 )
 
 
@@ -217,9 +230,11 @@ def renew(
 
 
 def close(connection: Connection, code_id: str, reason: CloseReason, now: datetime) -> bool:
-    """Close a code that is still open, with its unsent text; whether this call was the one."""
+    """Close a code that is still open, and end its text if it still waits; whether this call was the one."""
     done = bool(CLOSE(connection, {"code": code_id, "why": reason, "now": now}).rowcount == 1)
-    if done:
+    if done and reason is CloseReason.USED:
+        END_TEXTS_OF_USED(connection, {"code": code_id, "now": now})
+    elif done:
         DROP_TEXTS(connection, {"code": code_id, "why": reason, "now": now})
     return done
 

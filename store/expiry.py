@@ -20,13 +20,13 @@ from store import (
     reset_grants,
     simulated_messages,
     staff_orders,
+    stats_periods,
     webhook_events,
 )
 from store.database.engine import Store
 from store.polling import polled_messages
 from store.retention import BROWSERS, CONSOLE, CONVERSATIONS, FETCHED, RATE_LIMITS, SIMULATED_MESSAGES, Retention
 from store.tables import METADATA
-from store.views import delivery_stats
 
 # So many rows go in one transaction: nobody waits for long, and no log of the database grows with them.
 BATCH = 2_000
@@ -89,7 +89,7 @@ RULES: tuple[Rule, ...] = (
         "figures of both control points, by day, province and gateway: numbers of nobody",
         "process card: seasons are compared, five of them and more",
         lambda retention: retention.figures,
-        (delivery_stats.is_old_count, delivery_stats.is_old_period),
+        (stats_periods.is_old_count, stats_periods.is_old_period),
         "KEEP_FIGURES_DAYS",
     ),
     Rule(

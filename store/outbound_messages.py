@@ -18,9 +18,9 @@ from sqlalchemy import (
     update,
 )
 
+from store import stats_periods
 from store.database.dialect import PreparedStatement, named
-from store.tables import FINAL, DeliveryStatus, MessageKind, OutboundMessageRow, table
-from store.views import delivery_stats
+from store.tables import FINAL, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
 
 MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
@@ -148,6 +148,12 @@ RETRY = (
         consecutive_failures=bindparam("failures"),
     )
 )
+# An attempt failed, as far as is known; but meanwhile the code was used. So the text had arrived.
+ARRIVED_ALL_THE_SAME = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id == bindparam("text"), _DROPPED, MESSAGE.c.error == literal_column(f"'{CloseReason.USED}'"))
+    .values(status=int(DeliveryStatus.DELIVERED), error=None)
+)
 GIVE_UP = (
     update(MESSAGE)
     .where(MESSAGE.c.id == bindparam("text"), MESSAGE.c.status < FINAL)
@@ -196,8 +202,12 @@ def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def retry(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note when to try these texts again. Keys: text, at, why; next, the gateway; failures, by that one in a row."""
+    """Note when to try these texts again. Keys: text, at, why; next, the gateway; failures, by that one in a row.
+
+    One whose code was used meanwhile is delivered: whoever texted the code back had it from there.
+    """
     connection.execute(RETRY, rows)
+    connection.execute(ARRIVED_ALL_THE_SAME, [{"text": row["text"]} for row in rows])
 
 
 def give_up(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -232,7 +242,7 @@ def receive_receipt(
         changes.update(ended_at=now, error=error)
     row = connection.execute(raised.values(changes).returning(*_SENT, MESSAGE.c.created_at)).first()
     if row:
-        delivery_stats.note_late(connection, row.created_at, now)
+        stats_periods.note_late(connection, row.created_at, now)
         return replace(SentMessage(*row[:-1]), has_risen=True)
     row = connection.execute(select(*_SENT).where(same)).first()
     return SentMessage(*row) if row else None

@@ -13,8 +13,8 @@ import pytest
 import structlog
 from playwright.sync_api import Playwright
 
-from bot import log
 from bot.build import Bot, build
+from bot.platform import log
 from bot.settings import Settings
 from bot.simulation.state import Simulation
 from store.database.engine import Store

@@ -4,6 +4,7 @@ All go to instance/screenshots/, to be looked at. README shows two of them, whic
 """
 
 import logging
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,17 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, Playwright, expect
-from sqlalchemy import delete, insert, update
+from sqlalchemy import insert, update
+from sqlalchemy.exc import OperationalError
 
 from bot.build import Bot, build
+from bot.reports import kpi
 from bot.simulation.demo import seed
 from bot.simulation.state import Simulation
 from store.service import circuit_breakers, heartbeats, seasons
 from store.tables import AccountRow, AuditRow, table
 from tests.support import browser, databases, made_season, made_texts
-from tests.support.office import NARROW, WIDE, Office, office
+from tests.support.office import NARROW, TEHRAN, WIDE, Office, office
 from tests.support.parts import LoadedRandomSource, StoppedClock, settings
 from tests.support.places import ROOT, TESTS
+from webhooks import create_app, season_report
 
 SHOTS, PICTURES = ROOT / "instance" / "screenshots", TESTS / "pictures"
 LANGUAGES, THEMES, WIDTHS = ("fa", "en"), ("light", "dark"), (WIDE, NARROW)
@@ -50,7 +54,10 @@ PAGES = {
     "rows": "/console/texts?fate=in_time&skip=950",
     "search": "/console/search",
     "audit": "/console/audit",
+    "staff": "/console/staff",
 }
+# As they are printed, A4 upright.
+PRINTED, PAPER = ("overview", "days", "provinces", "audit"), {"width": 718, "height": 1000}
 
 
 @dataclass
@@ -67,11 +74,27 @@ class Camera:
                 for theme in THEMES:
                     self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
                     self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-                    self.page.goto(f"{path}{'&' if '?' in path else '?'}lang={language}")
+                    self.page.goto(_in(path, language))
                     if then:
                         then(self.page)
-                    file = SHOTS / f"{self.name}-{name}-{language}-{viewport['width']}-{theme}.png"
-                    self.page.screenshot(path=file, full_page=not screen)
+                    self._keep(f"{name}-{language}-{viewport['width']}-{theme}", whole=not screen)
+
+    def print(self, name: str, path: str) -> None:
+        """A page as it is printed."""
+        self.page.set_viewport_size(PAPER)  # type: ignore[arg-type]
+        for language in LANGUAGES:
+            self.page.goto(_in(path, language))
+            self.page.emulate_media(media="print", color_scheme="dark")
+            self._keep(f"{name}-{language}-print")
+        self.page.emulate_media(media="screen")
+
+    def _keep(self, name: str, *, whole: bool = True) -> None:
+        self.page.screenshot(path=SHOTS / f"{self.name}-{name}.png", full_page=whole)
+
+
+def _in(path: str, language: str) -> str:
+    """The address of a page in a language; a file has its language in its name."""
+    return path.format(language) if path.startswith("file:") else f"{path}{'&' if '?' in path else '?'}lang={language}"
 
 
 def main(*wanted: str) -> None:
@@ -86,12 +109,15 @@ def main(*wanted: str) -> None:
                 window = found.window("fa")
                 camera = Camera(window.page, name)
                 if name == "empty":
-                    _take_before_login(camera)
+                    _take_before_login(camera, clock)
                 window.page.goto("/console?lang=fa")
                 found.log_in(window)
                 if name == "wrong":
                     _go_wrong(found.bot, clock())
                 _take(camera, name)
+                if name == "season":
+                    _take_report(camera, found.bot, clock())
+                    _take_of_a_province(found)
                 print(f"{name}: {len(list(SHOTS.glob(f'{name}-*')))} pages in {SHOTS.relative_to(ROOT)}", flush=True)
     _renew_pictures()
 
@@ -108,8 +134,14 @@ def _served(
         bot = build(settings(DATABASE_URL=url), random_source=LoadedRandomSource(), simulation=simulation)
         prepare(bot, clock())
         seed(bot.store)
-        with office(playwright, bot, here) as found:
+        app = create_app(bot)
+        app.add_url_rule("/locked", view_func=_out_of_reach)
+        with office(playwright, bot, here, app) as found:
             yield found, clock
+
+
+def _out_of_reach() -> str:
+    raise OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked"))
 
 
 def _renew_pictures() -> None:
@@ -121,13 +153,27 @@ def _renew_pictures() -> None:
             (PICTURES / f"{name}.png").write_bytes(taken.read_bytes())
 
 
-def _take_before_login(camera: Camera) -> None:
+def _take_before_login(camera: Camera, clock: StoppedClock) -> None:
     camera.take("first", "/")
     camera.take("missing", "/nowhere")
+    camera.take("later", "/locked")
     camera.take("login", "/console")
+    camera.take("code", "/console", lambda page: _ask(page, clock))
+    camera.take("wrong-code", "/console", lambda page: _ask(page, clock, "000000"))
     camera.take("phone", "/phone")
     camera.take("recovery", "/phone", _recover)
     camera.take("recovery-shown", "/phone", _recover, screen=True)
+
+
+def _ask(page: Page, clock: StoppedClock, code: str = "") -> None:
+    clock.forward(minutes=61)  # so often may be tried in an hour
+    page.locator("#mobile").fill("09121110003")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#code")
+    if code:
+        page.locator("#code").fill(code)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".fault")
 
 
 def _recover(page: Page) -> None:
@@ -144,7 +190,12 @@ def _take(camera: Camera, name: str) -> None:
             if page != "overview":
                 camera.take(page, path)
         camera.take("found", "/console/search", lambda page: _search(page, "0042" if name == "season" else "5679"))
+        camera.take("nobody", "/console/search", lambda page: _search(page, "00000"))
+        camera.take("too-few", "/console/search", lambda page: _search(page, "12"))
+        camera.take("staff-confirm", "/console/staff", _take_on)
     if name == "season":
+        for each in PRINTED:
+            camera.print(each, PAGES[each])
         camera.take("story", "/console/search", _story)
         camera.take("fault", "/console/days?from=2026-09-01&to=2026-08-01")
         camera.take("other-days", "/console/days", lambda page: page.locator("#other-days summary").click())
@@ -154,6 +205,32 @@ def _search(page: Page, digits: str) -> None:
     page.locator("#digits").fill(digits)
     page.keyboard.press("Enter")
     page.wait_for_load_state()
+
+
+def _take_on(page: Page) -> None:
+    page.locator("#name").fill("مریم نیک‌نام")
+    page.locator("#mobile").fill("09123334455")
+    page.locator("#place").fill("فارس")
+    page.locator("button.strong").click()
+    page.wait_for_load_state()
+
+
+def _take_report(camera: Camera, bot: Bot, now: datetime) -> None:
+    """The season's report, which is a file."""
+    found = kpi.figures(bot.store, (now - timedelta(days=DAYS)).date(), now.date(), now)
+    for language in LANGUAGES:
+        (SHOTS / f"report-{language}.html").write_text(season_report.write(found, now, language), "utf-8")
+    camera.take("report", f"{SHOTS.as_uri()}/report-{{}}.html")
+    camera.print("report", f"{SHOTS.as_uri()}/report-{{}}.html")
+
+
+def _take_of_a_province(found: Office) -> None:
+    """What somebody of a province sees, and what is not for them."""
+    window = found.window("fa")
+    found.log_in(window, TEHRAN)
+    camera = Camera(window.page, "province")
+    camera.take("overview", "/console", screen=True)
+    camera.take("forbidden", "/console/audit")
 
 
 def _story(page: Page) -> None:
@@ -170,7 +247,6 @@ def _season(bot: Bot, now: datetime) -> None:
     made_season.make(bot.store, TEXTS, now - timedelta(days=DAYS), days=DAYS)
     account = table(AccountRow)
     with bot.store.writing() as connection:
-        connection.execute(delete(table(AuditRow)))  # made up, so that no chain holds it
         for number, province in enumerate(PROVINCES):
             renamed = update(account).where(account.c.province == made_season.PROVINCES[number])
             connection.execute(renamed.values(province=province, full_name="زهرا احمدی"))

@@ -24,7 +24,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from bot.build import Bot
-from bot.log import logger
+from bot.platform.log import logger
 from store.service.counting import HTTP_BUCKETS
 from webhooks import database_errors, health, html, lost, providers
 from webhooks.api import endpoints

@@ -13,16 +13,17 @@ import click
 from sqlalchemy.engine import make_url
 from werkzeug.serving import make_server
 
-from bot import clock, log, settings
+from bot import settings
 from bot.audit import known_keys
 from bot.build import build
 from bot.cli.common import chosen, database, fail, guard, opened, serving, upgraded
 from bot.cli.kpi import figures, kpi_command
 from bot.credentials.keyring import Keyring
+from bot.platform import clock, log
+from bot.platform.version import VERSION
 from bot.settings import Settings, key_ids, read_keys
 from bot.simulation.demo import PEOPLE, STAFF, lives_in, seed
 from bot.simulation.state import Simulation
-from bot.version import VERSION
 from store.database.migrate import is_empty
 from webhooks import create_app, html, printing, season_report
 from webhooks.server import Server, fault_of_address

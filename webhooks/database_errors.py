@@ -3,7 +3,7 @@
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from bot.log import logger
+from bot.platform.log import logger
 from store.conversations import StaleRead
 from store.database.engine import is_out_of_reach
 

@@ -11,8 +11,8 @@ from bot.audit import known_keys
 from bot.build import Bot
 from bot.inbound.polling import DEAD, answered
 from bot.jobs import STALE
+from bot.platform.version import VERSION
 from bot.ports import Polled
-from bot.version import VERSION
 from store import outbound_messages
 from store.service import heartbeats
 from webhooks.metrics import exposition

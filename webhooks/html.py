@@ -17,7 +17,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from bot.version import VERSION
+from bot.platform.version import VERSION
 
 HERE = Path(__file__).parent
 LANGUAGES = {"fa": "rtl", "en": "ltr"}

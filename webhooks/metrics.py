@@ -21,12 +21,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.build import Bot
-from bot.clock import today_in_tehran
 from bot.inbound.polling import answered
+from bot.platform.clock import today_in_tehran
+from bot.platform.version import VERSION
 from bot.reports.kpi import Point
 from bot.sending.flood_guard import GUARDS
 from bot.settings import key_ids
-from bot.version import VERSION
 from store import audit, outbound_messages, webhook_events
 from store.service import circuit_breakers, counters, heartbeats, seasons
 from store.service.counters import Key
@@ -46,6 +46,7 @@ COUNTED = {
     "sent_again": ("Codes that did not arrive and were sent once more", ["gateway", "to"]),
     "refused": ("Calls that were refused", ["door", "reason"]),
     "polled": ("Answers of a provider that is asked for texts or receipts", ["gateway", "what"]),
+    "polled_given_up": ("Texts of its answers that could not be heard, and are not tried again", ["gateway", "reason"]),
     "poll_failed": ("Askings that it did not answer", ["gateway", "what", "reason"]),
     "receipt_unknown": ("Receipts for texts that nobody knows", ["gateway"]),
 }

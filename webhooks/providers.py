@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from bot.build import Bot
-from bot.log import Rarely, logger
+from bot.platform.log import Rarely, logger
 from bot.ports import Answer, Call, Gateway, Malformed
 from webhooks import database_errors
 from webhooks.database_errors import DATABASE_ERRORS, RETRY_AFTER_SECONDS

@@ -7,7 +7,7 @@ be closed by our deadline at the very moment when the next text is sent over it.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import RawIOBase
 from socket import socket
 from typing import Any
@@ -19,7 +19,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
-from waitress.utilities import RequestEntityTooLarge
+from waitress.utilities import RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 # Seconds from the connection on: until the headers are whole, until the body is, and until the answer is taken.
 HEADERS_WITHIN, BODY_WITHIN, ANSWER_WITHIN = 5.0, 10.0, 60.0
@@ -30,6 +30,13 @@ LARGEST_HEADERS = 32 * 1024
 LARGEST_UNREAD = 1024 * 1024
 BACKLOG = 1024
 BLINK = 0.05
+# Requests in hand of which none was answered for so long are stuck for good: the store gives up every wait long before,
+# one for a lock after 3 seconds and one for a statement after 30, and a request has a few of them.
+WEDGED_SECONDS = 60.0
+# Takes the reason why somebody was refused, a word of ours.
+Refusals = Callable[[str], object]
+# Seconds by a clock that never goes back.
+Steady = Callable[[], float]
 
 
 class BrokenBody(RawIOBase):
@@ -89,13 +96,16 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     parser_class = Request
 
-    def __init__(self, *parts: object, **options: object) -> None:
-        """Note the time, by a clock that never goes back."""
-        self.began = time.monotonic()
-        super().__init__(*parts, **options)
+    def __init__(self, server: "Listener", *parts: object, **options: object) -> None:
+        """Note the time."""
+        self.began = server.now()
+        super().__init__(server, *parts, **options)
 
     def service(self) -> None:
-        """Have the application answer, in one of its threads."""
+        """Have the application answer, in one of its threads; or say that what came is no request."""
+        if fault := self.requests[0].error:
+            too_large = isinstance(fault, RequestHeaderFieldsTooLarge)
+            self.server.refused("headers_too_large" if too_large else "malformed")
         super().service()
         self.server.answered += 1
         if self.server.is_full:  # else who waits to be taken in waits until something else happens
@@ -127,6 +137,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     channel_class = Connection
     answered = 0
     is_full = False
+    # Handed in by the reader, which makes it.
+    refused: Refusals
+    now: Steady
+    most: int
 
     def readable(self) -> bool:
         """Whether to take connections in: not while a request waits for a thread; other processes may have one free."""
@@ -135,34 +149,50 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     def handle_accept(self) -> None:
         """Take a connection in; make room for it first, if need be."""
-        if len(self.active_channels) >= MOST_CONNECTIONS:
+        if len(self.active_channels) >= self.most:
             self._make_room()
         super().handle_accept()
 
     def take_in_all(self) -> None:
         """Take in whoever has connected already."""
         before = -1
-        while before < len(self.active_channels) < MOST_CONNECTIONS:
+        while before < len(self.active_channels) < self.most:
             before = len(self.active_channels)
             self.handle_accept()
 
     def _make_room(self) -> None:
         awaited = [it for it in self.active_channels.values() if it.is_awaited]
         if awaited:
+            self.refused("too_many")
             min(awaited, key=lambda it: it.began).handle_close()
 
 
 class RequestReader:
     """Reads requests from listening sockets, and has some threads answer them."""
 
-    def __init__(self, application: WSGIApplication, sockets: Sequence[socket], threads: int, largest: int) -> None:
-        """Take what answers, how many threads it gets, and how many bytes a body may have."""
+    def __init__(
+        self,
+        application: WSGIApplication,
+        sockets: Sequence[socket],
+        threads: int,
+        largest: int,
+        refused: Refusals,
+        *,
+        most: int = MOST_CONNECTIONS,
+        now: Steady = time.monotonic,
+    ) -> None:
+        """Take what answers, how many threads it gets, how many bytes a body may have, and who counts refusals.
+
+        Those are `malformed`, `headers_too_large`, `too_slow` and `too_many`; all else the application refuses. At
+        `most` so many connections are open at once.
+        """
+        self._refused, self._most, self._now = refused, most, now
         logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it quotes addresses, and those may hold an ID
         self._threads = ThreadedTaskDispatcher()
         self._threads.set_thread_count(threads)
         self._map: dict[int, Any] = {}
         self._listeners = [self._listener(application, each, largest) for each in sockets]
-        self._is_woken, self._answered = False, 0
+        self._is_woken, self._answered, self._moved_at = False, 0, now()
 
     def _listener(self, application: WSGIApplication, listening: socket, largest: int) -> Listener:
         adjustments = Adjustments(
@@ -172,12 +202,12 @@ class RequestReader:
             ident="",
             max_request_header_size=LARGEST_HEADERS,
             max_request_body_size=largest + 1,
-            connection_limit=2 * MOST_CONNECTIONS,  # not to be reached: it would take nobody in any more
+            connection_limit=2 * self._most,  # not to be reached: it would take nobody in any more
             channel_timeout=86_400,  # not to be reached: it goes by the wall clock
             clear_untrusted_proxy_headers=False,  # none of them moves a route; the console has its own rule
         )
         about = (listening.family, listening.type, listening.proto, listening.getsockname())
-        return Listener(
+        listener = Listener(
             application,
             self._map,
             _sock=listening,
@@ -186,6 +216,8 @@ class RequestReader:
             sockinfo=about,
             bind_socket=False,
         )
+        listener.refused, listener.now, listener.most = self._refused, self._now, self._most
+        return listener
 
     def read(self, seconds: float) -> None:
         """Read and write whatever comes, for so many seconds or until woken; then close what is late."""
@@ -200,9 +232,15 @@ class RequestReader:
         self._listeners[0].pull_trigger()
 
     def is_moving(self) -> bool:
-        """Whether something was answered since this was last asked, or nothing is in hand."""
+        """Whether nothing is in hand, or something was answered lately: within WEDGED_SECONDS.
+
+        Requests that wait for the database, which may be locked or slow, are no reason to replace the process: the
+        next one would wait as well.
+        """
         before, self._answered = self._answered, sum(it.answered for it in self._listeners)
-        return self._answered != before or not any(it.requests for it in self._connections())
+        if self._answered != before or not any(it.requests for it in self._connections()):
+            self._moved_at = self._now()
+        return self._now() - self._moved_at < WEDGED_SECONDS
 
     def finish(self, seconds: float, unread_seconds: float) -> None:
         """Take nobody else in and answer who is here: within so many seconds, and who still sends within fewer."""
@@ -227,7 +265,9 @@ class RequestReader:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
 
     def _close_late(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         for connection in self._connections():
             if connection.is_late(now):
+                if connection.is_awaited:
+                    self._refused("too_slow")
                 connection.handle_close()

@@ -12,9 +12,9 @@ from typing import Any
 
 from flask import Flask, render_template
 
-from bot.clock import TEHRAN, jalali, today_in_tehran
+from bot.platform.clock import TEHRAN, jalali, today_in_tehran
+from bot.platform.version import VERSION
 from bot.reports.kpi import PERCENTILES, POINTS, TARGET_SECONDS, TARGET_SHARE, Figures, Point, Views, per_cent
-from bot.version import VERSION
 from store.views.delivery_stats import Subject
 from webhooks import html
 

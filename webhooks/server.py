@@ -6,25 +6,31 @@ Gunicorn starts, replaces and stops the workers; within each, request_reader.py 
 import errno
 import os
 import socket
+import time
+from functools import partial
+from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from bot import log
 from bot.build import build
+from bot.platform import log
 from bot.settings import Settings
 from webhooks import LARGEST_BODY, create_app
 from webhooks.request_reader import RequestReader
 
 # Longer than a text's send can take, so that a stop waits for what is in hand.
 GRACEFUL_SECONDS = 20
-# A worker that answers nothing for so long, though something is in hand, is replaced; the store gives up waiting well
-# before.
+# A worker of which nothing is heard for so long is replaced: it stands still. It is heard of as long as it reads, and
+# has not been answering in vain for long; see RequestReader.is_moving.
 STUCK_SECONDS = 9
+# The master looks once a second. If it has not for so long, it stood still itself.
+STANDSTILL_SECONDS = 3.0
 # How long a worker may take to come up: on a machine with too much to do, the seconds above are not enough, and one
 # that is ended for it would only be begun again.
 BEGIN_SECONDS = 120
@@ -32,6 +38,8 @@ BEGIN_SECONDS = 120
 ANSWER_SECONDS, UNREAD_SECONDS = 8.0, 2.0
 # How soon a worker notices that its master is gone. A new one tries for five seconds to have their port.
 LOOK_SECONDS = 1.0
+# What the reader refuses is counted at this door: it has not been read so far that another could be told.
+DOOR = "server"
 # More of them fight for one interpreter, fewer wait for one slow page or one locked row.
 THREADS = 4
 
@@ -60,7 +68,8 @@ class ReadingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until told to stop, or until the master is gone; then finish what is in hand."""
-        reader = RequestReader(self.wsgi, [each.sock for each in self.sockets], THREADS, LARGEST_BODY)
+        refused = partial(self.wsgi.extensions["bot"].counting.count, "refused", DOOR)
+        reader = RequestReader(self.wsgi, [each.sock for each in self.sockets], THREADS, LARGEST_BODY, refused)
         self.reader = reader
         while self.alive and os.getppid() == self.ppid:
             reader.read(LOOK_SECONDS)
@@ -73,6 +82,24 @@ class ReadingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         super().handle_exit(sig, frame)
         if self.reader is not None:
             self.reader.wake()
+
+
+class Master(Arbiter):  # type: ignore[misc]
+    """Begins workers, and ends those of which nothing is heard; unless it has heard nothing because it stood still too.
+
+    A machine that was suspended, or had no time for anybody, wakes them in any order.
+    """
+
+    _looked_at = _patient_until = 0.0
+
+    def murder_workers(self) -> None:
+        """End workers that are stuck. After a standstill of its own it gives all of them their time anew."""
+        now = time.monotonic()
+        if now - self._looked_at > STANDSTILL_SECONDS:
+            self._patient_until = now + STUCK_SECONDS
+        self._looked_at = now
+        if now >= self._patient_until:
+            super().murder_workers()
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -92,12 +119,17 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_class": ReadingWorker,
             "graceful_timeout": GRACEFUL_SECONDS,
             "timeout": STUCK_SECONDS,
+            "worker_tmp_dir": memory_folder(),
             "worker_exit": _stop,
             "loglevel": "warning",
             "control_socket_disable": True,
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        Master(self).run()
 
     def load(self) -> Flask:
         """The application of one worker, its threads running."""
@@ -107,6 +139,14 @@ class Server(BaseApplication):  # type: ignore[misc]
         app.extensions["bot"] = bot
         bot.start()
         return app
+
+
+def memory_folder(path: Path = Path("/dev/shm")) -> str | None:  # noqa: S108
+    """Where a worker says that it is not stuck: in memory, or None where no such folder may be written to.
+
+    On a disk it may have to wait for what others write there, for seconds, and is ended for that.
+    """
+    return str(path) if path.is_dir() and os.access(path, os.W_OK) else None
 
 
 def _stop(_server: object, worker: Any) -> None:

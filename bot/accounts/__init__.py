@@ -13,4 +13,5 @@ lockout.py          what wrong codes lead to: a code burned, an account or a sta
 staff_entry.py      what is written of a staff member, checked
 staff_changes.py    staff taken on and removed by headquarters, each confirmed by a code
 staff_removal.py    the end of a staff member's work
+console_login.py    logs staff in to the console: codes, sessions, limits
 """

@@ -4,7 +4,7 @@ from collections import Counter
 
 from sqlalchemy import Connection
 
-from bot.log import logger
+from bot.platform.log import logger
 from store.service import counters
 
 LOG = logger("alarms")

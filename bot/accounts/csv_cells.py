@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from dialogs.parsing.normalise import fold, national_id, place_name
 from dialogs.replies.phrases import languages
 

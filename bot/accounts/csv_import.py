@@ -21,7 +21,7 @@ from bot.accounts.csv_records import Lines, Record
 from bot.accounts.csv_rejects import Rejects
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from bot.ports import Clock
 from store import accounts
 from store.database.engine import Store

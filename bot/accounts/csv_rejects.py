@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, TextIO
 
-from bot.csv_export import inert
+from bot.platform.csv_export import inert
 
 
 class Rejects:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bot.audit.trail import Entry
 from bot.parts import Parts
-from bot.sending.messages import message
+from bot.sending.messages import message, queue
 from dialogs.audit_vocabulary import Action, Actor
 from dialogs.staff_vocabulary import (
     ChangeEffect,
@@ -67,7 +67,17 @@ def advance(
     return [text for each in effects for text in _carry_out(connection, parts, change, each, now)]  # type: ignore[arg-type]
 
 
-def sweep(connection: Connection, parts: Parts, now: datetime) -> list[NewMessage]:
+def end_overdue(parts: Parts) -> int:
+    """End proposals that are too old, and register new mobiles whose day of waiting is over; how many texts follow."""
+    now = parts.clock()
+    with parts.store.reading() as connection:
+        if not mobile_changes.overdue(connection, now):
+            return 0
+    with parts.store.writing() as connection:
+        return queue(connection, _end_overdue(connection, parts, now), now)
+
+
+def _end_overdue(connection: Connection, parts: Parts, now: datetime) -> list[NewMessage]:
     """Move every change that is overdue, or whose account has another mobile meanwhile; the texts that follow."""
     found = []
     for change in mobile_changes.overdue(connection, now):

@@ -1,6 +1,6 @@
 """What is written of a staff member, by a command or at the console: checked, and put as the store keeps it."""
 
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from dialogs.parsing.normalise import fold, place_name
 from dialogs.staff_vocabulary import Role
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot.audit.trail import Entry, Trail, digest
 from bot.credentials.keyring import Keyring, Unreadable
-from bot.log import logger
+from bot.platform.log import logger
 from bot.ports import Clock
 from dialogs.audit_vocabulary import Action, Actor
 from store import audit

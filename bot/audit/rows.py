@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from bot.clock import TEHRAN, jalali
-from bot.csv_export import Cell
+from bot.platform.clock import TEHRAN, jalali
+from bot.platform.csv_export import Cell
 
 HEADER = ("id", "gregorian", "jalali", "time", "actor", "who", "action", "outcome", "reason", "account", "staff", "ref")
 

@@ -7,14 +7,15 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import clock, settings
+from bot import settings
 from bot.accounts.csv_import import BadFile, Import, Tally
 from bot.accounts.csv_mobiles import MobileChanges
 from bot.audit.trail import Entry, Trail
 from bot.cli.common import chosen, fail, note, opened, write, writing_keys
 from bot.credentials.keyring import Keyring
-from bot.phone_numbers import PhoneNumbers
-from bot.random_source import SystemRandomSource
+from bot.platform import clock
+from bot.platform.phone_numbers import PhoneNumbers
+from bot.platform.random_source import SystemRandomSource
 from bot.settings import Settings
 from dialogs.audit_vocabulary import Action, Actor
 from dialogs.parsing.normalise import fold, national_id

@@ -10,14 +10,15 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import Connection, Row
 
-from bot import clock, settings
+from bot import settings
 from bot.audit import rows as audit_rows
 from bot.audit.hash_chain import Chain, Proof
 from bot.audit.trail import Trail
 from bot.cli.common import chosen, fail, keys_of, opened, say_database, writing_keys
-from bot.csv_export import sheet
-from bot.phone_numbers import PhoneNumbers
-from bot.random_source import SystemRandomSource
+from bot.platform import clock
+from bot.platform.csv_export import sheet
+from bot.platform.phone_numbers import PhoneNumbers
+from bot.platform.random_source import SystemRandomSource
 from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
 from dialogs.parsing.normalise import fold, national_id

@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import clock, settings
+from bot import settings
 from bot.audit import known_keys
 from bot.audit.trail import Entry, Trail
 from bot.credentials.keyring import Keyring
-from bot.random_source import SystemRandomSource
+from bot.platform import clock
+from bot.platform.random_source import SystemRandomSource
 from bot.settings import BadSettings, Settings
 from bot.simulation.demo import lives_in
 from dialogs.audit_vocabulary import Action, Actor

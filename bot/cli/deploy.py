@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from bot import settings
 from bot.cli.common import chosen, fail
 from bot.cli.printing import OWNER_ONLY, PROGRAM, Piece, put, show
-from bot.random_source import SystemRandomSource
+from bot.platform.random_source import SystemRandomSource
 from bot.reports.kpi import TARGET_SHARE
 from bot.settings import Settings, is_loopback
 from store.database.engine import TIMEOUTS

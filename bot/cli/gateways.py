@@ -8,17 +8,17 @@ import click
 from flask.cli import AppGroup
 
 from bot import settings
-from bot.build import GatewayParts, make_gateway
-from bot.cli.common import chosen, fail
-from bot.clock import system_clock
+from bot.cli.common import chosen, fail, opened, say_database, writing_keys
 from bot.credentials.keyring import Keyring
 from bot.gateways.http.answer import taken_as
 from bot.gateways.http.gateway import HttpGateway
 from bot.gateways.http.request import FORM, Composed
-from bot.gateways.http_client import HttpClient
-from bot.phone_numbers import PhoneNumbers
+from bot.gateways.registry import GatewayParts, make_gateway
+from bot.platform.clock import system_clock
+from bot.platform.http_client import HttpClient
+from bot.platform.phone_numbers import PhoneNumbers
+from bot.platform.random_source import SystemRandomSource
 from bot.ports import Gateway, Outbound, SendFailed
-from bot.random_source import SystemRandomSource
 from bot.settings import Settings
 from store.database.engine import Store
 from store.tables import MessageKind
@@ -43,15 +43,26 @@ def check(name: str, mobile: str | None) -> None:
     to = phone_numbers.mobile(mobile) if mobile else SAMPLE
     if to is None:
         fail(f"--send: not a mobile number of {', '.join(found.allowed_countries)}")
-    store = Store(found.database_url or "sqlite://")  # only the simulated carrier keeps anything in one
-    gateway = make_gateway(
-        name, GatewayParts(found, store, _keys(found), system_clock, SystemRandomSource(), HttpClient())
-    )
+    # Only the simulated carrier keeps anything in the database: what is sent by it, sealed.
+    store, keyring = _phones() if mobile and name == "simulated" else (Store("sqlite://"), _keys(found))
+    gateway = make_gateway(name, GatewayParts(found, store, keyring, system_clock, SystemRandomSource(), HttpClient()))
     text = Outbound(int(system_clock().timestamp()) % 10**9, MessageKind.REPLY, to, WORDS, MINUTES)
     understood = _checked(gateway, text, send=mobile is not None)
     store.close()
     if not understood:
         raise SystemExit(1)
+
+
+def _phones() -> tuple[Store, Keyring]:
+    """Where the simulated carrier's phones lie, and the keys that open what is on them; or an end that says why not."""
+    found = chosen(settings.read_for_command)
+    store = opened(found)
+    with store.writing() as connection:
+        keyring = writing_keys(found, connection)
+    if keyring is None:
+        fail("SECRET_KEYS: missing; nobody could open what was sent")
+    say_database(found)
+    return store, keyring
 
 
 def _checked(gateway: Gateway, text: Outbound, *, send: bool) -> bool:

@@ -3,11 +3,12 @@
 import click
 from flask.cli import AppGroup
 
-from bot import clock, settings
+from bot import settings
 from bot.audit import known_keys
 from bot.audit.trail import Entry, Trail
 from bot.cli.common import chosen, fail, given_keys, opened, say_database
-from bot.random_source import SystemRandomSource
+from bot.platform import clock
+from bot.platform.random_source import SystemRandomSource
 from dialogs.audit_vocabulary import Action, Actor
 
 keys = AppGroup("keys", help="The keys that the database is served with.")

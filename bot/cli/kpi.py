@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from bot import clock, settings
+from bot import settings
 from bot.cli.common import chosen, fail, opened
-from bot.csv_export import sheet
+from bot.platform import clock
+from bot.platform.csv_export import sheet
 from bot.reports import date_range, kpi, kpi_report
 from bot.reports.kpi import Figures
 from store.database.engine import Store

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import click
 from flask.cli import AppGroup
 
-from bot import clock, settings
+from bot import settings
 from bot.cli.common import chosen, opened
+from bot.platform import clock
 from store import expiry
 from store.expiry import Rule
 from store.retention import Retention

@@ -5,8 +5,9 @@ from datetime import datetime
 import click
 from flask.cli import AppGroup
 
-from bot import clock, settings
+from bot import settings
 from bot.cli.common import chosen, fail, note, opened
+from bot.platform import clock
 from bot.reports.date_range import both
 from dialogs.audit_vocabulary import Action
 from store.service import seasons

@@ -5,11 +5,12 @@ from difflib import get_close_matches
 import click
 from flask.cli import AppGroup
 
-from bot import clock, settings
+from bot import settings
 from bot.accounts import staff_entry, staff_removal
 from bot.accounts.staff_entry import BadEntry
 from bot.cli.common import chosen, fail, note, opened, write
-from bot.phone_numbers import PhoneNumbers
+from bot.platform import clock
+from bot.platform.phone_numbers import PhoneNumbers
 from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
 from dialogs.parsing.normalise import place_name

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 import click
 from flask.cli import AppGroup
 
-from bot import clock, settings
+from bot import settings
 from bot.audit.trail import Entry
 from bot.cli.common import chosen, fail, note, opened, write
 from bot.credentials import bearer
-from bot.random_source import SystemRandomSource
+from bot.platform import clock
+from bot.platform.random_source import SystemRandomSource
 from dialogs.audit_vocabulary import Action, Actor
 from store import tokens
 

@@ -11,12 +11,11 @@ from threading import Thread
 
 from standardwebhooks import Webhook
 
-from bot.gateways.http_client import HttpClient
-from bot.log import logger
-from bot.ports import Clock, SendFailed
-from bot.settings import Settings
+from bot.parts import Parts
+from bot.platform.http_client import HttpClient
+from bot.platform.log import logger
+from bot.ports import SendFailed
 from store import webhook_events
-from store.database.engine import Store
 from store.webhook_events import Due
 
 LOG = logger("fakher_events")
@@ -32,11 +31,11 @@ WORTH = timedelta(days=1)
 class EventPoster:
     """Posts what is due to Fakher, one event after the other."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
-        """Take the address and the secret from the settings; without them there is nothing to do."""
-        self.store, self.clock = store, clock
-        self.url = settings.fakher_events_url
-        self._signer = Webhook(settings.fakher_events_secret) if self.url else None
+    def __init__(self, parts: Parts) -> None:
+        """Take the address and the secret from the settings; without them nothing is posted."""
+        self.store, self.clock = parts.store, parts.clock
+        self.url = parts.settings.fakher_events_url
+        self._signer = Webhook(parts.settings.fakher_events_secret) if self.url else None
         self._http = HttpClient()
         self._stopping = Flag()
 

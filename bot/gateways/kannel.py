@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from bot.gateways.http_client import HttpAnswer, HttpClient
+from bot.platform.http_client import HttpAnswer, HttpClient
 from bot.ports import (
     Answer,
     Call,

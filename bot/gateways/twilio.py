@@ -12,7 +12,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from bot.gateways.http_client import HttpClient
+from bot.platform.http_client import HttpClient
 from bot.ports import Answer, Call, Inbound, Malformed, Outbound, Reason, Receipt, SendFailed, as_name, as_ref
 from bot.settings import Settings
 from store.tables import DeliveryStatus

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.audit.trail import Entry, masked
-from bot.clock import shown
 from bot.credentials.one_time_codes import CodeCheck, DrawnCode
 from bot.credentials.passwords import Generated, Hashed
 from bot.inbound.staff_context import StaffContext
 from bot.parts import Parts
+from bot.platform.clock import shown
 from bot.ports import Inbound
 from bot.sending.messages import message
 from dialogs.audit_vocabulary import Action, Actor, Outcome

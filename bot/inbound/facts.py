@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from bot.clock import today_in_tehran
 from bot.inbound import staff_context
 from bot.inbound.context import MessageContext
+from bot.platform.clock import today_in_tehran
 from bot.settings import Settings
 from dialogs.limits import OTHER_PHONES_PER_HOUR
 from dialogs.tables.machine import revive, step

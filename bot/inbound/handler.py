@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bot.accounts import alarms
-from bot.clock import midnight_in_tehran
 from bot.credentials import one_time_codes, password_policy, passwords
 from bot.credentials.one_time_codes import UnknownKey
 from bot.inbound import staff_context
@@ -21,6 +20,7 @@ from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomput
 from bot.inbound.effects import apply
 from bot.inbound.facts import current_state, facts_of, season_on, unparsed_replies, within_hour
 from bot.parts import Parts
+from bot.platform.clock import midnight_in_tehran
 from bot.ports import Inbound
 from bot.sending.courier import Courier
 from bot.sending.flood_guard import FloodGuard

@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from bot.clock import today_in_tehran
 from bot.credentials.keyring import Keyring, Unreadable
-from bot.log import Rarely, logger
 from bot.parts import Job
+from bot.platform.clock import today_in_tehran
+from bot.platform.log import Rarely, logger
 from bot.ports import Batch, Clock, Inbound, Polled, Receipt, ReceiptRounds, SendFailed
-from store.conversations import StaleRead
+from store import inbound_messages
 from store.database.engine import Store, is_out_of_reach
 from store.polling import polled_messages, polls
 from store.polling.polled_messages import Fetched
@@ -39,8 +38,11 @@ OUT_OF_SEASON = timedelta(seconds=15)
 # How often to look which receipts are due to be asked for, how long a round may take, and of how many texts it asks.
 ROUND, ROUND_SECONDS, ROUND_TEXTS = timedelta(seconds=5), 20.0, 1000
 LONGEST_GAP = timedelta(hours=1)
-# A text that could not be heard so often never will be.
-ATTEMPTS = 20
+# A text that could not be heard so often, over five minutes, never will be. One that met a lock or a timeout each time
+# is tried for as long as it would be acted upon: the database may be at fault, and not the text.
+ATTEMPTS, ATTEMPTS_OUT_OF_REACH = 20, TOO_LATE // HEARING_LEASE
+# What stands in the event's place where a text was given up: it is not fetched again, and not heard.
+GIVEN_UP = "given_up"
 # A provider that has answered nothing for so long is out of reach: longer than a process that died holds the lease.
 DEAD = timedelta(minutes=2)
 
@@ -176,10 +178,11 @@ class Polling:
         texts = [text.inbound for text in batch.texts if text.sent_at is None or now - text.sent_at < TOO_LATE]
         sealed = [(text.provider_id, self.keyring.seal(json.dumps([text.sender, text.text]))) for text in texts]
         pause = timedelta() if batch.is_full else self._pause(gateway)
-        with self.store.writing() as connection:
-            new = polled_messages.put(connection, gateway.name, sealed, now)
-            polls.finish(connection, f"{gateway.name} texts", lease_end, now + pause, batch.cursor)
-            self._count_answer(connection, gateway, "texts", now)
+        try:
+            new = self._put(gateway, sealed, lease_end, now + pause, batch.cursor)
+        except (DataError, IntegrityError):
+            new = sum(self._put_singly(gateway, each) for each in sealed)
+            self._put(gateway, [], lease_end, now + pause, batch.cursor)
         del self._unstored[gateway.name]
         if batch.lost or len(texts) < len(batch.texts):
             late = len(batch.texts) - len(texts)
@@ -187,26 +190,72 @@ class Polling:
         self.hear_fetched()
         return new
 
+    def _put(
+        self,
+        gateway: Polled,
+        sealed: Sequence[tuple[str, bytes]],
+        lease_end: datetime,
+        next_attempt_at: datetime,
+        cursor: str,
+    ) -> int:
+        """Keep a batch, and say when to ask next and from where on; how many texts were new."""
+        now = self.clock()
+        with self.store.writing() as connection:
+            new = polled_messages.put(connection, gateway.name, sealed, now)
+            polls.finish(connection, f"{gateway.name} texts", lease_end, next_attempt_at, cursor)
+            self._count_answer(connection, gateway, "texts", now)
+        return new
+
+    def _put_singly(self, gateway: Polled, sealed: tuple[str, bytes]) -> int:
+        # One text that the database will never take must not hold up the others, nor all that come later.
+        try:
+            with self.store.writing() as connection:
+                return polled_messages.put(connection, gateway.name, [sealed], self.clock())
+        except (DataError, IntegrityError) as error:
+            LOG.error("fetched_text_given_up", gateway=gateway.name, reason="not_storable", error_seen=error)
+            with self.store.writing() as connection:
+                counters.count(connection, Counter({("polled_given_up", f"{gateway.name} not_storable"): 1}))
+            return 0
+
     def _hear(self, text: Fetched) -> bool:
-        """Hear one text; False where the database fails it, so that the others had better wait."""
+        """Hear one text; False where the database is out of reach, so that the others had better wait.
+
+        One that fails is heard again when its lease ends, and is given up in the end. It holds up no other, even one
+        that fails as if the database were gone: that is looked at.
+        """
+        reason = None
         try:
             sender, words = json.loads(self.keyring.open(text.sealed))
             self.hear(Inbound(text.gateway, text.provider_id, sender, words))
-        except (DBAPIError, NoConnectionFree, StaleRead) as error:
-            if is_out_of_reach(error):
-                LOG.error("database_out_of_reach", gateway=text.gateway, error_seen=error)
-            else:
-                LOG.error("fetched_text_failed", gateway=text.gateway, attempts=text.attempts, error_seen=error)
-            return False  # it is heard again when the lease ends
         except Unreadable:
-            LOG.error("fetched_text_dropped", gateway=text.gateway, attempts=text.attempts)
+            reason = "key_removed"
         except Exception as error:
+            has_no_answer = is_out_of_reach(error)
+            if has_no_answer and not self._is_in_reach():
+                LOG.error("database_out_of_reach", gateway=text.gateway, error_seen=error)
+                return False
             LOG.error("fetched_text_failed", gateway=text.gateway, attempts=text.attempts, error_seen=error)
-            if text.attempts < ATTEMPTS:
+            if text.attempts < (ATTEMPTS_OUT_OF_REACH if has_no_answer else ATTEMPTS):
                 return True
+            reason = "failed"
         with self.store.writing() as connection:
             polled_messages.erase(connection, text)
+            if reason is not None:
+                self._give_up(connection, text.gateway, text.provider_id, reason)
         return True
+
+    def _is_in_reach(self) -> bool:
+        try:
+            with self.store.writing() as connection:
+                return connection.execute(select(1)).scalar() == 1
+        except SQLAlchemyError:
+            return False
+
+    def _give_up(self, connection: Connection, gateway: str, provider_id: str, reason: str) -> None:
+        """Note that a text will never be heard, so that a provider that lists it again has no second effect."""
+        LOG.error("fetched_text_given_up", gateway=gateway, reason=reason)
+        counters.count(connection, Counter({("polled_given_up", f"{gateway} {reason}"): 1}))
+        inbound_messages.remember(connection, gateway, provider_id, GIVEN_UP, self.clock(), answered=False)
 
     def _pause(self, gateway: Polled) -> timedelta:
         every = timedelta(seconds=gateway.texts_every or 0)

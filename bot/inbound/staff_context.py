@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from dialogs.limits import CONFIRMATIONS_PER_HOUR, RESETS_PER_DAY, RESETS_PER_HOUR
 from dialogs.parsing.normalise import is_same_place, place_name
 from dialogs.staff_vocabulary import (

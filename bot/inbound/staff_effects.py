@@ -6,11 +6,11 @@ from typing import assert_never
 from sqlalchemy import Connection
 
 from bot.accounts import lockout, mobile_change
-from bot.clock import time_in_tehran
 from bot.credentials import one_time_codes
 from bot.inbound.context import MessageContext
 from bot.inbound.send_code import send_code
 from bot.inbound.staff_context import StaffContext
+from bot.platform.clock import time_in_tehran
 from bot.ports import RandomSource
 from dialogs.audit_vocabulary import Action, Actor, Outcome, RecordOrder
 from dialogs.replies.phrases import say

@@ -6,40 +6,27 @@ The file is checked whole when it is read: BadProfile names at once all that is 
 import re
 import string
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bot.ports import Reason
 from bot.profiles.places import FORMS, places
+from bot.profiles.values import Errors, Path, Stages, Texts, check_path
 from dialogs.replies.phrases import languages
-from store.tables import DeliveryStatus
 
 INBOUND_SECRET = "inbound_secret"  # noqa: S105  # a setting's name
 # What fills places beside the provider's own settings, section by section.
 SENT_WITH = {"to", "text", "uid", "seconds", "minutes", "receipts"}
 PATTERN_WITH = {"to", "uid", "template", *"123456789"}
-DELIVERY_STATUSES = {
-    "accepted": DeliveryStatus.ACCEPTED,
-    "sending": DeliveryStatus.SENDING,
-    "sent": DeliveryStatus.SENT,
-    "delivered": DeliveryStatus.DELIVERED,
-}
-# Ours alone: no provider says them.
-OURS = {Reason.KEY_REMOVED, Reason.NO_TEMPLATE}
-REASONS = {reason.value: reason for reason in Reason if reason not in OURS}
-# What can be the text's or its number's own fault, so that no other line would do better.
-OF_THE_TEXT = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.SPAM, Reason.NO_SENSE, Reason.EXPIRED}
 # The phrases that nobody answers. Templates mostly leave from a line that is not ours: a reply would be lost.
 NEED_NO_REPLY = {
     "new_password", "code_for_fakher", "code_for_fakher_with_domain", "code_to_console", "password_changed",
     "code_to_put_staff", "code_to_remove_staff",
     "password_changed_no_phone", "recovery_locked", "refer_office", "season_opens", "season_closed", "mobile_changed",
 }  # fmt: skip
-STEPS = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 
 class BadProfile(Exception):
@@ -49,42 +36,6 @@ class BadProfile(Exception):
         """Keep every fault."""
         super().__init__("\n".join(faults))
         self.faults = faults
-
-
-class Verdict(NamedTuple):
-    """What an error of the provider's means; `permanent` as SendFailed has it."""
-
-    reason: Reason
-    permanent: bool
-
-
-def _verdict(word: Any) -> Any:
-    if not isinstance(word, str):
-        return word
-    reason = REASONS.get(word.removesuffix("!"))
-    if reason is None:
-        raise ValueError(f"{word} is no reason; the reasons are {', '.join(REASONS)}")
-    if word.endswith("!") and reason not in OF_THE_TEXT:
-        raise ValueError(f"{reason} is never final: another line may deliver")
-    return Verdict(reason, word.endswith("!"))
-
-
-def _stage(word: Any) -> Any:
-    if isinstance(word, str) and word not in DELIVERY_STATUSES and word not in REASONS:
-        raise ValueError(f"{word} is neither {', '.join(DELIVERY_STATUSES)} nor a reason: {', '.join(REASONS)}")
-    return word
-
-
-def _path(text: Any) -> Any:
-    if isinstance(text, str) and text and not STEPS.fullmatch(text):
-        raise ValueError(f"{text!r} is no path: names and places in lists, with dots between, as entries.0.id")
-    return text
-
-
-Errors = dict[str, Annotated[Verdict, BeforeValidator(_verdict)]]
-Stages = dict[str, Annotated[str, BeforeValidator(_stage)]]
-Path = Annotated[str, BeforeValidator(_path)]
-Texts = dict[str, str]
 
 
 class Section(BaseModel):
@@ -130,7 +81,7 @@ class Answers(Section):
     def _findable(self) -> Self:
         for path in (*self.accepted, self.id, *self.code):
             if self.format == "json":
-                _path(path)
+                check_path(path)
             elif _groups(path) < 1:
                 raise ValueError(f"{path!r} is not a regular expression with a group")
         return self
@@ -391,11 +342,3 @@ def _template_faults(key: str, values: list[str]) -> Iterator[str]:
 def _parameters(phrase: str, language: str) -> frozenset[str]:
     written = languages()[language]["phrases"][phrase]
     return frozenset(name for _, name, _, _ in string.Formatter().parse(written) if name)
-
-
-def stages(mapping: Mapping[str, str], status: str) -> tuple[DeliveryStatus, Reason | None] | None:
-    """How far a text has come, in our words, by the provider's; None for a word that the profile does not have."""
-    word = mapping.get(status)
-    if word is None:
-        return None
-    return (DELIVERY_STATUSES[word], None) if word in DELIVERY_STATUSES else (DeliveryStatus.FAILED, REASONS[word])

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from bot.clock import jalali
+from bot.platform.clock import jalali
 from store.database.engine import Store
 from store.service import seasons
 

@@ -18,11 +18,12 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from bot.clock import HOUR, days_of, midnight, today_in_tehran
-from store import audit, outbound_messages, webhook_events
+from bot.platform.clock import HOUR, days_of, midnight, today_in_tehran
+from store import audit, outbound_messages, stats_periods, webhook_events
 from store.database.engine import Store
 from store.service import circuit_breakers, heartbeats
 from store.service.circuit_breakers import GatewayHealth
+from store.stats_periods import Kept
 from store.views import delivery_stats
 from store.views.delivery_stats import (
     EVERYBODY,
@@ -32,7 +33,6 @@ from store.views.delivery_stats import (
     TARGET,
     Cell,
     Counts,
-    Kept,
     Outcome,
     Scope,
     Subject,
@@ -292,7 +292,7 @@ class PastDays:
         new: dict[int, dict[Subject, Counts]] = {
             period: {point: Counter() for point in POINTS} for period in periods if (period, province) not in kept
         }
-        for cell, counts in delivery_stats.counts(connection, new, province, POINTS) if new else ():
+        for cell, counts in stats_periods.counts(connection, new, province, POINTS) if new else ():
             new[cell.day][Subject(cell.subject)].update(counts)
         kept.update({(period, province): sums for period, sums in new.items()})
         return [kept[period, province] for period in periods]
@@ -306,7 +306,7 @@ def _counted(
     That time is a moment of the day that they belong to; with `by_hour`, of the hour, where it is still kept so.
     """
     spans = {span.id: span for span in _sound(connection, begin, end, now, scope)}
-    for cell, found in delivery_stats.counts(connection, spans, scope.province):
+    for cell, found in stats_periods.counts(connection, spans, scope.province):
         yield spans[cell.day].begins_at, cell, found
     for start, stop in _gaps(list(spans.values()), begin, end):
         for at, until in _hours(start, stop, now) if by_hour else [(start, stop)]:
@@ -321,7 +321,7 @@ def _sound(connection: Connection, begin: datetime, end: datetime, now: datetime
     # The job is about to count the late ones again; nobody need wait for that, as long as it runs.
     counted_at = heartbeats.last(connection).get("measures")
     is_counting = counted_at is not None and now - counted_at < COUNTING
-    return [span for span in delivery_stats.kept(connection, begin, end) if is_counting or not span.is_late]
+    return [span for span in stats_periods.kept(connection, begin, end) if is_counting or not span.is_late]
 
 
 def _hours(start: datetime, stop: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from bot.clock import jalali
-from bot.csv_export import Cell
+from bot.platform.clock import jalali
+from bot.platform.csv_export import Cell
 from bot.reports.date_range import both
 from bot.reports.kpi import PERCENTILES, POINTS, TARGET_SECONDS, Figures, Now, Point, Views, per_cent
 from store.views.delivery_stats import IN_TIME, LATE_TEXTS, Subject

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from bot.clock import HOUR, day_around
+from bot.platform.clock import HOUR, day_around
 from bot.ports import Clock
-from store import outbound_messages
+from store import outbound_messages, stats_periods
 from store.database.engine import Store
+from store.stats_periods import SETTLED_AFTER, Kept
 from store.views import delivery_stats
-from store.views.delivery_stats import SETTLED_AFTER, Cell, Counts, Kept
+from store.views.delivery_stats import Cell, Counts
 
 # Hours become a day when few receipts come for it any more: each would have the whole day counted again.
 DAY_SETTLED_AFTER = timedelta(hours=12)
@@ -38,12 +39,12 @@ class Rollup:
 
     def _recount(self, now: datetime) -> int:
         with self.store.reading() as connection:
-            changed = delivery_stats.kept_late(connection)
+            changed = stats_periods.kept_late(connection)
         return sum(self._keep(period.begins_at, period.ends_at, now, [period]) for period in changed)
 
     def _go_on(self, now: datetime) -> int:
         with self.store.reading() as connection:
-            begin, first = delivery_stats.kept_until(connection), delivery_stats.oldest(connection)
+            begin, first = stats_periods.kept_until(connection), delivery_stats.oldest(connection)
             waiting = outbound_messages.oldest_queued(connection)
         if begin is None and first is None:
             return 0
@@ -59,13 +60,13 @@ class Rollup:
     def _keep(self, begin: datetime, end: datetime, now: datetime, instead: Sequence[Kept] = ()) -> bool:
         # Counted outside the transaction that writes: an hour of a season's first day takes a while.
         with self.store.still() as connection:
-            late = delivery_stats.late_of(connection, begin, end)
+            late = stats_periods.late_of(connection, begin, end)
             counted = delivery_stats.count(connection, begin, end, now)
         return self._put(begin, end, counted, late, instead)
 
     def _merge(self, now: datetime) -> int:
         with self.store.reading() as connection:
-            kept = delivery_stats.kept(connection, now - LOOKED_BACK, now)
+            kept = stats_periods.kept(connection, now - LOOKED_BACK, now)
         done = 0
         for (begin, end), periods in groupby(kept, lambda period: day_around(period.begins_at)):
             hours = list(periods)
@@ -77,7 +78,7 @@ class Rollup:
     def _sum(self, periods: Sequence[Kept]) -> dict[Cell, Counts]:
         counted: dict[Cell, Counts] = {}
         with self.store.reading() as connection:
-            for cell, found in delivery_stats.counts(connection, [period.id for period in periods]):
+            for cell, found in stats_periods.counts(connection, [period.id for period in periods]):
                 counted.setdefault(cell._replace(day=0), Counter()).update(found)
         return counted
 
@@ -87,9 +88,9 @@ class Rollup:
         # A period's counts never change; another period takes its place. So whoever finds one gone was too late.
         try:
             with self.store.writing() as connection:
-                if not delivery_stats.give_way(connection, [period.id for period in instead]):
+                if not stats_periods.give_way(connection, [period.id for period in instead]):
                     raise _Overtaken
-                return delivery_stats.keep(connection, begin, end, counted, late)
+                return stats_periods.keep(connection, begin, end, counted, late)
         except _Overtaken:
             return False
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
 from bot.credentials.keyring import Keyring, Unreadable
-from bot.log import logger
+from bot.platform.log import logger
 from bot.ports import Clock, Gateway, Outbound, Reason, SendFailed
 from bot.sending.failover import FOR_GOOD, Failover
 from bot.sending.share import Share

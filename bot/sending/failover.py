@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.log import logger
+from bot.platform.log import logger
 from bot.ports import Reason
 from store.outbound_messages import ClaimedMessage
 from store.service import circuit_breakers

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.log import logger
+from bot.platform.log import logger
 from bot.ports import Clock
 from store import codes, outbound_messages
 from store.codes import CodeUse

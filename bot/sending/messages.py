@@ -1,11 +1,15 @@
 """A text to be sent, as a row; and which form of a phrase the settings ask for."""
 
 import string
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 
+from sqlalchemy import Connection
+
 from bot.settings import Settings
 from dialogs.replies.phrases import languages
+from store import outbound_messages
 from store.outbound_messages import NewMessage
 from store.tables import MessageKind
 
@@ -54,6 +58,13 @@ def message(
         gateway=gateway,
         resend_of=resend_of,
     )
+
+
+def queue(connection: Connection, texts: Sequence[NewMessage], now: datetime) -> int:
+    """Write texts of a job's, for whichever process is the first to claim them; how many there are."""
+    for text in texts:
+        outbound_messages.queue(connection, text, now, lease=None)
+    return len(texts)
 
 
 def variant(phrase: str, settings: Settings) -> str:

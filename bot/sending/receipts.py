@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 from bot.credentials import one_time_codes
 from bot.credentials.one_time_codes import DrawnCode
-from bot.log import logger
 from bot.parts import Parts
+from bot.platform.log import logger
 from bot.ports import Reason, Receipt
 from bot.sending.courier import Courier
 from bot.sending.messages import message

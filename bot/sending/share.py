@@ -8,7 +8,7 @@ that can't renew its lease sends nothing once it is over. The others take it awa
 import time
 from collections.abc import Callable, Iterable
 
-from bot.log import logger
+from bot.platform.log import logger
 from bot.ports import RandomSource
 from bot.sending.throttle import Throttle
 from store.database.engine import Store, is_out_of_reach

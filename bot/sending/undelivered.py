@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.sending.messages import message
+from bot.parts import Parts
+from bot.sending.messages import message, queue
 from bot.settings import Settings
 from store import conversations, staff_orders
 from store.outbound_messages import NewMessage
@@ -14,13 +15,18 @@ from store.tables import MessageKind
 OVERDUE = timedelta(seconds=40)
 
 
-def finds_any(connection: Connection, now: datetime) -> bool:
-    """Whether there is anything to tell."""
-    return bool(staff_orders.undelivered(connection, now, OVERDUE))
+def tell_staff(parts: Parts) -> int:
+    """Tell staff of texts, sent at their order, that did not arrive; how many notices were written."""
+    now = parts.clock()
+    with parts.store.reading() as connection:
+        if not staff_orders.undelivered(connection, now, OVERDUE):
+            return 0
+    with parts.store.writing() as connection:
+        return queue(connection, _notices(connection, parts.settings, now), now)
 
 
-def notices(connection: Connection, settings: Settings, now: datetime) -> list[NewMessage]:
-    """What is to be told, each once, whichever process comes first."""
+def _notices(connection: Connection, settings: Settings, now: datetime) -> list[NewMessage]:
+    # Several processes may come at once: who marks the order as told tells it.
     return [
         message(
             "staff_undelivered",

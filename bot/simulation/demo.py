@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from bot.clock import system_clock
+from bot.platform.clock import system_clock
 from dialogs.staff_vocabulary import Role
 from store import accounts, staff
 from store.accounts import names_at

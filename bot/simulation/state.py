@@ -10,7 +10,7 @@ from enum import StrEnum, auto
 from pathlib import Path
 from threading import Lock
 
-from bot.clock import system_clock
+from bot.platform.clock import system_clock
 from bot.ports import Clock
 
 KEPT_TRIAL = Path("instance/trial.json")

@@ -56,7 +56,8 @@ class Store:
         """
         self.url, self._synchronous = make_url(url), synchronous
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._write_lock: AbstractContextManager[object] = _WriteLock() if self.is_sqlite else nullcontext()
+        self._lock = _WriteLock()
+        self._write_lock: AbstractContextManager[object] = self._lock if self.is_sqlite else nullcontext()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
         self._writer = self.engine.execution_options(writing=True)
         self._still = self.engine.execution_options(still=True)
@@ -70,8 +71,16 @@ class Store:
         )
         event.listen(engine, "do_connect", self._make_file)
         event.listen(engine, "connect", self._tune)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", self._begin)
         return engine
+
+    def _begin(self, connection: Connection) -> None:
+        # A transaction that reads first and writes later fails at once where another has written in between.
+        # One that only reads needs none: each statement has a snapshot of its own.
+        if connection.get_execution_options().get("writing", False):
+            _begin_writing(connection.connection.dbapi_connection, self._lock.deadline)
+        elif connection.get_execution_options().get("still", False):
+            connection.exec_driver_sql("BEGIN")
 
     @property
     def _file(self) -> Path | None:
@@ -195,14 +204,20 @@ class Store:
 
 
 class _WriteLock:
-    """A lock that is waited for as long as SQLite's own, BUSY_TIMEOUT seconds. OutOfReach after that."""
+    """A lock that is waited for BUSY_TIMEOUT seconds; OutOfReach after that.
+
+    `deadline` is until when its holder may wait for SQLite's own, which other processes have too: both waits together
+    take no longer than one. It is by the monotonic clock.
+    """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock, self.deadline = Lock(), 0.0
 
     def __enter__(self) -> None:
+        deadline = time.monotonic() + BUSY_TIMEOUT
         if not self._lock.acquire(timeout=BUSY_TIMEOUT):
             raise OutOfReach("waiting for the write lock", None, TimeoutError())
+        self.deadline = deadline
 
     def __exit__(self, *_error: object) -> None:
         self._lock.release()
@@ -233,15 +248,6 @@ def is_out_of_reach(error: BaseException) -> bool:
     return isinstance(error, OperationalError)
 
 
-def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once where another has written in between.
-    # One that only reads needs none: each statement has a snapshot of its own.
-    if connection.get_execution_options().get("writing", False):
-        _begin_writing(connection.connection.dbapi_connection)
-    elif connection.get_execution_options().get("still", False):
-        connection.exec_driver_sql("BEGIN")
-
-
 # One round trip. The server's connection is another one in the next transaction, so its settings end with this one.
 _BEGIN_POOLED = "; ".join(["BEGIN", *(f"SET LOCAL {name} = '{seconds}s'" for name, seconds in TIMEOUTS.items())])
 
@@ -262,9 +268,8 @@ def _ask(connection: Connection, sql: str) -> None:
         raise translated(connection, sql, error) from error
 
 
-def _begin_writing(connection: Any) -> None:
+def _begin_writing(connection: Any, deadline: float) -> None:
     # SQLite's own wait sleeps longer and longer, up to a tenth of a second, while the lock lies free.
-    deadline = time.monotonic() + BUSY_TIMEOUT
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         while not _begun(connection, deadline):

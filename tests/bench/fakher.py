@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import cycle
 
-from bot.clock import system_clock
 from bot.credentials import bearer, one_time_codes, passwords
 from bot.credentials.keyring import Keyring
-from bot.random_source import SystemRandomSource
+from bot.platform.clock import system_clock
+from bot.platform.random_source import SystemRandomSource
 from dialogs.vocabulary import CodePurpose
 from store import accounts, codes, tokens
 from store.database.engine import Store

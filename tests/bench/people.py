@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from bot.clock import system_clock
+from bot.platform.clock import system_clock
 from dialogs.parsing.normalise import national_id
 from store import accounts
 from store.database import migrate

@@ -12,13 +12,13 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from bot.build import build
-from bot.clock import midnight
+from bot.platform.clock import midnight
 from bot.reports import kpi
 from bot.reports.rollup import Rollup
+from store import stats_periods
 from store.database import migrate
 from store.database.engine import Store
 from store.service import heartbeats
-from store.views import delivery_stats
 from store.views.delivery_stats import Scope
 from tests.support import databases, made_season
 from tests.support.console_browser import Browser
@@ -102,9 +102,12 @@ def _pages(store: Store) -> dict[str, Callable[[], object]]:
         return lambda: _good(chief.post("/console/search", digits=digits))
 
     return {
-        "the season": get(f"/console?lang=fa&{season_asked}"),
-        "the season of a province": get(f"/console?lang=fa&{season_asked}&province=province 03"),
-        "the last day": get(f"/console?lang=fa&from={LAST}&to={LAST}"),
+        "the first screen": get("/console?lang=fa"),
+        "the season, day by day": get(f"/console/days?lang=fa&{season_asked}"),
+        "the season by province": get(f"/console/provinces?lang=fa&{season_asked}"),
+        "the season of a province": get(f"/console/days?lang=fa&{season_asked}&province=province 03"),
+        "the last day": get(f"/console/days?lang=fa&from={LAST}&to={LAST}"),
+        "the texts that came late": get(f"/console/texts?lang=fa&{season_asked}&fate=late"),
         "the season as a file": get(f"/console/figures.csv?{season_asked}"),
         "four last digits": find("1234"),
         "a whole ID and its story": find(f"{TEXTS // 8:010d}"),
@@ -120,12 +123,12 @@ def _good(answer: TestResponse) -> None:
 def _note_late(store: Store) -> None:
     """A receipt for the first day, which has a tenth of all texts: they are read anew until it is counted again."""
     with store.writing() as connection:
-        delivery_stats.note_late(connection, midnight(FIRST) + timedelta(hours=9), NOW)
+        stats_periods.note_late(connection, midnight(FIRST) + timedelta(hours=9), NOW)
 
 
 def _read_whole(store: Store) -> None:
     with store.reading() as connection:
-        connection.execute(text("SELECT sum(rank), max(phone) FROM outbound_message")).all()
+        connection.execute(text("SELECT sum(status), max(phone) FROM outbound_message")).all()
 
 
 def _seconds(ask: Callable[[], object], rounds: int = ROUNDS) -> float:

@@ -8,7 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
@@ -25,10 +25,10 @@ from sqlalchemy.exc import DBAPIError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.build import Bot, build
-from bot.clock import system_clock
 from bot.credentials import bearer
 from bot.fakher.events import LEASE, POST_SECONDS, EventPoster, body_of
 from bot.fakher.service import Caller, WeakPassword
+from bot.platform.clock import system_clock
 from bot.ports import Inbound
 from bot.settings import BadSettings, Settings, read, read_for_service
 from dialogs.vocabulary import AnyEvent, Event
@@ -216,7 +216,7 @@ class Line:
 
     def another(self) -> EventPoster:
         """What another process would post with."""
-        return EventPoster(self.bot.store, self.bot.settings, self.clock)
+        return EventPoster(replace(self.bot.parts, clock=self.clock))
 
     def account(self, person: dict[str, Any] = ZAHRA) -> Any:
         (found,) = self.rows(select(ACCOUNT).where(ACCOUNT.c.national_id == person["national_id"]))
@@ -456,7 +456,7 @@ def test_it_writes_and_posts_nothing_where_fakher_is_not_to_be_told(make_line: M
 
 def test_it_leaves_alone_what_was_written_while_fakher_was_to_be_told(line: Line) -> None:
     recover(line)
-    assert EventPoster(line.bot.store, settings(), line.clock).post_due() == 0
+    assert EventPoster(replace(line.bot.parts, settings=settings())).post_due() == 0
     assert (line.event().attempts, line.endpoint.posts) == (0, [])
     assert line.post() == 1
 
@@ -492,7 +492,7 @@ def test_what_can_not_be_told_is_not_done(line_on_both: Line) -> None:
 def test_what_is_not_committed_yet_is_not_told_yet(line_on_both: Line, database_url: str) -> None:
     line = line_on_both
     other = Store(database_url)
-    event_poster = EventPoster(other, line.bot.settings, line.clock)
+    event_poster = EventPoster(replace(line.bot.parts, store=other))
     with line.bot.store.writing() as connection:
         webhook_events.queue(connection, NewEvent("e1", "password.changed", 1, line.clock()))
         assert event_poster.post_due() == 0
@@ -743,9 +743,9 @@ def test_it_stops_between_two_posts(line: Line) -> None:
     assert line.another().post_due() == 3
 
 
-def test_the_jobs_stop_it(line: Line) -> None:
-    line.bot.jobs.start()
-    line.bot.jobs.stop()
+def test_it_stops_with_the_bot(line: Line) -> None:
+    line.bot.start()
+    line.bot.stop()
     line.happens()
     assert (line.post(), line.endpoint.posts) == (0, [])
 
@@ -758,7 +758,7 @@ def test_every_process_may_post_and_each_event_is_posted_once(line_on_both: Line
     names = [f"e{number:02d}" for number in range(24)]
     line.happens(*names)
     stores = [Store(database_url), Store(database_url)]
-    announcers = [EventPoster(store, line.bot.settings, line.clock) for store in stores for _ in range(3)]
+    announcers = [EventPoster(replace(line.bot.parts, store=store)) for store in stores for _ in range(3)]
     ready, posted = Barrier(len(announcers)), []
 
     def work(event_poster: EventPoster) -> None:

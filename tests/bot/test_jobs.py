@@ -13,9 +13,9 @@ from sqlalchemy import func, insert, select, text, update
 
 from bot.audit.hash_chain import TOLD
 from bot.build import Bot, build
-from bot.clock import system_clock
 from bot.jobs import STALE
 from bot.parts import Job
+from bot.platform.clock import system_clock
 from bot.ports import Inbound
 from bot.sending.flood_guard import PER_MINUTE
 from dialogs.vocabulary import AnyEvent, Event
@@ -89,7 +89,7 @@ def busy(talk: Talk) -> None:
 
 
 def test_there_is_a_job_for_everything_that_must_be_swept(bot: Bot) -> None:
-    assert [job.name for job in bot.jobs.all()] == NAMES
+    assert sorted(job.name for job in bot.jobs.all()) == sorted(NAMES)
     assert all(job.seconds > 0 for job in bot.jobs.all())
     heartbeat = next(job for job in bot.jobs.all() if job.name == "heartbeat")
     assert timedelta(seconds=heartbeat.seconds * 3) <= STALE
@@ -153,7 +153,7 @@ def test_every_process_may_run_every_job_at_once(
 def test_the_audit_s_end_is_told_once_an_hour_however_many_processes_there_are(
     talk: Talk, clock: StoppedClock, printed: StringIO
 ) -> None:
-    chain = talk.bot.jobs.chain
+    chain = talk.bot.audit_chain
 
     def told() -> int:
         return printed.getvalue().count('"audit_sealed"')
@@ -176,7 +176,7 @@ def test_a_process_that_dies_before_it_has_told_the_audit_s_end_leaves_it_to_ano
     with suppress(RuntimeError), talk.bot.store.writing() as connection:
         assert heartbeats.claim(connection, TOLD, clock(), timedelta(hours=1))
         raise RuntimeError("killed")
-    assert talk.bot.jobs.chain.log_end() is not None
+    assert talk.bot.audit_chain.log_end() is not None
 
 
 # Failing
@@ -315,16 +315,16 @@ def test_a_flood_holds_back_what_strangers_ask_for_and_nobody_else(
 ) -> None:
     bot = talk.bot
     send_codes(bot.store, PER_MINUTE, clock.now)
-    assert not bot.jobs.watch_for_flood()
+    assert not bot.flood_guard.look().alarms
     send_codes(bot.store, 1, clock.now)
-    assert bot.jobs.watch_for_flood()
-    assert bot.jobs.watch_for_flood()
+    assert bot.flood_guard.look().alarms
+    assert bot.flood_guard.look().alarms
     assert printed.getvalue().count("flood_alarm") == 1
     assert talk(STRANGER, f"رمز {OMID['national_id']}") is Event.ASKED_IN_VAIN
     assert talk(ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}") is Event.ASKED
     assert talk(ZAHRA["mobile"], "100002") is Event.RIGHT_CODE
     clock.forward(seconds=61)
-    assert not bot.jobs.watch_for_flood()
+    assert not bot.flood_guard.look().alarms
     assert printed.getvalue().count("flood_over") == 1
     assert talk(STRANGER, f"رمز {OMID['national_id']}") is Event.ASKED_FROM_OTHER_PHONE
 

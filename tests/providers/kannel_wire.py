@@ -7,10 +7,10 @@ from typing import Self, cast
 
 from werkzeug.datastructures import Headers, MultiDict
 
-from bot.gateways.http_client import READ_SECONDS, HttpClient
 from bot.gateways.kannel import Kannel
+from bot.platform.http_client import READ_SECONDS, HttpClient
+from bot.platform.random_source import SystemRandomSource
 from bot.ports import Call
-from bot.random_source import SystemRandomSource
 from bot.settings import Settings
 from tests.providers.kannel_standin import PASSWORD, SECRET, SENDER, USER, KannelStandIn
 from tests.support.parts import settings

@@ -11,11 +11,11 @@ from werkzeug.datastructures import Headers, MultiDict
 
 from bot.credentials.keyring import Keyring
 from bot.gateways.http.gateway import HttpGateway
-from bot.gateways.http_client import HttpClient
+from bot.platform.http_client import HttpClient
+from bot.platform.random_source import SystemRandomSource
 from bot.ports import Call, Outbound, SendFailed
 from bot.profiles.profile import Profile, read
 from bot.profiles.provider import SHIPPED, shipped
-from bot.random_source import SystemRandomSource
 from bot.settings import Settings, read_keys
 from store.tables import MessageKind
 from tests.providers.described import DescribedStandIn

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlmodel import SQLModel
 
-from bot.clock import system_clock
+from bot.platform.clock import system_clock
 from store.tables import (
     AccountRow,
     AuditRow,

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from bot.clock import system_clock
 from bot.credentials import bearer
-from bot.random_source import SystemRandomSource
+from bot.platform.clock import system_clock
+from bot.platform.random_source import SystemRandomSource
 from store import accounts, staff, tokens
 from store.database.engine import Store
 from tests.providers import kannel_standin

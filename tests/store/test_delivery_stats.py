@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, event, select, text, update
 
-from bot.clock import midnight, today_in_tehran
+from bot.platform.clock import midnight, today_in_tehran
 from bot.reports import kpi
 from bot.reports.kpi import Figures, Point
 from bot.reports.rollup import Rollup
-from store import audit, outbound_messages
+from store import audit, outbound_messages, stats_periods
 from store.database.engine import Store
 from store.service import heartbeats
 from store.tables import METADATA, CloseReason, DeliveryStatus, LateReceiptRow, MessageKind, StatsPeriodRow, table
-from store.views import account_history, delivery_stats
+from store.views import account_history
 from store.views.delivery_stats import EVERYBODY, IN_TIME, LATE_TEXTS, Scope, Subject
 from tests.support import made_season
 from tests.support.databases import Fresh
@@ -265,7 +265,7 @@ def afresh(store: Store, now: datetime, scope: Scope, days: int) -> Figures:
 def test_hours_are_counted_once_settled_and_become_days(store: Store, clock: StoppedClock) -> None:
     put(store, a_text())
     begin, tallies = midnight(TODAY), Rollup(store, clock)
-    clock.now = begin + HOUR + delivery_stats.SETTLED_AFTER - timedelta(seconds=1)
+    clock.now = begin + HOUR + stats_periods.SETTLED_AFTER - timedelta(seconds=1)
     assert (tallies.run(), spans(store)) == (0, [])
     clock.now += timedelta(seconds=1)
     assert (tallies.run(), spans(store)) == (1, [(begin, begin + HOUR)])

@@ -32,7 +32,7 @@ from store import accounts, codes, conversations, inbound_messages, outbound_mes
 from store.codes import NewCode
 from store.conversations import StaleRead, Standing
 from store.database import migrate
-from store.database.engine import Store, is_out_of_reach, was_cut_off
+from store.database.engine import BUSY_TIMEOUT, Store, is_out_of_reach, was_cut_off
 from store.outbound_messages import NewMessage
 from store.service import heartbeats, seasons
 from store.tables import (
@@ -384,6 +384,29 @@ def test_a_database_that_is_gone_or_busy_is_out_of_reach(tmp_path: Path, sqlite_
     with pytest.raises(DBAPIError) as broken, Store(f"sqlite:///{tmp_path / 'no.db'}").reading() as connection:
         connection.execute(text("SELECT 1 FROM account"))
     assert is_out_of_reach(broken.value)
+
+
+@pytest.mark.process
+def test_whoever_waits_for_threads_and_then_for_processes_waits_no_longer_than_once(sqlite_url: str) -> None:
+    """Another process holds the lock; one thread waits for that, and another for the first one, and then for it too."""
+    store, waited = Store(sqlite_url), list[float]()
+
+    def write() -> None:
+        began = time.monotonic()
+        with pytest.raises(OperationalError), store.writing():
+            pass
+        waited.append(time.monotonic() - began)
+
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        threads = [Thread(target=write) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.3)
+        for thread in threads:
+            thread.join()
+    store.close()
+    assert max(waited) < BUSY_TIMEOUT + 1
 
 
 def test_a_database_is_made_for_its_owner_alone(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.clock import midnight, today_in_tehran
+from bot.platform.clock import midnight, today_in_tehran
 from bot.reports import kpi
 from bot.reports.kpi import POINTS, Point
 from store.database.engine import Store

@@ -10,8 +10,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import JSON, Connection, LargeBinary, bindparam, inspect, select, text
 
+from bot.accounts.console_login import Entered
 from bot.build import Bot, build
-from bot.console_login import Entered
 from bot.credentials.bearer import Bearer
 from bot.credentials.keyring import Keyring
 from bot.fakher.service import Caller

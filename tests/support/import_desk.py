@@ -12,7 +12,7 @@ from bot.accounts.csv_import import Import, Tally
 from bot.accounts.csv_mobiles import MobileChanges
 from bot.audit.trail import Trail
 from bot.credentials.keyring import Keyring
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from bot.settings import read_keys
 from store.database.engine import Store
 from store.tables import AccountRow, table

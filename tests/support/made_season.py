@@ -1,13 +1,19 @@
-"""A season made up: texts by the hundred thousand, as a year's recoveries leave them behind."""
+"""A season made up: texts by the hundred thousand, as a year's recoveries leave them behind, and their audit."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 from sqlalchemy import insert
 
+from bot.audit.hash_chain import Chain
+from bot.audit.trail import SAID, Trail, digest
+from bot.credentials.keyring import Keyring
+from bot.platform.random_source import SystemRandomSource
+from bot.settings import read_keys
 from store.database.engine import Store
+from store.database.times import as_text
 from store.tables import (
     AccountRow,
     AuditRow,
@@ -19,7 +25,9 @@ from store.tables import (
     OutboundMessageRow,
     table,
 )
+from tests.support.parts import KEYS
 
+KEYRING = Keyring.of(read_keys(KEYS))
 PROVINCES = tuple(f"province {number:02d}" for number in range(31))
 BROKERS, DAYS, BATCH = 800, 170, 20_000
 GATEWAYS = ("twilio", "kannel")
@@ -56,9 +64,11 @@ def make(store: Store, texts: int, begins_at: datetime, days: int = DAYS, accoun
         if len(rows[OutboundMessageRow]) >= BATCH:
             _flush(store, rows)
     _flush(store, rows)
+    Chain(store, lambda: begins_at + timedelta(days=days), Trail(KEYRING, SystemRandomSource())).seal_due()
 
 
 def _flush(store: Store, rows: dict[Any, list[Row]]) -> None:
+    rows[AuditRow].sort(key=lambda row: row["at"])  # ids rise with time
     for model, some in rows.items():
         _put(store, model, iter(some))
         some.clear()
@@ -119,19 +129,19 @@ def _heard(gateway: str, number: int, at: datetime, event: str) -> Row:
 
 
 def _noted(number: int, account: int, at: datetime, action: str) -> Row:
-    return {
-        "at": at,
+    row: Row = {
+        **dict.fromkeys(SAID),
+        "chain_length": None,
+        "at": as_text(at.astimezone(UTC)),
         "actor": "pilgrim" if number % 100 else "staff",
         "who": f"…{account % 10_000:04d}",
         "action": action,
         "outcome": "ok",
         "account_id": account,
         "nonce": f"n{number:021d}",
-        "key_id": "k1",
-        "digest": bytes(32),
-        "seq": number + 1,
-        "seal": bytes(32),
+        "key_id": KEYRING.newest,
     }
+    return {**row, "at": at, "digest": digest(KEYRING.audits[KEYRING.newest], row)}
 
 
 def _code(code_id: str, account: int, at: datetime, back: datetime, close_reason: CloseReason) -> Row:

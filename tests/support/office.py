@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
 from playwright.sync_api import Playwright, expect
 
 from bot.build import Bot
@@ -60,11 +61,11 @@ class Office:
 
 
 @contextmanager
-def office(playwright: Playwright, bot: Bot, folder: Path) -> Iterator[Office]:
-    """Serve a bot, and keep the browsers' profiles in a folder."""
+def office(playwright: Playwright, bot: Bot, folder: Path, app: Flask | None = None) -> Iterator[Office]:
+    """Serve a bot by its application, or by one that can do more; keep the browsers' profiles in a folder."""
     profiles = folder / "profiles"
     profiles.mkdir()
     bot.start()
     with ExitStack() as opened:
         opened.callback(bot.stop)
-        yield Office(bot, opened.enter_context(served(create_app(bot))), playwright, profiles, opened)
+        yield Office(bot, opened.enter_context(served(app or create_app(bot))), playwright, profiles, opened)

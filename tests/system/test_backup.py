@@ -48,7 +48,7 @@ def played(url: str) -> None:
     )
     settled(made)
     assert typed("season", "clear", DATABASE_URL=url).exit_code == 0  # a row of the audit
-    made.jobs.chain.seal_due()
+    made.audit_chain.seal_due()
     store.close()
 
 

@@ -15,12 +15,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from twilio.request_validator import RequestValidator
 
-from bot import log
 from bot.build import Bot, build
 from bot.credentials import one_time_codes, passwords
 from bot.credentials.keyring import Keyring
 from bot.gateways.simulated import HEADER, Message, Simulated
 from bot.inbound.context import IncomingMessage
+from bot.platform import log
 from bot.ports import Call, Inbound, Outbound, Reason, SendFailed
 from bot.sending.courier import SendResult
 from bot.settings import read_keys
@@ -333,7 +333,7 @@ def test_the_audit_holds_no_code_password_text_id_or_number(store: Store, witnes
     random_source = MarkedDice()
     world = world_of(store, witness, random_source)
     recover(world, random_source)
-    world.bot.jobs.chain.seal_due()
+    world.bot.audit_chain.seal_due()
     with store.reading() as connection:
         rows = [row for name in ("audit", "audit_head") for row in connection.execute(text(f"SELECT * FROM {name}"))]
     told = repr(rows)

@@ -24,10 +24,10 @@ import requests
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
-from bot.clock import system_clock
 from bot.credentials import bearer
-from bot.random_source import SystemRandomSource
-from bot.version import VERSION
+from bot.platform.clock import system_clock
+from bot.platform.random_source import SystemRandomSource
+from bot.platform.version import VERSION
 from store import accounts, tokens
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, DeliveryStatus, MessageKind, OutboundMessageRow, table

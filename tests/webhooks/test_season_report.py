@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.clock import midnight, today_in_tehran
+from bot.platform.clock import midnight, today_in_tehran
 from bot.reports import kpi
 from store.database.engine import Store
 from store.views.delivery_stats import Subject

@@ -21,9 +21,9 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from bot.build import Bot, build
-from bot.gateways.http_client import READ_SECONDS, HttpClient
 from bot.gateways.twilio import Twilio
-from bot.version import VERSION
+from bot.platform.http_client import READ_SECONDS, HttpClient
+from bot.platform.version import VERSION
 from dialogs.vocabulary import Event
 from store import webhook_events
 from store.database.engine import Store
@@ -788,7 +788,7 @@ class TestHealth:
         assert figures["ramz_oldest_untold_event_seconds", ""] == 7
         assert figures["ramz_oldest_unsealed_row_seconds", ""] == 10
         assert figures["ramz_job_age_seconds", "heartbeat"] == 3
-        twilio.bot.jobs.chain.seal_due()
+        twilio.bot.audit_chain.seal_due()
         assert self.figures(twilio)["ramz_oldest_unsealed_row_seconds", ""] == 0
 
     def test_its_figures_say_when_the_database_is_out_of_reach(self, twilio: Twilios, database_url: str) -> None:

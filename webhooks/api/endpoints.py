@@ -12,7 +12,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from bot.build import Bot
 from bot.credentials.one_time_codes import UnknownKey
 from bot.fakher.service import Caller, Fakher, NotAuthorised, TicketGone, TooManyCalls, WeakPassword
-from bot.log import logger
+from bot.platform.log import logger
 from webhooks import database_errors
 from webhooks.api.models import (
     ByNationalId,

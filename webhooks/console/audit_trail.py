@@ -7,9 +7,9 @@ from typing import Any
 from flask import Response, abort, request
 from sqlalchemy import Row as Found
 
+from bot.accounts.console_login import Login, proof
 from bot.build import Bot
-from bot.clock import midnight, today_in_tehran
-from bot.console_login import Login, proof
+from bot.platform.clock import midnight, today_in_tehran
 from store import audit
 from webhooks import html
 from webhooks.console import period

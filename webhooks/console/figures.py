@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Response, request
 
+from bot.accounts.console_login import Login, proof
 from bot.build import Bot
-from bot.console_login import Login, proof
-from bot.csv_export import sheet
+from bot.platform.csv_export import sheet
 from bot.reports import kpi, kpi_report
 from bot.reports.kpi import PERCENTILES, POINTS, TARGET_SHARE, Figures, Point, Views
 from store.views.delivery_stats import IN_TIME, LATE_TEXTS, Subject

@@ -11,13 +11,13 @@ from typing import Any
 from flask import Response, abort, request
 from sqlalchemy import Connection, Row
 
+from bot.accounts.console_login import Login
 from bot.audit import rows as audit_rows
 from bot.audit.trail import masked
 from bot.build import Bot
-from bot.clock import TEHRAN, jalali, midnight, read_day
-from bot.console_login import Login
-from bot.csv_export import Cell, sheet
 from bot.inbound.staff_context import is_in_scope
+from bot.platform.clock import TEHRAN, jalali, midnight, read_day
+from bot.platform.csv_export import Cell, sheet
 from dialogs.audit_vocabulary import Action
 from store import accounts, audit
 from store.accounts import Account

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from bot.clock import TEHRAN, jalali, today_in_tehran
+from bot.platform.clock import TEHRAN, jalali, today_in_tehran
 from bot.reports.kpi import per_cent
 from webhooks import html
 

@@ -12,10 +12,10 @@ from hmac import compare_digest
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.wrappers import Response as Answer
 
+from bot.accounts.console_login import LONGEST, Login, TooManyTries, proof
 from bot.build import Bot
-from bot.console_login import LONGEST, Login, TooManyTries, proof
 from bot.credentials.one_time_codes import UnknownKey
-from bot.log import logger
+from bot.platform.log import logger
 from dialogs.parsing.normalise import fold
 from store.retention import BROWSERS
 from webhooks import html

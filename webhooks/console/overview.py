@@ -11,8 +11,8 @@ from typing import Any
 
 from flask import Response
 
+from bot.accounts.console_login import Login, proof
 from bot.build import Bot
-from bot.console_login import Login, proof
 from bot.reports import kpi
 from bot.reports.date_range import USUAL_DAYS
 from bot.reports.kpi import POINTS, PastDays, Point, Today

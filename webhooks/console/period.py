@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import request
 
+from bot.accounts.console_login import Login
 from bot.build import Bot
-from bot.clock import read_day, today_in_tehran
-from bot.console_login import Login
+from bot.platform.clock import read_day, today_in_tehran
 from bot.reports.date_range import BadPeriod, period
 from dialogs.parsing.normalise import place_name
 from store import accounts

@@ -1,13 +1,14 @@
 """The console's search: an account by the last digits of its ID or mobile, masked, within scope; its story."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, abort, request
 from sqlalchemy import Connection
 
+from bot.accounts.console_login import Login, proof
 from bot.build import Bot
-from bot.console_login import Login, proof
 from bot.inbound.staff_context import is_in_scope
 from dialogs.parsing.normalise import fold
 from store import accounts
@@ -53,14 +54,34 @@ def _search(bot: Bot, login: Login, formatter: Formatter) -> dict[str, Any]:
     with bot.store.reading() as connection:
         found = [it for it in _holders(bot, connection, digits) if is_in_scope(login.member, it)]
         if len(found) != 1:
-            people = _people(connection, formatter, found[:MOST])
-            return {"found": people, "is_cut": len(found) > MOST, "carried": carried}
+            told = people(connection, formatter, found[:MOST])
+            return {"found": told, "is_cut": len(found) > MOST, "carried": carried}
     return {"story": _story(bot, login, formatter, str(found[0].id))}
 
 
-def _people(connection: Connection, formatter: Formatter, found: list[Account]) -> list[Person]:
+def people(connection: Connection, formatter: Formatter, found: list[Account]) -> list[Person]:
+    """Who they are. Of those who would read the same, so many digits of the ID are shown that they do not."""
     about = account_history.people(connection, [it.id for it in found])
-    return [story.person(formatter, it, about[it.id]) for it in found]
+    told = [story.person(formatter, it, about[it.id]) for it in found]
+    alike: dict[Person, list[str]] = {}
+    for it, person in zip(found, told, strict=True):
+        alike.setdefault(_looks(person), []).append(it.national_id)
+    return [
+        replace(person, national_id=_apart(formatter, it.national_id, alike[_looks(person)]))
+        for it, person in zip(found, told, strict=True)
+    ]
+
+
+def _looks(person: Person) -> Person:
+    return replace(person, id=0, last_text="")
+
+
+def _apart(formatter: Formatter, national_id: str, alike: list[str]) -> str:
+    """An ID by so many last digits that no other of these ends in them."""
+    for digits in range(story.SHOWN_DIGITS, WHOLE_ID):
+        if sum(it.endswith(national_id[-digits:]) for it in alike) == 1:
+            return story.ending(formatter, national_id, digits)
+    return story.ending(formatter, national_id, WHOLE_ID)
 
 
 def _holders(bot: Bot, connection: Connection, digits: str) -> list[Account]:

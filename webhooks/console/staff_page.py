@@ -8,13 +8,13 @@ from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
 
 from bot.accounts import staff_entry
+from bot.accounts.console_login import Login, proof
 from bot.accounts.staff_changes import Refused, StaffChange, StaffCommand
 from bot.accounts.staff_entry import BadEntry
 from bot.audit.trail import masked
 from bot.build import Bot
-from bot.console_login import Login, proof
 from bot.credentials.one_time_codes import UnknownKey
-from bot.log import logger
+from bot.platform.log import logger
 from dialogs.parsing.normalise import fold
 from dialogs.staff_vocabulary import Role
 from store import accounts, staff

@@ -18,7 +18,8 @@ from webhooks.console import audit_trail
 from webhooks.console.formatting import Formatter, Table
 
 BY = {RequestedBy.OWNER: "by_owner", RequestedBy.OTHER_PHONE: "by_other", RequestedBy.STAFF: "by_staff"}
-AUDITED = 50
+NOT_DELIVERED = (DeliveryStatus.FAILED, DeliveryStatus.DROPPED)
+AUDITED, SHOWN_DIGITS = 50, 4
 SECOND = timedelta(seconds=1)
 
 
@@ -67,6 +68,11 @@ class Facts:
         return bool(self.codes) and self.codes[0].closed_at is None and self.codes[0].expires_at > self.now
 
     @property
+    def is_undelivered(self) -> bool:
+        """Whether the last code's text did not arrive."""
+        return self.code_text is not None and self.code_text.status in NOT_DELIVERED
+
+    @property
     def is_held(self) -> bool:
         """Whether a change of mobile keeps codes back."""
         return self.change is not None and self.change.state == ChangeState.HELD and self.change.due_at > self.now
@@ -78,11 +84,16 @@ def person(formatter: Formatter, account: Account, about: Row[Any]) -> Person:
     return Person(
         account.id,
         about.full_name or formatter.words["no_name"],
-        formatter.digits(f"…{account.national_id[-4:]}"),
+        ending(formatter, account.national_id),
         formatter.digits(masked(account.mobile)),
         f"{formatter.words['comma']} ".join(place) or formatter.words["unknown"],
         formatter.moment(about.last_texted),
     )
+
+
+def ending(formatter: Formatter, national_id: str, digits: int = SHOWN_DIGITS) -> str:
+    """An ID by its last digits."""
+    return formatter.digits(f"…{national_id[-digits:]}")
 
 
 def tell(connection: Connection, formatter: Formatter, account: Account, now: datetime) -> Story:
@@ -141,7 +152,7 @@ def _steps_of_text(formatter: Formatter, text: Row[Any], begin: datetime) -> Ite
         yield words["accepted"].format(text.gateway, _later(formatter, text.accepted_at, begin))
     if text.status == DeliveryStatus.DELIVERED:
         yield words["delivered"].format(_later(formatter, text.ended_at, begin))
-    elif text.status in (DeliveryStatus.FAILED, DeliveryStatus.DROPPED):
+    elif text.status in NOT_DELIVERED:
         yield words["not_delivered"].format(formatter.word("errors_of", text.error or "unknown"))
     else:
         yield words["no_receipt"]
@@ -163,15 +174,15 @@ def _last_order(formatter: Formatter, facts: Facts) -> Iterator[str]:
 
 def _next(formatter: Formatter, facts: Facts) -> str:
     """What to do next. What staff can text names the command; they know the whole ID from whoever calls."""
-    account, text = facts.account, facts.code_text
+    account = facts.account
     states = {
         "inactive": not account.active,
         "locked": account.locked_at is not None,
         "held": facts.is_held,
         "opted_out": facts.opted_out_at is not None,
-        "live": facts.code_lives,
+        "live": facts.code_lives and not facts.is_undelivered,
         "used": bool(facts.codes) and facts.codes[0].close_reason == CloseReason.USED,
-        "undelivered": text is not None and text.status in (DeliveryStatus.FAILED, DeliveryStatus.DROPPED),
+        "undelivered": facts.is_undelivered,
         "reset": True,
     }
     name = next(name for name, holds in states.items() if holds)

@@ -6,9 +6,9 @@ from typing import Any
 from flask import Response, request
 from sqlalchemy import Row as Found
 
+from bot.accounts.console_login import Login, proof
 from bot.build import Bot
-from bot.clock import midnight
-from bot.console_login import Login, proof
+from bot.platform.clock import midnight
 from bot.reports.kpi import POINTS
 from store.tables import DeliveryStatus, MessageKind
 from store.views import text_list

@@ -14,9 +14,9 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 from sqlalchemy import Row
 
 from bot.build import Bot
-from bot.clock import TEHRAN
 from bot.gateways.simulated import Message, Simulated
 from bot.inbound.facts import state_of
+from bot.platform.clock import TEHRAN
 from bot.simulation.demo import Mobile, mobiles
 from bot.simulation.state import Fault
 from dialogs.parsing.parse import Explanation, explain

@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.gateways.http_client import HttpAnswer
+from bot.platform.http_client import HttpAnswer
 from bot.ports import Reason, SendFailed
-from bot.profiles.profile import Profile, Verdict
+from bot.profiles.profile import Profile
+from bot.profiles.values import Verdict
 
 # What an HTTP status means where the answer itself has no word for it.
 STATUSES = {408: Reason.TIMEOUT, 429: Reason.BUSY}

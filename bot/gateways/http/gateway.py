@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from bot.credentials.keyring import Keyring
 from bot.gateways.http import polling, push
-from bot.gateways.http.answer import NoSense, Reading, taken_as
+from bot.gateways.http.answer import NAME, NoSense, Reading, taken_as
 from bot.gateways.http.request import Composed, compose, number
-from bot.gateways.http_client import HttpAnswer, HttpClient
+from bot.platform.http_client import HttpAnswer, HttpClient
 from bot.ports import (
     Answer,
     Batch,
@@ -165,7 +165,8 @@ class HttpGateway:
             found = Reading("json", reply.body).value(recall.id)
         except NoSense:
             return None
-        return None if reply.status != 200 or not found or found in recall.none else found[:64]
+        is_there = reply.status == 200 and found is not None and found not in recall.none and NAME.fullmatch(found)
+        return found if is_there else None
 
     def _ask(self, asked: Request, values: Mapping[str, str], seconds: float | None = None) -> HttpAnswer:
         return self._call(compose(self.profile, self.provider.base, asked, {**self.provider.values, **values}), seconds)

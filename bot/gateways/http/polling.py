@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.clock import TEHRAN
 from bot.gateways.http.answer import NAME, NoSense, Reading, as_text, by_status, find, items, refused
-from bot.gateways.http_client import HttpAnswer
+from bot.platform.clock import TEHRAN
+from bot.platform.http_client import HttpAnswer
 from bot.ports import Inbound, PolledText, Reason, Receipt, SendFailed
-from bot.profiles.profile import PollInbound, PollReceipts, Profile, stages
+from bot.profiles.profile import PollInbound, PollReceipts, Profile
+from bot.profiles.values import stages
 
 Name = Callable[[str, str, str], str]
+LONGEST_CURSOR = 20
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -104,4 +106,5 @@ def moment(date: str, written: str) -> datetime | None:
 
 
 def _number(cursor: str) -> float:
-    return int(cursor) if cursor.isdecimal() else -1
+    # What is too long for a number of theirs is none: it could not be kept, and nothing would be fetched any more.
+    return int(cursor) if cursor.isdecimal() and len(cursor) <= LONGEST_CURSOR else -1

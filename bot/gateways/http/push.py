@@ -7,7 +7,8 @@ from typing import Any
 from bot.gateways.http.answer import NoSense, as_text, find, items, parse
 from bot.ports import Call, Malformed, Receipt, as_name
 from bot.ports import Inbound as Text
-from bot.profiles.profile import Fields, Inbound, Profile, Receipts, stages
+from bot.profiles.profile import Fields, Inbound, Profile, Receipts
+from bot.profiles.values import stages
 
 Look = Callable[[str], str]
 Digest = Callable[[str], str]

@@ -307,6 +307,6 @@ def test_all_that_was_told_is_unbroken(town: Town) -> None:
     town.text("zahra", "رمز 0012345679", "{wrong}", "{code}", "STOP", "START")
     town.text("stranger", f"رمز {UNKNOWN_ID}", "رمز 0012345679")
     next(job for job in town.bot.jobs.all() if job.name == "audit").run()
-    proof = town.bot.jobs.chain.prove()
+    proof = town.bot.audit_chain.prove()
     assert proof.faults == []
     assert proof.rows == len(rows(town.bot.store)) == proof.end.seq

@@ -12,13 +12,14 @@ from bot.audit import hash_chain as module
 from bot.audit.hash_chain import BATCH, Broken, Chain, Proof
 from bot.audit.trail import Entry, Trail, digest
 from bot.credentials.keyring import Keyring
-from bot.random_source import SystemRandomSource
+from bot.platform.random_source import SystemRandomSource
 from bot.settings import read_keys
 from dialogs.audit_vocabulary import Action, Actor, Outcome
 from store import audit
 from store.audit import AUDIT, HEAD, KEY
 from store.database.engine import Store
 from store.database.times import as_text
+from tests.support import made_season
 from tests.support.parts import KEYS, NOON, StoppedClock
 
 NEW = "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
@@ -450,3 +451,9 @@ def test_it_shows_no_key() -> None:
     retired = module.Retired(keyring.audits["k1"], 3)
     assert keyring.audits["k1"].hex() not in repr(retired) + repr(keyring)
     assert repr(keyring.audits["k1"]) not in repr(retired) + repr(keyring)
+
+
+def test_a_season_that_is_made_up_has_an_audit_as_in_life(store: Store) -> None:
+    made_season.make(store, 60, NOON, days=2)
+    proof = make_chain(store).prove()
+    assert (proof.faults, proof.sealed, proof.rows > 20, proof.end.seq) == ([], 0, True, proof.rows)

@@ -338,7 +338,7 @@ def test_none_fires_while_all_is_well(world: World, rules: Path) -> None:
         code = re.findall(r"\d{6}", world.carrier.sent[-1].text)[0]
         world.text(code, OMID["mobile"])
         world.bot.courier.deliver_due()
-        world.bot.jobs.chain.seal_due()
+        world.bot.audit_chain.seal_due()
         world.bot.jobs.safely(next(job for job in world.bot.jobs.all() if job.name == "outbox"))
         world.bot.jobs.safely(next(job for job in world.bot.jobs.all() if job.name == "events"))
 

@@ -14,7 +14,7 @@ from bot.build import Bot
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
 from bot.credentials.passwords import Hashed
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from bot.ports import Inbound
 from bot.settings import read_keys
 from store.database.engine import Store
@@ -318,8 +318,8 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 from bot.accounts.csv_import import Import
-from bot.clock import system_clock
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.clock import system_clock
+from bot.platform.phone_numbers import PhoneNumbers
 from store.database.engine import Store
 
 def peak():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.accounts.csv_import import BATCH, Import, Tally
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.phone_numbers import PhoneNumbers
 from tests.support.import_desk import HEADER, ROW, Desk, national_ids
 
 # What is put aside

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from bot.clock import day_around, days_of, read_day, system_clock, today_in_tehran
-from bot.csv_export import MARK, Cell, sheet
+from bot.platform.clock import day_around, days_of, read_day, system_clock, today_in_tehran
+from bot.platform.csv_export import MARK, Cell, sheet
 from bot.reports import kpi, kpi_report
 from bot.reports.kpi import Now, Point
 from store.database.engine import Store

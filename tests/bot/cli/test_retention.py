@@ -11,10 +11,9 @@ from bot.build import Bot
 from bot.cli.retention import span_of
 from bot.ports import Inbound
 from bot.settings import BadSettings
-from store import expiry, inbound_messages
+from store import expiry, inbound_messages, stats_periods
 from store.retention import LATEST_RECEIPT, Retention
 from store.tables import METADATA
-from store.views import delivery_stats
 from store.views.delivery_stats import Cell
 from tests.bot.cli.test_commands import typed
 from tests.conftest import MakeBot
@@ -78,7 +77,7 @@ def test_counts_go_with_their_period(bot: Bot, clock: StoppedClock) -> None:
         begin = clock() + years * timedelta(days=365)
         counted = {Cell(0, "code", "", "twilio"): Counter({"3": 5})}
         with bot.store.writing() as connection:
-            delivery_stats.keep(connection, begin, begin + timedelta(days=1), counted, [])
+            stats_periods.keep(connection, begin, begin + timedelta(days=1), counted, [])
     expiry.drop(bot.store, clock() + timedelta(days=2002), Retention())
     assert (numbers(bot)["stats_period"], numbers(bot)["delivery_stat"]) == (1, 1)
 

@@ -11,8 +11,8 @@ from click.testing import Result
 from sqlalchemy import select
 
 from bot.build import Bot
-from bot.clock import system_clock
 from bot.credentials import bearer
+from bot.platform.clock import system_clock
 from store import tokens
 from store.tables import TokenRow, table
 from tests.bot.cli.test_commands import flask, typed

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.build import Bot
-from bot.clock import jalali, next_rabi_al_awwal, shown, system_clock, today_in_tehran
 from bot.credentials import one_time_codes, passwords
 from bot.credentials.keyring import Keyring, Unreadable
 from bot.credentials.passwords import ALPHABET, LENGTH, Hashed
-from bot.phone_numbers import PhoneNumbers
+from bot.platform.clock import jalali, next_rabi_al_awwal, shown, system_clock, today_in_tehran
+from bot.platform.phone_numbers import PhoneNumbers
+from bot.platform.random_source import SystemRandomSource
 from bot.ports import Inbound
-from bot.random_source import SystemRandomSource
 from dialogs.parsing.normalise import national_id
 from dialogs.vocabulary import CodePurpose, Event
 from store.codes import Code

@@ -19,13 +19,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, event, select, text, update
 
-from bot import log
 from bot.build import Bot, build
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
 from bot.credentials.passwords import Hashed
 from bot.fakher.service import Caller
 from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomputed
+from bot.platform import log
 from bot.ports import Inbound
 from bot.settings import read_keys
 from dialogs.parsing.normalise import fold

@@ -12,11 +12,11 @@ from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import Headers, MultiDict
 
 from bot.credentials.keyring import Keyring
-from bot.gateways.http_client import READ_SECONDS, HttpClient
 from bot.gateways.simulated import HEADER, Simulated
 from bot.gateways.twilio import Twilio
+from bot.platform.http_client import READ_SECONDS, HttpClient
+from bot.platform.random_source import SystemRandomSource
 from bot.ports import Call, Gateway, Malformed, Outbound, Reason, SendFailed
-from bot.random_source import SystemRandomSource
 from bot.settings import read_keys
 from store.database.engine import Store
 from store.tables import DeliveryStatus, MessageKind

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.gateways import http_client
 from bot.gateways.http.gateway import ATTEMPT_SECONDS, uid
-from bot.gateways.http_client import HttpClient
+from bot.platform import http_client
+from bot.platform.http_client import HttpClient
 from bot.ports import Reason, SendFailed
 from bot.sending import courier
 from tests.bot.gateways.test_gateways import Loud

@@ -10,8 +10,8 @@ from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.test import TestResponse
 
 from bot.build import Bot, build
-from bot.gateways.http_client import HttpClient
 from bot.gateways.kannel import Kannel
+from bot.platform.http_client import HttpClient
 from bot.ports import Call, Outbound, Reason, SendFailed
 from store.database.engine import Store
 from store.tables import DeliveryStatus, InboundMessageRow, MessageKind, OutboundMessageRow, table

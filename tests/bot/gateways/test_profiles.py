@@ -222,3 +222,13 @@ class TestCheck:
         self, run: Run, settings: dict[str, str], words: tuple[str, ...], settings_: Any, status: int
     ) -> None:
         assert run(*words, **settings, **settings_).exit_code == status
+
+    def test_it_puts_nothing_on_a_simulated_phone_that_the_service_could_not_open(
+        self, run: Run, settings: dict[str, str]
+    ) -> None:
+        words = ("simulated", "--send", ZAHRA["mobile"])
+        assert run(*words, GATEWAYS="simulated", **settings).exit_code == 0
+        other = "k1:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
+        for keys, named in ((other, "SECRET_KEYS: k1 is another key"), ("", "SECRET_KEYS: missing")):
+            result = run(*words, GATEWAYS="simulated", **settings | {"SECRET_KEYS": keys})
+            assert result.exit_code == 2 and named in result.output

@@ -101,32 +101,32 @@ def test_far_above_is_halfway_to_all() -> None:
 )
 def test_hardly_any_used_is_a_flood(known: Bot, clock: StoppedClock, used: int, unused: int, flooded: bool) -> None:
     send_codes(known.store, clock.now - DECIDED, used=used, unused=unused)
-    assert known.jobs.watch_for_flood() is flooded
+    assert bool(known.flood_guard.look().alarms) is flooded
 
 
 def test_it_is_measured_by_what_is_usual_here(bot: Bot, clock: StoppedClock) -> None:
     settled(bot)
     send_codes(bot.store, clock.now - timedelta(days=3), used=40, unused=160)
     send_codes(bot.store, clock.now - DECIDED, used=15, unused=85)
-    assert not bot.jobs.watch_for_flood()
+    assert not bot.flood_guard.look().alarms
 
 
 def test_a_young_service_takes_half_for_usual(bot: Bot, clock: StoppedClock) -> None:
     settled(bot)
     send_codes(bot.store, clock.now - DECIDED, used=30, unused=70)
-    assert not bot.jobs.watch_for_flood()
+    assert not bot.flood_guard.look().alarms
     send_codes(bot.store, clock.now - DECIDED, unused=60)
-    assert bot.jobs.watch_for_flood()
+    assert bot.flood_guard.look().alarms
 
 
 def test_codes_that_may_still_be_used_say_nothing(known: Bot, clock: StoppedClock) -> None:
     send_codes(known.store, clock.now - UNDECIDED + timedelta(seconds=1), unused=500)
-    assert not known.jobs.watch_for_flood()
+    assert not known.flood_guard.look().alarms
 
 
 def test_strangers_requests_wait_and_all_else_goes_on(known: Bot, clock: StoppedClock) -> None:
     send_codes(known.store, clock.now - DECIDED, unused=ENOUGH)
-    known.jobs.watch_for_flood()
+    known.flood_guard.look()
     assert hear(known, STRANGER, f"رمز {OMID['national_id']}") is Event.ASKED_IN_VAIN
     assert hear(known, STRANGER, "HELP") is Event.HELP
     assert hear(known, ZAHRA["mobile"], f"رمز {ZAHRA['national_id']}") is Event.ASKED
@@ -137,9 +137,9 @@ def test_it_is_over_by_itself_and_both_are_told(known: Bot, clock: StoppedClock)
     send_codes(known.store, clock.now - DECIDED, unused=ENOUGH)
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
-            known.jobs.watch_for_flood()
+            known.flood_guard.look()
         clock.forward(seconds=LATELY.total_seconds())
-        assert not known.jobs.watch_for_flood()
+        assert not known.flood_guard.look().alarms
     told = [(line["event"], line["guard"], line["log_level"]) for line in logs]
     assert told == [("flood_alarm", "unused", "error"), ("flood_over", "unused", "error")]
     assert hear(known, STRANGER, f"رمز {OMID['national_id']}") is Event.ASKED_FROM_OTHER_PHONE
@@ -148,7 +148,7 @@ def test_it_is_over_by_itself_and_both_are_told(known: Bot, clock: StoppedClock)
 def test_every_process_sees_it(known: Bot, make_bot: MakeBot, clock: StoppedClock) -> None:
     other = make_bot()
     send_codes(known.store, clock.now - DECIDED, unused=ENOUGH)
-    assert other.jobs.watch_for_flood()
+    assert other.flood_guard.look().alarms
 
 
 def test_a_flood_abroad_holds_back_that_country_alone(make_bot: MakeBot, clock: StoppedClock) -> None:
@@ -157,9 +157,9 @@ def test_a_flood_abroad_holds_back_that_country_alone(make_bot: MakeBot, clock: 
         abroad = {"national_id": "4271467685", "username": "ali", "mobile": "+9647701234567", "language": "ar"}
         connection.execute(insert(ACCOUNT).values(**abroad, active=True, failures=0))
     send_codes(bot.store, clock.now, unused=PER_MINUTE_ABROAD, phone="+9647701234567")
-    assert not bot.jobs.watch_for_flood()
+    assert not bot.flood_guard.look().alarms
     send_codes(bot.store, clock.now, unused=1, phone="+9647701234567")
-    assert bot.jobs.watch_for_flood()
+    assert bot.flood_guard.look().alarms
     assert hear(bot, STRANGER, "رمز 4271467685") is Event.ASKED_IN_VAIN
     assert hear(bot, STRANGER, f"رمز {OMID['national_id']}") is Event.ASKED_FROM_OTHER_PHONE
 
@@ -167,4 +167,4 @@ def test_a_flood_abroad_holds_back_that_country_alone(make_bot: MakeBot, clock: 
 def test_as_many_at_home_are_none(bot: Bot, clock: StoppedClock) -> None:
     settled(bot)
     send_codes(bot.store, clock.now, unused=PER_MINUTE_ABROAD + 1)
-    assert not bot.jobs.watch_for_flood()
+    assert not bot.flood_guard.look().alarms

@@ -210,7 +210,7 @@ class Town:
             assert set(used) == carried_out
         for action, number in self.changed.items():
             assert sum(row.action == action for row in rows) == number, action
-        proof = self.bot.jobs.chain.prove()
+        proof = self.bot.audit_chain.prove()
         assert (proof.faults, proof.rows) == ([], len(rows))
 
     def is_silent(self, mobile: str) -> bool:

@@ -1,6 +1,7 @@
 """Asking providers for texts and receipts: once on all hosts, nothing lost, heard twice or left behind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from io import StringIO
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from bot.build import Bot
 from bot.credentials.keyring import Keyring
@@ -32,6 +33,18 @@ WAITING, ROUND, INBOUND, MESSAGE = (
     table(InboundMessageRow),
     table(OutboundMessageRow),
 )
+# A rule by which the database takes all texts but one, and how it ends.
+REFUSING = {
+    "sqlite": (
+        """CREATE TRIGGER refusing BEFORE INSERT ON polled_message WHEN NEW.provider_id = 'refused'
+        BEGIN SELECT RAISE(ABORT, 'refused'); END""",
+        "DROP TRIGGER refusing",
+    ),
+    "postgresql": (
+        "ALTER TABLE polled_message ADD CONSTRAINT refusing CHECK (provider_id <> 'refused')",
+        "ALTER TABLE polled_message DROP CONSTRAINT refusing",
+    ),
+}
 ROUNDS = ReceiptRounds(batch=2, from_seconds=20, until_seconds=3600)
 
 
@@ -84,6 +97,16 @@ def polling_of(bot: Bot, provider: Provider, hear: Callable[[Inbound], object] |
 @pytest.fixture
 def polling(bot: Bot, provider: Provider) -> Polling:
     return polling_of(bot, provider)
+
+
+@contextmanager
+def refusing(store: Store) -> Iterator[None]:
+    """Meanwhile the database takes no text that is called `refused`."""
+    for place, statement in enumerate(REFUSING[store.engine.dialect.name]):
+        with store.writing() as connection:
+            connection.execute(text(statement))
+        if not place:
+            yield
 
 
 def rows(store: Store, statement: Any) -> list[Any]:
@@ -238,6 +261,44 @@ class TestTexts:
             polling.hear_fetched()
         assert rows(bot.store, select(WAITING.c.id)) == [], "it is given up in the end"
         assert "9121234567" not in printed.getvalue()
+
+    @pytest.mark.parametrize("orig", [DataError, OperationalError])
+    def test_nor_does_one_that_breaks_the_database_every_time_and_it_is_given_up(
+        self, bot: Bot, provider: Provider, clock: StoppedClock, printed: StringIO, orig: type[DBAPIError]
+    ) -> None:
+        def hear(inbound: Inbound) -> object:
+            if inbound.provider_id == "1":
+                raise orig("by 9121234567", None, Exception("9121234567"))
+            return bot.hear(inbound)
+
+        polling = polling_of(bot, provider, hear)
+        provider.waiting = [("1", ZAHRA["mobile"], "x"), ("2", OMID["mobile"], "HELP")]
+        polling.fetch(provider)
+        assert [row.provider_id for row in rows(bot.store, select(INBOUND.c.provider_id))] == ["2"]
+        for _ in range(19 if orig is DataError else 239):
+            assert rows(bot.store, select(WAITING.c.provider_id)) == [("1",)]
+            clock.forward(seconds=15)
+            polling.hear_fetched()
+        assert rows(bot.store, select(WAITING.c.id)) == []
+        figures = create_app(bot).test_client().get("/metrics").text
+        assert 'ramz_polled_given_up_total{gateway="asked",reason="failed"} 1.0' in figures
+        assert printed.getvalue().count("fetched_text_given_up") == 1
+        assert "9121234567" not in printed.getvalue()
+        provider.waiting = [("1", ZAHRA["mobile"], "x")]
+        assert polling.fetch(provider) == 0, "a provider that lists it again has no second effect"
+
+    def test_a_text_that_the_database_does_not_take_holds_up_no_other_and_no_later_one(
+        self, bot: Bot, provider: Provider, polling: Polling, clock: StoppedClock
+    ) -> None:
+        provider.waiting = [("refused", ZAHRA["mobile"], "x"), ("2", OMID["mobile"], "HELP")]
+        with refusing(bot.store):
+            assert polling.fetch(provider) == 1
+        clock.forward(seconds=3)
+        provider.waiting = [("3", OMID["mobile"], "HELP")]
+        assert polling.fetch(provider) == 1
+        assert {row.provider_id for row in rows(bot.store, select(INBOUND.c.provider_id))} == {"2", "3"}
+        figures = create_app(bot).test_client().get("/metrics").text
+        assert 'ramz_polled_given_up_total{gateway="asked",reason="not_storable"} 1.0' in figures
 
     def test_words_and_senders_lie_encrypted(self, bot: Bot, provider: Provider) -> None:
         def dies(inbound: Inbound) -> object:

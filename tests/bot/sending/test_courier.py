@@ -18,12 +18,14 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.build import Bot, build
 from bot.ports import Inbound, Outbound, Reason, Receipt, SendFailed
+from bot.reports.kpi import Point
 from bot.sending.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbound_messages
 from store.database.engine import Store
 from store.outbound_messages import NewMessage
 from store.tables import CloseReason, CodeRow, ConversationRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
+from store.views import delivery_stats
 from tests.conftest import MakeBot
 from tests.support.parts import (
     KEYS,
@@ -405,6 +407,36 @@ class TestSecrets:
         self.ends_with(bot, DeliveryStatus.DROPPED, CloseReason.CANCELLED)
         clock.forward(seconds=60)
         assert bot.courier.deliver_due() == 0
+
+    @pytest.mark.parametrize("comes_back", ["during the attempt", "after it"])
+    def test_one_that_failed_as_far_as_is_known_has_arrived_if_its_code_came_back(
+        self, store: Store, clock: StoppedClock, random_source: LoadedRandomSource, comes_back: str
+    ) -> None:
+        """The provider takes the text and says nothing; its owner texts the code back before it is sent again."""
+
+        class Silent(Carrier):
+            def send(self, sent: Outbound) -> str:
+                taken = super().send(sent)
+                if sent.kind is not MessageKind.CODE:
+                    return taken
+                if comes_back == "during the attempt":
+                    assert text(bot, "100001") is Event.RIGHT_CODE
+                raise SendFailed(Reason.TIMEOUT, permanent=False)
+
+        silent = Silent()
+        bot = settled(build(settings(), clock=clock, random_source=random_source, gateways=[silent], store=store))
+        text(bot, REQUEST)
+        bot.courier.deliver_due()
+        if comes_back == "after it":
+            assert text(bot, "100001") is Event.RIGHT_CODE
+        code, _ = rows(bot.store)
+        assert (code.status, code.error, code.secret, code.ended_at) == (DeliveryStatus.DELIVERED, None, None, NOON)
+        with store.reading() as connection:
+            found = delivery_stats.lately(connection, NOON - timedelta(minutes=1), NOON + timedelta(minutes=2))
+        assert Point(found["code"]).in_time == 1
+        clock.forward(seconds=60)
+        bot.courier.deliver_due()
+        assert [sent.kind for sent in silent.sent] == [MessageKind.CODE, MessageKind.PASSWORD]
 
     @pytest.mark.parametrize("is_reported_first", [False, True])
     def test_one_that_was_dropped_while_its_provider_took_it_has_left_all_the_same(

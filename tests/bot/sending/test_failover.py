@@ -11,9 +11,9 @@ import structlog
 from sqlalchemy import select
 
 from bot.build import Bot, build
-from bot.clock import system_clock
-from bot.gateways.http_client import HttpClient
 from bot.gateways.twilio import Twilio
+from bot.platform.clock import system_clock
+from bot.platform.http_client import HttpClient
 from bot.ports import Gateway, Inbound, Outbound, Reason, SendFailed
 from bot.sending.failover import FOR_GOOD, LIMIT, PAUSE
 from store import outbound_messages

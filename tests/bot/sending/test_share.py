@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from bot.random_source import SystemRandomSource
+from bot.platform.random_source import SystemRandomSource
 from bot.sending.share import GONE_AFTER, JOIN_EVERY, LEASE, RENEW_EVERY, Share
 from bot.sending.throttle import Throttle
 from store.database.engine import Store

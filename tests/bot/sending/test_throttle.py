@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from bot.build import Bot, build
-from bot.clock import system_clock
+from bot.platform.clock import system_clock
 from bot.ports import Outbound
 from bot.sending.throttle import Throttle
 from store.database.engine import Store

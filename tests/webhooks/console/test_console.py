@@ -12,10 +12,10 @@ from sqlalchemy import delete, insert, select
 from werkzeug.test import TestResponse
 
 from bot.accounts import staff_removal
+from bot.accounts.console_login import IDLE, LONGEST, proof
 from bot.build import Bot
-from bot.clock import midnight
-from bot.console_login import IDLE, LONGEST, proof
 from bot.credentials.password_policy import Weakness
+from bot.platform.clock import midnight
 from bot.ports import Inbound
 from bot.reports.kpi import POINTS
 from bot.sending.flood_guard import GUARDS, Flood

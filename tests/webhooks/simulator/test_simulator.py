@@ -11,9 +11,9 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 
 from bot.build import Bot, build
-from bot.gateways.http_client import HttpClient
 from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
+from bot.platform.http_client import HttpClient
 from bot.simulation.demo import PEOPLE, STAFF, mobiles, seed
 from bot.simulation.state import DELAY, DOWN, Fault, Simulation
 from dialogs.staff_vocabulary import StaffState

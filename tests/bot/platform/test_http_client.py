@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from bot.gateways.http_client import CONNECT_SECONDS, CONNECTIONS, READ_SECONDS, HttpAnswer, HttpClient
+from bot.platform.http_client import CONNECT_SECONDS, CONNECTIONS, READ_SECONDS, HttpAnswer, HttpClient
 from bot.ports import Reason, SendFailed
 from bot.sending import courier
 

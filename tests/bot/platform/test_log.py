@@ -6,7 +6,7 @@ from io import StringIO
 from flask import Flask
 
 from bot.build import Bot
-from bot.log import Rarely
+from bot.platform.log import Rarely
 from webhooks import create_app
 
 

@@ -1,0 +1,68 @@
+"""What the values in a provider's file mean: reasons, statuses, paths into an answer."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BeforeValidator
+
+from bot.ports import Reason
+from store.tables import DeliveryStatus
+
+DELIVERY_STATUSES = {
+    "accepted": DeliveryStatus.ACCEPTED,
+    "sending": DeliveryStatus.SENDING,
+    "sent": DeliveryStatus.SENT,
+    "delivered": DeliveryStatus.DELIVERED,
+}
+# Ours alone: no provider says them.
+OURS = {Reason.KEY_REMOVED, Reason.NO_TEMPLATE}
+REASONS = {reason.value: reason for reason in Reason if reason not in OURS}
+# What can be the text's or its number's own fault, so that no other line would do better.
+OF_THE_TEXT = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.SPAM, Reason.NO_SENSE, Reason.EXPIRED}
+STEPS = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+
+
+class Verdict(NamedTuple):
+    """What an error of the provider's means; `permanent` as SendFailed has it."""
+
+    reason: Reason
+    permanent: bool
+
+
+def _verdict(word: Any) -> Any:
+    if not isinstance(word, str):
+        return word
+    reason = REASONS.get(word.removesuffix("!"))
+    if reason is None:
+        raise ValueError(f"{word} is no reason; the reasons are {', '.join(REASONS)}")
+    if word.endswith("!") and reason not in OF_THE_TEXT:
+        raise ValueError(f"{reason} is never final: another line may deliver")
+    return Verdict(reason, word.endswith("!"))
+
+
+def _stage(word: Any) -> Any:
+    if isinstance(word, str) and word not in DELIVERY_STATUSES and word not in REASONS:
+        raise ValueError(f"{word} is neither {', '.join(DELIVERY_STATUSES)} nor a reason: {', '.join(REASONS)}")
+    return word
+
+
+def check_path(text: Any) -> Any:
+    """A path into an answer, as it is. ValueError where it is none."""
+    if isinstance(text, str) and text and not STEPS.fullmatch(text):
+        raise ValueError(f"{text!r} is no path: names and places in lists, with dots between, as entries.0.id")
+    return text
+
+
+Errors = dict[str, Annotated[Verdict, BeforeValidator(_verdict)]]
+Stages = dict[str, Annotated[str, BeforeValidator(_stage)]]
+Path = Annotated[str, BeforeValidator(check_path)]
+Texts = dict[str, str]
+
+
+def stages(mapping: Mapping[str, str], status: str) -> tuple[DeliveryStatus, Reason | None] | None:
+    """How far a text has come, in our words, by the provider's; None for a word that the profile does not have."""
+    word = mapping.get(status)
+    if word is None:
+        return None
+    return (DELIVERY_STATUSES[word], None) if word in DELIVERY_STATUSES else (DeliveryStatus.FAILED, REASONS[word])

@@ -1,6 +1,0 @@
-"""Which release this is. It stands in pyproject.toml and nowhere else."""
-
-import tomllib
-from pathlib import Path
-
-VERSION: str = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]["version"]
