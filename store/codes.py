@@ -349,6 +349,7 @@ def use_of(connection: Connection, after: datetime, until: datetime) -> CodeUse:
     sent = sent.select_from(MESSAGE).join(CODE, CODE.c.id == MESSAGE.c.code_id)
     of_then = sent.where(MESSAGE.c.created_at > after, MESSAGE.c.created_at <= until)
     of_accounts = of_then.where(MESSAGE.c.kind == MessageKind.CODE, CODE.c.account_id.is_not(None))
+    of_accounts = of_accounts.where(MESSAGE.c.resend_of.is_(None))  # one that was sent once more is one code still
     return CodeUse(*connection.execute(of_accounts).one())
 
 

@@ -97,7 +97,7 @@ def test_what_a_page_names_is_there(page: str, path: str) -> None:
 
 @for_each(("page", "name"), on_all_pages(r"`([A-Z]+(?:_[A-Z]+)+)[`=]"))
 def test_the_settings_that_a_page_names_are_there(page: str, name: str) -> None:
-    assert name in SETTINGS | STATES | EVENTS | {"X_FILE", "TEST_DATABASE_URL"} | OF_PROVIDERS
+    assert name in SETTINGS | STATES | EVENTS | {"X_FILE", "TEST_DATABASE_URL", "PLAYED_RECOVERIES"} | OF_PROVIDERS
 
 
 def test_every_page_is_linked_from_the_first() -> None:

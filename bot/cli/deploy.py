@@ -20,6 +20,7 @@ from bot.cli.printing import OWNER_ONLY, PROGRAM, Piece, put, show
 from bot.platform.random_source import SystemRandomSource
 from bot.reports.kpi import TARGET_SHARE
 from bot.settings import Settings, is_loopback
+from store.database.engine import TIMEOUTS
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path("/var/lib/ramz")
@@ -61,13 +62,9 @@ def _deliver(into: Path | None, pieces: list[Piece], values: dict[str, Any]) -> 
 
 def _about() -> tuple[Settings, dict[str, Any]]:
     """The settings, whole as for the service, and what most files name."""
-    found, programs = chosen(settings.read_for_service), ROOT / ".venv/bin"
-    if not programs.exists():
-        programs = Path(sys.prefix) / "bin"
+    found = chosen(settings.read_for_service)
     return found, {
-        "root": str(ROOT),
-        "python": f"{programs}/python",
-        "flask": f"{programs}/flask",
+        **_code(),
         "is_postgresql": not found.database_url.startswith("sqlite"),
         "is_at_home": ROOT.is_relative_to("/home") or ROOT.is_relative_to("/root"),
         "folder": _folder(found),
@@ -75,6 +72,14 @@ def _about() -> tuple[Settings, dict[str, Any]]:
         "logs": "/var/log/ramz",
         "backups": STATE / "backups",
     }
+
+
+def _code() -> dict[str, Any]:
+    """Where the code and its programs are."""
+    programs = ROOT / ".venv/bin"
+    if not programs.exists():
+        programs = Path(sys.prefix) / "bin"
+    return {"root": str(ROOT), "python": f"{programs}/python", "flask": f"{programs}/flask"}
 
 
 def _folder(found: Settings) -> Path | None:
@@ -103,19 +108,19 @@ def _warn_of_hidden_code(user: str) -> None:
 
 
 @deploy.command("systemd")
-@click.option("--wrapper", is_flag=True, help="Print the command `ramz` in place of the unit.")
+@click.option("--wrapper", is_flag=True, help="Only the command `ramz`, which needs no settings yet.")
 @SETTINGS
 @USER
 @INTO
 def systemd(wrapper: bool, environment: str, user: str, into: Path | None) -> None:
     """Print the service's unit, or `ramz`, which gives commands the service's settings."""
-    _found, values = _about()
     _warn_of_hidden_code(user)
-    pieces = [
-        Piece("ramz.service", "/etc/systemd/system/ramz.service"),
-        Piece("ramz.sh", "/usr/local/bin/ramz", PROGRAM),
-    ]
-    _deliver(into, pieces[::-1] if wrapper else pieces, values | {"environment": environment, "user": user})
+    command, given = Piece("ramz.sh", "/usr/local/bin/ramz", PROGRAM), {"environment": environment, "user": user}
+    if wrapper:
+        _deliver(into, [command], _code() | given)
+        return
+    _found, values = _about()
+    _deliver(into, [Piece("ramz.service", "/etc/systemd/system/ramz.service"), command], values | given)
 
 
 @deploy.command("nginx")
@@ -213,6 +218,7 @@ def postgresql(hosts: int, into: Path | None) -> None:
         "database": url.database,
         "check": f"{url.database}_restored",
         "hosts": hosts,
+        "timeouts": TIMEOUTS if url.query.get("pooler") == "transaction" else {},
         "workers": found.workers,
         "per_process": CONNECTIONS,
         "connections": max(100, hosts * found.workers * CONNECTIONS + 20),

@@ -215,6 +215,7 @@ def _fates(*of: ColumnElement[bool]) -> Select[Any]:
             MESSAGE.join(CODE, CODE.c.id == MESSAGE.c.code_id).outerjoin(ACCOUNT, ACCOUNT.c.id == MESSAGE.c.account_id)
         )
         .where(MESSAGE.c.kind == MessageKind.CODE, MESSAGE.c.account_id.is_not(None), *of)
+        .where(MESSAGE.c.resend_of.is_(None))  # a code that was sent once more is one code still
     )
 
 

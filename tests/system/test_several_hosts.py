@@ -16,6 +16,7 @@ from store.database import migrate
 from store.database.engine import BUSY_TIMEOUT, IDLE_TIMEOUT, STATEMENT_TIMEOUT, Store
 from store.service import send_shares
 from store.tables import CodeRow, DeliveryStatus, OutboundMessageRow, table
+from tests.bot.cli.test_deploy import as_superuser, printed
 from tests.providers.twilio_standin import TwilioStandIn
 from tests.support.hosts.postgresql_servers import PgBouncer, Server, pgbouncer, primary_and_standby, url_of
 from tests.support.hosts.steady_texts import SteadyTexts
@@ -154,6 +155,17 @@ def test_two_services_never_send_more_than_the_rate(postgresql_url: str, tmp_pat
 class TestPgBouncer:
     def test_each_transaction_has_the_timeouts(self, pooler: PgBouncer) -> None:
         with closing(Store(pooler.url)) as store, store.writing() as connection:
+            found = [connection.execute(text(f"SHOW {name}")).scalar_one() for name in TIMEOUT_NAMES]
+        assert found == [f"{BUSY_TIMEOUT}s", f"{STATEMENT_TIMEOUT}s", f"{IDLE_TIMEOUT}s"]
+
+    def test_a_single_read_has_the_timeouts_that_the_role_is_given(self, postgresql_url: str) -> None:
+        at = make_url(postgresql_url)
+        own = at.set(username=f"role-of-{at.database}", password=None, database=f"{at.database}-own")
+        behind = own.update_query_dict({"pooler": "transaction"})
+        script = printed("postgresql", DATABASE_URL=behind.render_as_string(hide_password=False)).stdout
+        ran = as_superuser(postgresql_url, postgresql_url, script)
+        assert ran.returncode == 0, ran.stderr
+        with pgbouncer(own) as pooler, closing(Store(pooler.url)) as store, store.reading() as connection:
             found = [connection.execute(text(f"SHOW {name}")).scalar_one() for name in TIMEOUT_NAMES]
         assert found == [f"{BUSY_TIMEOUT}s", f"{STATEMENT_TIMEOUT}s", f"{IDLE_TIMEOUT}s"]
 

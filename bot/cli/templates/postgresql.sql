@@ -26,5 +26,13 @@ ALTER DATABASE [[ database | name ]] SET idle_in_transaction_session_timeout = '
 ALTER DATABASE [[ database | name ]] SET tcp_keepalives_idle = 10;
 ALTER DATABASE [[ database | name ]] SET tcp_keepalives_interval = 5;
 ALTER DATABASE [[ database | name ]] SET tcp_keepalives_count = 4;
+[% if timeouts %]
+-- PgBouncer in transaction mode passes no connection's own settings on, so the role has them, in seconds: a single read
+-- has none else. In pgbouncer.ini: pool_mode = transaction, max_client_conn = [[ hosts * workers * per_process + 20 ]],
+-- and a database [[ database ]] that names this server.
+[% for name, seconds in timeouts.items() %]
+ALTER ROLE [[ role | name ]] IN DATABASE [[ database | name ]] SET [[ name ]] = '[[ seconds ]]s';
+[% endfor %]
+[% endif %]
 -- [[ hosts ]] hosts of [[ workers ]] processes with up to [[ per_process ]] connections each, and some for commands. Needs a restart of PostgreSQL.
 ALTER SYSTEM SET max_connections = [[ connections ]];

@@ -9,15 +9,23 @@ if [ ! -r "$settings" ]; then
 fi
 number=0
 while IFS= read -r line || [ -n "$line" ]; do
-    number=$((number + 1))
+    number=$((number + 1)) value=${line#*=} reads_alike=yes
     case $line in
         '' | '#'* | ';'*) continue ;;
-        # What systemd would read otherwise than it stands there, is not taken.
-        [!A-Z]* | *[\'\"\\]* | *' ') ;;
-        *=*) export "$line"; continue ;;
+        [!A-Z]*) reads_alike=no ;;
+        *=*) ;;
+        *) reads_alike=no ;;
     esac
-    echo "ramz: $settings: line $number: must be NAME=VALUE, without quotes, backslashes and outer spaces" >&2
-    exit 2
+    # As it stands, or whole between single quotes: what systemd would read otherwise is not taken.
+    case $value in
+        \'*\') value=${value#?} value=${value%?}; case $value in *\'*) reads_alike=no ;; esac ;;
+        *[\'\"\\]* | ' '* | *' ') reads_alike=no ;;
+    esac
+    if [ $reads_alike = no ]; then
+        echo "ramz: $settings: line $number: must be NAME=VALUE or NAME='VALUE', without other quotes, backslashes and outer spaces" >&2
+        exit 2
+    fi
+    export "${line%%=*}=$value"
 done <"$settings"
 export FLASK_APP=[[ (root ~ "/wsgi.py") | quoted ]]
 # What deploy prints or writes is for root's places.

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from bot.cli.deploy import deploy, verifier
 from bot.cli.printing import in_quotes, literal, name
-from store.database.engine import Store
+from store.database.engine import TIMEOUTS, Store
 from tests.bot.cli.test_commands import TWILIO, around, typed
 from tests.support.databases import Fresh
 from tests.support.debian import program
@@ -40,7 +41,20 @@ WHOLE = {
     "KANNEL_INBOUND_SECRET": SECRET,
 }
 
-# As the wrapper takes it: without quotes and backslashes.
+# How a value may be written in the file of settings, and what it is.
+ADDRESS = "postgresql+psycopg://ramz@/ramz?host=a:5432&host=b:5432"
+READ_ALIKE = {
+    "ADDRESS": (ADDRESS, ADDRESS),
+    "QUOTED_ADDRESS": (f"'{ADDRESS}'", ADDRESS),
+    "SPACES": ("two words # here; and there", "two words # here; and there"),
+    "QUOTED_SPACES": ("' two words '", " two words "),
+    "SIGNS": ("a=b&c;d|e(f)<g>*?!~%", "a=b&c;d|e(f)<g>*?!~%"),
+    "QUOTES": ("""'a "b" \\ c'""", 'a "b" \\ c'),
+    "DOLLAR": ("a$HOME`b`", "a$HOME`b`"),
+    "QUOTED_DOLLAR": ("'a$HOME`b`'", "a$HOME`b`"),
+}
+ENVIRONMENT_D = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator"
+# As the wrapper takes it unquoted: without quotes and backslashes.
 OPEN = WHOLE | {"KANNEL_PASSWORD": "of-kannel"}
 
 
@@ -158,6 +172,11 @@ def test_systemd_finds_nothing_wrong_with_its_units(changes: dict[str, str], tmp
     assert graded.returncode == 0, graded.stdout[-300:]
 
 
+def as_lines(printed: str) -> dict[str, str]:
+    """The variables of an environment, printed one a line."""
+    return dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
+
+
 @pytest.mark.process
 class TestWrapper:
     """`ramz`: commands with the settings of the service."""
@@ -187,11 +206,53 @@ class TestWrapper:
         store.close()
 
     @pytest.mark.parametrize(
-        "line", ['A="b"', "A=b\\", "A='b'", "A=b ", " A=b", "export A=b", "nothing", "a=b"], ids=repr
+        "line",
+        [
+            'A="b"',
+            "A=b\\",
+            "A='b",
+            "A='",
+            "A='b'c'",
+            "A=b'c'",
+            "A='b' ",
+            "A=b ",
+            "A= b",
+            " A=b",
+            "export A=b",
+            "nothing",
+            "a=b",
+        ],
+        ids=repr,
     )
     def test_what_systemd_would_read_otherwise_is_refused(self, line: str, tmp_path: Path) -> None:
         ran = self.run(self.wrapper(tmp_path, f"SECRET_KEYS={KEYS}\n{line}\n"), "season", "show")
         assert ran.returncode == 2 and "line 2" in ran.stderr and KEYS not in ran.stderr
+
+    def test_it_reads_a_line_as_systemd_does_and_a_quoted_one_as_a_shell_does(self, tmp_path: Path) -> None:
+        program("systemd-analyze", "systemd")
+        lines = [f"{name}={written}" for name, (written, _) in READ_ALIKE.items()]
+        wrapper = self.wrapper(tmp_path, "\n".join(lines))
+        wrapper.write_text(re.sub(r"^exec \S+/flask .*", "exec env", wrapper.read_text("utf-8"), flags=re.MULTILINE))
+        expected = {name: value for name, (_, value) in READ_ALIKE.items()}
+        assert expected.items() <= as_lines(self.run(wrapper, "deploy").stdout).items()
+        # Its reader of files; this one expands variables besides, which an EnvironmentFile's does not: systemd.exec(5).
+        (tmp_path / "environment.d").mkdir()
+        (tmp_path / "environment.d/a.conf").write_text("\n".join(it for it in lines if "$" not in it), "utf-8")
+        by_systemd = subprocess.run(
+            [ENVIRONMENT_D], env=around({"XDG_CONFIG_HOME": str(tmp_path)}), capture_output=True, text=True, check=True
+        )
+        read = as_lines("\n".join(shlex.split(by_systemd.stdout)))
+        assert {name: it for name, it in expected.items() if "$" not in it}.items() <= read.items()
+        quoted = [it for it in lines if "='" in it]
+        script = "\n".join(["set -a", *quoted, "env"])
+        by_shell = as_lines(subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout)
+        assert {name: expected[name] for name in (it.partition("=")[0] for it in quoted)}.items() <= by_shell.items()
+
+    def test_it_is_made_before_there_are_settings(self, tmp_path: Path) -> None:
+        found = typed("deploy", "systemd", "--wrapper", "--into", str(tmp_path), SECRET_KEYS="")
+        assert found.exit_code == 0, found.output
+        assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["ramz"]
+        assert printed("systemd", "--into", str(tmp_path)).exit_code == 0  # which finds it there, and the same
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
     def test_root_deploys_as_root_and_does_all_else_as_the_services_user(self, tmp_path: Path) -> None:
@@ -230,6 +291,14 @@ def test_the_verifier_is_what_postgresql_keeps(postgresql_url: str) -> None:
         kept = connection.pgconn.encrypt_password(b"a password", b"ramz", b"scram-sha-256").decode()
     rounds, salt = kept.split("$")[1].split(":")
     assert verifier("a password", base64.b64decode(salt), int(rounds)) == kept
+
+
+def test_what_a_pooler_does_not_pass_on_the_role_has() -> None:
+    url = "postgresql+psycopg://ramz@pooler:6432/ramz"
+    assert 'ALTER ROLE "ramz" IN DATABASE' not in printed("postgresql", DATABASE_URL=url).stdout
+    found = printed("postgresql", DATABASE_URL=f"{url}?pooler=transaction").stdout
+    given = dict(re.findall(r'^ALTER ROLE "ramz" IN DATABASE "ramz" SET (\w+) = \'(\d+)s\';$', found, re.MULTILINE))
+    assert given == {name: str(seconds) for name, seconds in TIMEOUTS.items()}
 
 
 def tools_of(url: str) -> dict[str, str]:

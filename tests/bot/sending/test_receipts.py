@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.build import Bot
+from bot.clock import today_in_tehran
 from bot.ports import Inbound, Reason, Receipt
+from bot.reports import kpi
 from dialogs.vocabulary import Event
-from store import outbound_messages
+from store import codes, outbound_messages
 from store.service import counters
 from store.tables import CodeRow, ConversationRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
 from tests.conftest import MakeBot
@@ -64,6 +67,14 @@ class TestACodeThatDidNotArrive:
         assert (again.status, again.gateway, again.resend_of) == (DeliveryStatus.ACCEPTED, "second", failed.id)
         assert (again.request_received_at, again.expires_at) == (failed.request_received_at, failed.expires_at)
         assert failed.secret is None and again.secret is None
+
+    def test_it_is_one_code_in_the_figures(self, pair: Bot, clock: StoppedClock) -> None:
+        text(pair, REQUEST)
+        fail(pair, rows(pair)[0])
+        today = today_in_tehran(clock())
+        assert kpi.figures(pair.store, today, today, clock()).codes == {"live": 1}
+        with pair.store.reading() as connection:
+            assert codes.use_of(connection, clock() - timedelta(minutes=1), clock()).sent == 1
 
     def test_its_digits_are_others_and_good(self, pair: Bot, first: Carrier, second: Carrier) -> None:
         text(pair, REQUEST)
