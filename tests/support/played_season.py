@@ -16,7 +16,7 @@ from random import Random
 from sqlalchemy import insert
 
 from bot.build import Bot
-from bot.clock import today_in_tehran
+from bot.platform.clock import today_in_tehran
 from bot.ports import Inbound, Outbound, Reason, Receipt, SendFailed
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, DeliveryStatus, MessageKind, table

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.build import Bot
-from bot.clock import today_in_tehran
+from bot.platform.clock import today_in_tehran
 from bot.ports import Inbound, Reason, Receipt
 from bot.reports import kpi
 from dialogs.vocabulary import Event

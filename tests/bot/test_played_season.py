@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.build import Bot
-from bot.clock import days_of, today_in_tehran
+from bot.platform.clock import days_of, today_in_tehran
 from bot.reports import kpi
 from store.database.engine import Store
 from store.tables import METADATA
