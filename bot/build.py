@@ -92,7 +92,7 @@ class Bot:
         self.jobs.start()
 
     def stop(self) -> None:
-        """Finish what is in hand and let go of the database."""
+        """Finish what is in hand, and close the database."""
         self.event_poster.stop()
         self.jobs.stop()
         self.courier.stop()

@@ -25,7 +25,7 @@ GRACE_SECONDS = 60
 STALE = timedelta(seconds=60)
 # The longest that a job waits for its first run: a process that is replaced every hour must forget too.
 FIRST_RUN_SECONDS = 10
-# How often the clock is held against one that only goes forward, and how far the two may part.
+# How often the clock is compared with a monotonic one, in seconds, and how far the two may differ.
 CLOCK_LOOK_SECONDS, CLOCK_JUMP = 2.0, timedelta(seconds=5)
 
 
@@ -95,15 +95,15 @@ class Jobs:
 
     def overdue(self, ended: Mapping[str, datetime], now: datetime) -> list[str]:
         """The jobs that last ran to their end over two of their rounds and a minute ago."""
-        late = self.ill_after()
+        late = self.overdue_after()
         return sorted(name for name, at in ended.items() if name in late and now - at > late[name])
 
-    def ill_after(self) -> dict[str, timedelta]:
+    def overdue_after(self) -> dict[str, timedelta]:
         """How long ago each job may have run to its end: two of its rounds and a minute."""
         return {job.name: 2 * timedelta(seconds=job.seconds) + STALE for job in self.all()}
 
     def safely(self, job: Job) -> None:
-        """Run a job. Whatever it raises is logged and stays here: an escaped error would end the scheduler's thread."""
+        """Run a job. Whatever it raises is logged and not raised: an error would end the scheduler's thread."""
         try:
             job.run()
             self._ended[job.name] = self.clock()

@@ -1,4 +1,4 @@
-"""What the bot needs of the world, handed in by whoever builds it: a clock, a random source, gateways."""
+"""What the bot needs of the world, handed in by build.py: a clock, a random source, gateways."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

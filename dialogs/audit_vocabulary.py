@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 class Actor(StrEnum):
     """Whose doing it was."""
 
-    PILGRIM = auto()  # or whoever texts as one
+    PILGRIM = auto()  # or anybody who texts as one
     STAFF = auto()
     FAKHER = auto()
     OPERATOR = auto()

@@ -116,7 +116,7 @@ def tries_beside_request(message: ParsedMessage, facts: Facts) -> bool:
 def brings_password(message: ParsedMessage, state: State, *, own_password_allowed: bool) -> bool:
     """Whether the text brings a code and a password of the sender's own at once.
 
-    Several words that might be said to anybody are one only where both were asked for in one text.
+    Several words, which may be ordinary talk, are one only where both were asked for in one text.
     """
     if message.own_password:
         return True
@@ -141,7 +141,7 @@ def _starts_again(message: ParsedMessage, facts: Facts) -> bool:
 
 
 def _of_staff(message: ParsedMessage, facts: Facts) -> AnyEvent | None:
-    """What a staff member orders or confirms; None for whatever anybody might text."""
+    """What a staff member orders or confirms; None for what any phone might text."""
     if facts.staff is None:
         return None
     if facts.result is not None and facts.purpose is CodePurpose.STAFF_ORDER:

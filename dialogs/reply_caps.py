@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from dialogs.limits import (
     HINTS_PER_HOUR,
-    REPLIES_TO_WHO_NAMES_NOBODY,
+    REPLIES_WITHOUT_ID_PER_HOUR,
     STAFF_REPLIES_PER_HOUR,
     UNPARSED_PER_HOUR,
 )
@@ -14,7 +14,7 @@ LAST_REPLY = "last_reply"
 
 
 def within_reply_caps(effects: Iterable[Effect], facts: Facts) -> tuple[Effect, ...]:
-    """The effects without the replies that are beyond the phone's cap. Whatever is no reply is done all the same."""
+    """The effects without the replies that are beyond the phone's cap. Effects that are no replies stay."""
     return tuple(allowed for effect in effects if (allowed := _allowed(effect, facts)) is not None)
 
 
@@ -33,7 +33,7 @@ def _left(per_hour: int, facts: Facts) -> int:
     left = per_hour - unparsed if per_hour == UNPARSED_PER_HOUR else _most_hints(facts) - hints
     if facts.named_this_hour or facts.staff is not None:
         return left
-    return min(left, REPLIES_TO_WHO_NAMES_NOBODY - hints - unparsed)
+    return min(left, REPLIES_WITHOUT_ID_PER_HOUR - hints - unparsed)
 
 
 def _most_hints(facts: Facts) -> int:

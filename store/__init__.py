@@ -4,7 +4,7 @@ database/              engine, dialects, times and migrations' machinery
 tables/                the tables, as SQLModel classes, by kind of noun
 migrations/            how the tables came to be (Alembic)
 retention.py           how long rows are kept
-expiry.py              what is kept how long, and why; what is over goes
+expiry.py              what is kept how long, and why; deletes what is older
 erasure.py             a person erased, everywhere but in the audit
 views/                 what pages and reports read
 accounts.py            the holders of accounts
@@ -13,7 +13,7 @@ reset_grants.py        the right to choose a password at Fakher, that a right co
 staff.py               who may order by text
 staff_orders.py        what they order, and whether it was done
 mobile_changes.py      changes of registered mobiles
-console_sessions.py    who is in the console
+console_sessions.py    sessions at the console, and the browsers known to it
 tokens.py              Fakher's bearer tokens
 rate_limits.py         how many calls in a minute or an hour
 conversations.py       where each phone's dialog stands, and what the dialog must know

@@ -67,7 +67,7 @@ def find(connection: Connection, *, national_id: str | None = None, username: st
 
 
 def id_of(connection: Connection, national_id: str) -> int | None:
-    """The id of the account of a national ID, whatever its standing."""
+    """The id of the account of a national ID, active or not, locked or not."""
     rows = ID_OF.rows(connection, {"key": national_id})
     return rows[0][0] if rows else None
 
@@ -120,7 +120,7 @@ def username_key(username: str) -> str:
 
     Looser than equality, and stricter than `fold` (dialogs/parsing/normalise.py), which would make one name of many
     real ones.
-    Migration 0010 has a copy: whoever changes this fills the column anew.
+    Migration 0010 has a copy: where this changes, the column is to be filled anew.
     """
     if username.isascii() and username.isprintable():
         return " ".join(username.lower().split())

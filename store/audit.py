@@ -1,6 +1,6 @@
 """The audit: rows that nobody changes or drops, each sealed into a chain a little after it was written.
 
-Who writes a row touches nothing but that row, so that writers never wait for one another here.
+Writing a row touches no other row, so writers never wait for one another here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ WRITE = PreparedStatement(insert(AUDIT).values(named(AUDIT, "id", "seq", "seal")
 
 
 def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows, in this order."""
+    """Write rows, in this order. Keys: every column but id, seq and seal."""
     if rows:
         WRITE.many(connection, rows)
 
@@ -47,7 +47,7 @@ AT_A_TIME = 1_000
 
 
 def head(connection: Connection, *, hold: bool = False) -> Head | None:
-    """The end of the chain; None where it is missing. Held, nobody else seals until the transaction ends."""
+    """The end of the chain; None where it is missing. With `hold`, nobody else seals until the transaction ends."""
     found = select(*_HEAD)
     row = connection.execute(found.with_for_update() if hold else found).first()
     return Head(*row) if row else None
@@ -66,13 +66,13 @@ def waiting(connection: Connection, key_ids: Iterable[str], most: int) -> Sequen
 
 
 def put_seals(connection: Connection, seals: list[dict[str, Any]], end: Head) -> None:
-    """Seal rows, and move the head, which is held, to their end. Keys: row, place, sealed."""
+    """Seal rows, and move the head, which is held, to their end. Keys: row (its id), place, sealed (the seal)."""
     connection.execute(SEAL, seals)
     connection.execute(update(HEAD).values(vars(end)))
 
 
 def chain(connection: Connection) -> Iterator[tuple[Row[Any], Head | None]]:
-    """Every sealed row from the first to the last, with the head as it was at that same moment. Few are in memory."""
+    """Every sealed row from the first to the last, with the head as it was at that moment. Read in parts."""
     now: list[Any] = [select(column).scalar_subquery().label(column.name) for column in _HEAD]
     sealed = select(*_RAW, *now).where(AUDIT.c.seq.is_not(None)).order_by(AUDIT.c.seq)
     with connection.execution_options(yield_per=AT_A_TIME).execute(sealed) as found:
@@ -88,7 +88,7 @@ def loose(connection: Connection) -> Iterator[Row[Any]]:
 
 
 def copies(connection: Connection) -> list[tuple[int, int]]:
-    """Rows that there are several of: the ids of the first and the last."""
+    """Rows that were copied, by their nonce: the ids of the first and the last of each."""
     found = select(func.min(AUDIT.c.id).label("first"), func.max(AUDIT.c.id).label("last"))
     several = connection.execute(found.group_by(AUDIT.c.nonce).having(func.count() > 1).order_by("last"))
     return [(row.first, row.last) for row in several]

@@ -46,7 +46,7 @@ _OF_CONSOLE = (*AT_CONSOLE, CodePurpose.STAFF_CHANGE)
 
 @dataclass(frozen=True)
 class Code:
-    """A code, a try of which has just been spent where it comes from `spend_*`. It is an account's or of staff."""
+    """A code, a try of which has just been spent where it comes from `spend_*`. Its owner is an account or of staff."""
 
     id: str
     purpose: str
@@ -161,7 +161,7 @@ def _status(status: DeliveryStatus) -> ColumnElement[int]:
     return literal_column(str(int(status)))
 
 
-# A text that waits with a code in it dies with the code.
+# A text that waits to be sent, with a code in it, is dropped as the code is closed.
 DROP_TEXTS = _end_texts(_status(DeliveryStatus.DROPPED), bindparam("why"))
 # But one whose code came back had arrived, though the attempt to send it failed, as far as was known. If the first one
 # is still under way, its end will tell; see outbound_messages.
@@ -204,10 +204,10 @@ def spend_at_console(connection: Connection, staff_id: int, asked: Sequence[str]
     `asked` are the ids of the codes that it asked for: nobody else can spend a try of them.
     """
     found = select(CODE.c.id).where(CODE.c.staff_id == staff_id, CODE.c.purpose.in_(AT_CONSOLE), _OPEN)
-    # It may have asked as a stranger and as one that is known: what counts is what it asked for last.
+    # The browser may have asked both before and after it was known: the code that it asked for last counts.
     live = found.where(CODE.c.id.in_(asked), CODE.c.expires_at > now).order_by(CODE.c.created_at.desc())
     mine = connection.execute(live).scalars().first()
-    # In vain where there is none, so that the time tells nothing.
+    # Also where there is none, so that the time of the answer tells nothing.
     return [
         Code(*row) for row in SPEND_AT_CONSOLE.rows(connection, {"asked": mine or "", "member": staff_id, "now": now})
     ]
@@ -216,7 +216,7 @@ def spend_at_console(connection: Connection, staff_id: int, asked: Sequence[str]
 def renew(
     connection: Connection, code_id: str, key_id: str, digest: bytes, now: datetime, *, own: bool
 ) -> datetime | None:
-    """Put other digits into a live code's place; until when it lives. None where it is no longer good.
+    """Replace a live code's digits; when it expires, or None where it is no longer good.
 
     All else stays: whose it is, its time, the tries that are left, and that it counts as one. With `own`, only
     what its owner has asked for is renewed.

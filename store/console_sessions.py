@@ -1,4 +1,4 @@
-"""Who is in the console: sessions, each begun by a right code; and the browsers in which that has happened."""
+"""Sessions at the console, each begun by a right code; and the browsers in which one was begun."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +25,7 @@ class Session:
 
 @dataclass(frozen=True)
 class KnownBrowser:
-    """A browser, and whoever logged in there last."""
+    """A browser in which a staff member has logged in, and who that was. `digest` is SHA-256 of the secret it holds."""
 
     staff_id: int
     digest: bytes = field(repr=False)
@@ -79,27 +79,27 @@ def end(connection: Connection, session_id: str, now: datetime) -> bool:
 
 
 def end_of(connection: Connection, staff_id: int, now: datetime) -> None:
-    """End every session of a staff member, and make strangers of their browsers."""
+    """End every session of a staff member, and forget their browsers: they are new to the console again."""
     running = update(SESSION).where(SESSION.c.staff_id == staff_id, SESSION.c.ended_at.is_(None))
     connection.execute(running.values(ended_at=now))
     connection.execute(delete(BROWSER).where(BROWSER.c.staff_id == staff_id))
 
 
 def remember_browser(connection: Connection, browser_id: str, staff_id: int, digest: bytes, now: datetime) -> None:
-    """Know a browser from now on, in which a staff member has just logged in."""
+    """Remember a browser in which a staff member has just logged in."""
     row = {"id": browser_id, "staff_id": staff_id, "digest": digest, "logged_in_at": now}
     connection.execute(insert(BROWSER), row)
 
 
 def browser(connection: Connection, browser_id: str, now: datetime) -> KnownBrowser | None:
-    """The browser with this id; None where nobody has logged in there of late."""
+    """The browser with this id; None where none is known by it, or the last login in it is too old."""
     found = select(BROWSER.c.staff_id, BROWSER.c.digest)
     row = connection.execute(found.where(BROWSER.c.id == browser_id, BROWSER.c.logged_in_at > now - BROWSERS)).first()
     return KnownBrowser(*row) if row else None
 
 
 def forget_browser(connection: Connection, browser_id: str) -> None:
-    """Make a stranger of a browser: another secret has taken its place."""
+    """Forget a browser: another secret has taken the place of the one that it was known by."""
     connection.execute(delete(BROWSER).where(BROWSER.c.id == browser_id))
 
 

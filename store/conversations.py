@@ -121,7 +121,7 @@ def _view() -> Any:
         sent.c.tries_left > 0,
     )
     spoken = select(here.c.language).where(here.c.mobile == phone).order_by(here.c.id).limit(1).scalar_subquery()
-    # A change that is held is an approved one; while it is, the account is nobody's.
+    # A change that is held is an approved one; while it is, no phone counts as the account's.
     held = and_(CHANGE.c.ended_at.is_(None), CHANGE.c.approved_at.is_not(None))
     standing = and_(
         ACCOUNT.c.national_id == bindparam("national_id"),
@@ -211,7 +211,7 @@ def view(
 
 
 def lock(connection: Connection, phone: str) -> None:
-    """Hold back every other text from this phone until the transaction ends."""
+    """Lock the phone's row: other texts from it wait until the transaction ends."""
     connection.execute(LOCK, {"phone": phone})
 
 
@@ -250,7 +250,7 @@ def language_of(connection: Connection, phone: str) -> str | None:
 
 
 def end_overdue(connection: Connection, now: datetime, idle: str) -> int:
-    """Bring conversations whose time has passed to rest; how many there were."""
+    """Set conversations whose state has lasted its time to `idle`; how many there were."""
     overdue = update(CONVERSATION).where(CONVERSATION.c.ends_at <= now)
     return connection.execute(overdue.values(state=idle, ends_at=None, version=CONVERSATION.c.version + 1)).rowcount
 

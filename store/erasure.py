@@ -1,6 +1,6 @@
 """Erases a person: the account, and whatever else is about it or went to its phones. The audit's masked rows stay.
 
-What stands in `delivery_stat` are numbers of nobody; they stay too.
+`delivery_stat` holds counts, which are of no one person; they stay too.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is kept how long, and why: a rule for each sort of rows. What is over goes, a batch at a time.
+"""What is kept how long, and why: a rule for each sort of rows. Rows whose time is over are deleted, a batch at a time.
 
 What a rule would drop is counted by the same condition that drops it, so a dry run tells what the next run does.
 """

@@ -1,4 +1,4 @@
-"""The texts to be sent. A text is claimed by moving its due time on: a process that dies holding one gives it back."""
+"""The texts to be sent. A text is claimed by moving its next attempt on: if the process ends, it is due again."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
 # A literal, so that the partial indexes on what is queued are used.
 _QUEUED = MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED)))
-# Before it had left, as far as was known: its provider may have taken it, and not yet have been heard of.
+# Before it had left, as far as is known: its provider may have taken it, and its answer not be written yet.
 _DROPPED = MESSAGE.c.status == literal_column(str(int(DeliveryStatus.DROPPED)))
 ACCEPTED = int(DeliveryStatus.ACCEPTED)
 UNTRIED = {"gateway": None, "consecutive_failures": 0, "resend_of": None}
@@ -194,7 +194,9 @@ def claim(connection: Connection, now: datetime, most: int, lease: timedelta) ->
 
 
 def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note that providers took these texts, and erase their secrets. Keys: text, by, as, at.
+    """Note that providers took these texts, and erase their secrets.
+
+    Keys: text, its id; by, the gateway; as, the provider's id of it; at.
 
     One that was dropped meanwhile, because its code died, has arrived all the same.
     """
@@ -202,9 +204,9 @@ def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def retry(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note when to try these texts again. Keys: text, at, why; next, the gateway; failures, by that one in a row.
+    """Note when to try these texts again. Keys: text (its id), at, why (a Reason), next (a gateway), failures.
 
-    One whose code was used meanwhile is delivered: whoever texted the code back had it from there.
+    One whose code was used meanwhile is delivered: the phone that texted the code back had it from that text.
     """
     connection.execute(RETRY, rows)
     connection.execute(ARRIVED_ALL_THE_SAME, [{"text": row["text"]} for row in rows])
@@ -227,8 +229,7 @@ def receive_receipt(
     """Raise a text's status as a receipt says; the text, or None where none is known by it.
 
     Receipts come late, twice and out of order, so a lower or equal status changes nothing; a text that was dropped may
-    turn out to have arrived. `ref` is the
-    text's own id, which finds it even before its provider's id has been written.
+    turn out to have arrived. `ref` is the text's own id, which finds it even before its provider's id has been written.
     """
     same: ColumnElement[bool] = (MESSAGE.c.gateway == gateway) & (MESSAGE.c.provider_id == provider_id)
     if ref is not None:

@@ -1,4 +1,4 @@
-"""The right to choose a password, once: given for a right code, to a phone or to whoever holds the ticket."""
+"""The right to choose a password at Fakher, once: given for a right code, to the bearer of its ticket."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -17,7 +17,7 @@ class Retention:
 CONVERSATIONS = timedelta(days=30)
 # Codes for the console and its sessions: the audit keeps who was let in.
 CONSOLE = timedelta(days=30)
-# A browser in which nobody has logged in for so long is a stranger again.
+# A browser in which nobody has logged in for so long is new to it again.
 BROWSERS = timedelta(days=90)
 # A text that was fetched and that nobody could hear.
 FETCHED = timedelta(days=1)

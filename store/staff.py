@@ -1,8 +1,7 @@
-"""Who may order by text."""
+"""Staff members: who may order by text, and log in to the console."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
@@ -25,6 +24,17 @@ class Member:
     removed_at: datetime | None = None
     locked_at: datetime | None = None  # after too many wrong confirmations in a row
     console_failures: int = 0  # wrong codes in a row at the console, from browsers that are new to it
+
+
+@dataclass(frozen=True)
+class NewMember:
+    """A staff member to be written. A provincial user has a province, a broker a broker's name."""
+
+    mobile: str = field(repr=False)
+    role: str
+    name: str = field(repr=False)
+    province: str | None = None
+    broker: str | None = None
 
 
 _MEMBER = select(*(STAFF.c[name] for name in Member.__dataclass_fields__))
@@ -60,11 +70,9 @@ def lock_role(connection: Connection, role: str) -> list[Member]:
     return [Member(*row) for row in connection.execute(there.order_by(STAFF.c.id).with_for_update())]
 
 
-def put(connection: Connection, row: dict[str, Any]) -> int:
-    """Add a staff member, or change the one with this mobile, removed or not; their id.
-
-    Keys: mobile, name, role, province, broker.
-    """
+def put(connection: Connection, member: NewMember) -> int:
+    """Add a staff member, or change the one with this mobile, removed or not; their id."""
+    row = asdict(member)
     statement = upsert(connection, STAFF).values(**row)
     changes = {name: value for name, value in row.items() if name != "mobile"}
     changes |= {"removed_at": None, "failures": 0, "locked_at": None, "console_failures": 0}

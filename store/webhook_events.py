@@ -59,15 +59,15 @@ def claim(connection: Connection, now: datetime, most: int, lease: timedelta) ->
     return [Due(*row) for row in connection.execute(told.order_by(EVENT.c.happened_at, EVENT.c.id))]
 
 
-def end(connection: Connection, announcement_id: str, now: datetime, error: str | None = None) -> None:
+def end(connection: Connection, event_id: str, now: datetime, error: str | None = None) -> None:
     """Note that an event was taken; or, with an error, that it is given up."""
-    still_open = update(EVENT).where(EVENT.c.id == announcement_id, _OPEN)
+    still_open = update(EVENT).where(EVENT.c.id == event_id, _OPEN)
     connection.execute(still_open.values(ended_at=now, error=error))
 
 
-def retry(connection: Connection, announcement_id: str, at: datetime, error: str) -> None:
+def retry(connection: Connection, event_id: str, at: datetime, error: str) -> None:
     """Note when to post an event again."""
-    waiting = update(EVENT).where(EVENT.c.id == announcement_id, _OPEN)
+    waiting = update(EVENT).where(EVENT.c.id == event_id, _OPEN)
     connection.execute(waiting.values(next_attempt_at=at, error=error))
 
 

@@ -5,7 +5,7 @@ api/          Fakher's API
 console/      both control points for staff
 simulator/    two phones in the browser, under the simulated carrier only
 html.py       what every page for people has: words, fonts, styles, a strict policy
-lost.py       the first page, and what people read in place of an error
+error_pages.py  the first page, and what people read in place of an error
 database_errors.py  what is answered and logged where the database fails a call
 season_report.py  the season's report, as one HTML file
 printing.py   a page as PDF, by the machine's browser
@@ -26,7 +26,7 @@ from werkzeug.exceptions import HTTPException
 from bot.build import Bot
 from bot.platform.log import logger
 from store.service.counting import HTTP_BUCKETS
-from webhooks import database_errors, health, html, lost, providers
+from webhooks import database_errors, error_pages, health, html, providers
 from webhooks.api import endpoints
 from webhooks.console import login
 from webhooks.simulator import phone
@@ -36,7 +36,7 @@ LOG = logger("webhooks")
 # A text is at most 1,600 characters; with a provider's other fields that is a few kilobytes.
 LARGEST_BODY = 64 * 1024
 
-# Why a call is refused, by the status of the answer. What is not there (404) is no door.
+# Why a call is refused, by the status of the answer. An address that is not there (404) is not counted.
 REFUSED = {
     400: "malformed",
     401: "token",
@@ -54,11 +54,12 @@ def create_app(bot: Bot) -> Flask:
     """The web application around a bot."""
     app = Flask("webhooks")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.url_map.merge_slashes = False  # an address has one spelling, and a proxy's rule for it none to be got past by
     app.register_blueprint(providers.routes(bot))
     app.register_blueprint(endpoints.routes(bot))
     app.register_blueprint(health.routes(bot))
     html.set_up(app)
-    app.register_blueprint(lost.routes())
+    app.register_blueprint(error_pages.routes())
     app.register_blueprint(login.routes(bot))
     if "simulated" in bot.gateways:
         app.register_blueprint(phone.routes(bot))
@@ -100,14 +101,14 @@ def _broken(error: Exception) -> HTTPException | Response:
     if isinstance(error, HTTPException):
         if of_api:
             return endpoints.problem_of(error)
-        return lost.error(error.code or 500) if lost.is_for_people() else error
-    if isinstance(error, database_errors.DATABASE_ERRORS) and lost.is_for_people():
+        return error_pages.error(error.code or 500) if error_pages.is_for_people() else error
+    if isinstance(error, database_errors.DATABASE_ERRORS) and error_pages.is_for_people():
         database_errors.log(error)
-        return lost.error(503)
+        return error_pages.error(503)
     # Flask would log the error's own words, and those may quote a text.
     LOG.error("request_broken", error_seen=error)
     if of_api:
         return endpoints.broken()
-    if lost.is_for_people():
-        return lost.error(500)
+    if error_pages.is_for_people():
+        return error_pages.error(500)
     return Response("something is wrong here", 500, content_type="text/plain; charset=utf-8")

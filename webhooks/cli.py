@@ -77,14 +77,14 @@ def trial() -> None:
     bot = build(found, store=upgraded(found), simulation=Simulation())
     serving(bot.store, bot.keyring)
     seed(bot.store)
-    Simulation().calm()
+    Simulation().end_faults()
     try:
         server = make_server(found.host, found.port, create_app(bot), threaded=True)
     except (OSError, SystemExit):
         fail(f"PORT: {found.port} can't be used; is the bot running already?", 1)
     signal.signal(signal.SIGTERM, _interrupt)
     bot.start()
-    click.echo(_welcome(found.port))
+    click.echo(_how_to_try(found.port))
     if has_screen(os.environ, sys.platform) and sys.stdin.isatty() and sys.stdout.isatty():
         webbrowser.open(_page(found.port))
     with suppress(KeyboardInterrupt):  # from SIGTERM; at Ctrl-C the server ends by itself
@@ -127,16 +127,16 @@ def _refuse_another_database(found: Settings) -> None:
     store.close()
 
 
-def _welcome(port: int) -> str:
+def _how_to_try(port: int) -> str:
     people = "\n".join(f"  {_local(it.mobile)}   {it.national_id}   {it.about}" for it in PEOPLE)
-    clerks = "\n".join(f"  {_local(it.mobile)}   staff        {it.about}" for it in STAFF)
+    members = "\n".join(f"  {_local(it.mobile)}   staff        {it.about}" for it in STAFF)
     first = PEOPLE[0]
     return f"""\
 Ramz is running on http://127.0.0.1:{port} with the simulated carrier. Ctrl-C stops it.
 
   mobile        national ID  who
 {people}
-{clerks}
+{members}
 
 Text it from another terminal:
 

@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, Response, make_response, render_template, request, url_for
 from jinja2 import pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from bot.platform.version import VERSION
 
@@ -36,8 +36,10 @@ POLICY = "; ".join(
     )
 )
 FOR_EVER = "public, max-age=31536000, immutable"
-LATIN = re.compile("([A-Za-z][!-~]*(?: [A-Za-z][!-~]*)*)")
-LEFT_TO_RIGHT = Markup('<bdi dir="ltr">{}</bdi>')
+# What is read the other way than the page: Latin on a page from the right, Persian and Arabic on one from the left.
+LATIN = re.compile("([A-Za-z][!-~]*(?: [A-Za-z0-9][!-~]*)*)")
+PERSIAN = re.compile("([\u0620-\u065f\u0670-\u06d5](?:[ \u200c]?[\u0620-\u065f\u0670-\u06d5])*)")
+LEFT_TO_RIGHT, RIGHT_TO_LEFT = Markup('<bdi dir="ltr">{}</bdi>'), Markup('<bdi dir="rtl">{}</bdi>')
 
 
 def set_up(app: Flask) -> None:
@@ -46,7 +48,7 @@ def set_up(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["asset"] = asset
     app.jinja_env.globals["in_language"] = in_language
-    app.jinja_env.filters["latin"] = latin
+    app.jinja_env.filters["isolated"] = isolated
     app.jinja_env.globals["version"] = VERSION
     app.after_request(_hardened)
 
@@ -74,7 +76,7 @@ def in_language(language: str) -> str:
     rule = request.url_rule
     if rule is None or request.endpoint is None or "GET" not in (rule.methods or ()):
         area = request.path.startswith("/console")
-        return url_for("console.show" if area else "lost.first", lang=language)
+        return url_for("console.show" if area else "error_pages.first", lang=language)
     kept = request.args.to_dict() | dict(request.view_args or {}) | {"lang": language}
     return url_for(request.endpoint, **kept)
 
@@ -86,14 +88,13 @@ def address(endpoint: str, language: str, **words: str) -> str:
 
 
 @pass_context
-def latin(context: Context, said: str) -> Markup:
-    """Words whose Latin parts, and masked numbers, are read from the left: nothing beside them runs backwards."""
+def isolated(context: Context, said: str) -> Markup:
+    """Words in which what is read the other way, and a masked number, stand by themselves: nothing runs backwards."""
     if said.startswith("…"):
         return LEFT_TO_RIGHT.format(said)
-    if context.get("dir") != "rtl":
-        return escape(said)
-    pieces = enumerate(LATIN.split(said))  # every other one is Latin
-    return Markup("").join(LEFT_TO_RIGHT.format(piece) if place % 2 else piece for place, piece in pieces)
+    other, by_itself = (LATIN, LEFT_TO_RIGHT) if context.get("dir") == "rtl" else (PERSIAN, RIGHT_TO_LEFT)
+    pieces = enumerate(other.split(said))  # every other one is read the other way
+    return Markup("").join(by_itself.format(piece) if place % 2 else piece for place, piece in pieces)
 
 
 @cache

@@ -160,10 +160,12 @@ class Figures(Collector):
         for job, at in heartbeats.last(connection).items():
             family, labels = (asked, polled[job]) if job in polled else (ages, [job])
             family.add_metric(list(labels), (now - at).total_seconds())
-        ill = GaugeMetricFamily("ramz_job_ill_after_seconds", "The age at which a job is ill", labels=["job"])
-        for job, span in self.bot.jobs.ill_after().items():
-            ill.add_metric([job], span.total_seconds())
-        return [ages, asked, ill]
+        overdue = GaugeMetricFamily(
+            "ramz_job_ill_after_seconds", "The age from which on a job is overdue", labels=["job"]
+        )
+        for job, span in self.bot.jobs.overdue_after().items():
+            overdue.add_metric([job], span.total_seconds())
+        return [ages, asked, overdue]
 
     def _gateways(self, connection: Connection) -> list[Metric]:
         standings = circuit_breakers.every(connection)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
-PATIENCE_SECONDS = 120
+PRINT_SECONDS = 120
 
 
 class NoPrinter(Exception):
@@ -34,7 +34,7 @@ def to_pdf(page: Path, pdf: Path, program: str | None) -> None:
                 [program, *flags, page.resolve().as_uri()],
                 capture_output=True,
                 check=True,
-                timeout=PATIENCE_SECONDS,
+                timeout=PRINT_SECONDS,
             )
             shutil.copyfile(made, pdf)
         except (OSError, subprocess.SubprocessError) as error:

@@ -19,14 +19,15 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
-from waitress.utilities import RequestEntityTooLarge, RequestHeaderFieldsTooLarge
+from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 # Seconds from the connection on: until the headers are whole, until the body is, and until the answer is taken.
 HEADERS_WITHIN, BODY_WITHIN, ANSWER_WITHIN = 5.0, 10.0, 60.0
 # Connections of one process. Beyond, the oldest that has not sent its request makes room for a new one.
 MOST_CONNECTIONS = 500
 LARGEST_HEADERS = 32 * 1024
-# Of a body that is too long so much is read all the same: who still sends when the connection closes loses the answer.
+# Of a body that is too long so much is read all the same: a client that still sends as the connection closes loses
+# the answer.
 LARGEST_UNREAD = 1024 * 1024
 BACKLOG = 1024
 BLINK = 0.05
@@ -55,6 +56,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """A request as it comes in. What is wrong with its body the application tells, in its own words."""
 
     is_broken = False
+    error: object = None  # what is wrong with it, where its answer is not the application's
+    expect_continue: bool = False
     _unread = 0
 
     def received(self, data: bytes) -> int:
@@ -64,9 +67,12 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         taken: int = super().received(data)
         if self.headers_finished:
             self.headers["CONNECTION"] = "close"  # as if it had asked for no more than one answer
-        fault: object = self.error
-        if fault is not None and self.body_rcv is not None:
-            self._leave_to_application(is_too_long=isinstance(fault, RequestEntityTooLarge))
+            if self.error is None and self.path.startswith("//"):
+                # Waitress would drop one, and a proxy's rule for /metrics would have been got past.
+                self.error, self.completed = BadRequest("//"), True
+                return taken
+        if self.error is not None and self.body_rcv is not None:
+            self._leave_to_application(is_too_long=isinstance(self.error, RequestEntityTooLarge))
         return taken
 
     def _leave_to_application(self, *, is_too_long: bool) -> None:
@@ -76,8 +82,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             if not self.expect_continue and self.content_length <= LARGEST_UNREAD:
                 self._unread = self.content_length
                 self.completed = not self._unread
-        self.error: object = None
-        self.expect_continue: bool = False
+        self.error, self.expect_continue = None, False
         self.is_broken = True
 
     def _drop(self, data: bytes) -> int:
@@ -108,7 +113,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.server.refused("headers_too_large" if too_large else "malformed")
         super().service()
         self.server.answered += 1
-        if self.server.is_full:  # else who waits to be taken in waits until something else happens
+        if self.server.is_full:  # else a connection that waits is accepted only at the next event
             self.server.pull_trigger()
 
     @property
@@ -154,7 +159,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         super().handle_accept()
 
     def take_in_all(self) -> None:
-        """Take in whoever has connected already."""
+        """Accept every connection that waits."""
         before = -1
         while before < len(self.active_channels) < self.most:
             before = len(self.active_channels)
@@ -243,7 +248,7 @@ class RequestReader:
         return self._now() - self._moved_at < WEDGED_SECONDS
 
     def finish(self, seconds: float, unread_seconds: float) -> None:
-        """Take nobody else in and answer who is here: within so many seconds, and who still sends within fewer."""
+        """Accept no more; answer who is here within `seconds`, and who still sends within `unread_seconds`."""
         began = time.monotonic()
         for listener in self._listeners:
             listener.take_in_all()

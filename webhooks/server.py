@@ -52,15 +52,15 @@ class ReadingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def load_wsgi(self) -> None:
         """Make the bot. Meanwhile the master is told that this worker is not stuck, for a time."""
         made = Event()
-        patience = Thread(target=self._ask_for_patience, args=(made,), name="patience", daemon=True)
-        patience.start()
+        notifying = Thread(target=self._notify_master, args=(made,), name="notifying", daemon=True)
+        notifying.start()
         try:
             super().load_wsgi()
         finally:
             made.set()
-            patience.join()
+            notifying.join()
 
-    def _ask_for_patience(self, made: Event) -> None:
+    def _notify_master(self, made: Event) -> None:
         for _ in range(BEGIN_SECONDS):
             self.notify()
             if made.wait(1.0):

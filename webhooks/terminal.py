@@ -13,7 +13,7 @@ from webhooks import create_app
 from webhooks.simulator.mobile import Phone
 
 # How long to wait for an answer that another process may be sending.
-PATIENCE_SECONDS = 1.5
+ANSWER_SECONDS = 1.5
 GLANCE_SECONDS = 0.2
 
 
@@ -38,7 +38,7 @@ def _exchange(phone: Phone, words: str) -> None:
     if status != 200:
         click.echo(f"(the webhook answered {status})", err=True)
     phone.bot.courier.deliver_due()
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + ANSWER_SECONDS
     while not _show(phone) and time.monotonic() < deadline:
         time.sleep(0.05)
     _show(phone)

@@ -1,4 +1,4 @@
-"""Alarms about people: a line in the log that wakes operators, and a count for those who watch figures."""
+"""Alarms about accounts and staff: a line in the log at level error, and a count in the metrics."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ LOG = logger("alarms")
 NAME = "alarm"
 
 
-def sound(connection: Connection, alarm: str, **about: int | None) -> None:
+def raise_alarm(connection: Connection, alarm: str, **about: int | None) -> None:
     """Raise an alarm, and count it in the transaction of what it tells of. `about` are ids of ours."""
     counters.count(connection, Counter({(NAME, alarm): 1}))
     LOG.error("alarm", alarm=alarm, **about)

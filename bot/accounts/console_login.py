@@ -1,10 +1,10 @@
-"""Lets staff of headquarters and provinces into the console: a code by text, then a session.
+"""Logs staff of headquarters and provinces in to the console: a code by text, then a session.
 
-Whoever asks is told the same, in the same time, whether or not the number is one of theirs.
+Every caller gets the same answer, in the same time, whether or not the number is a staff member's.
 
 Anybody can ask for codes to a staff member's number, and guess at them. So a browser in which they have logged in
-before has codes and a budget of its own, and a code is good only in the browser that asked for it: strangers use up
-what strangers have, and at worst close the door to browsers that are new.
+before has codes and a budget of its own, and a code is good only in the browser that asked for it: what others try
+uses up the budget of new browsers only, and at worst ends logins from these.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ class Entered:
 
 @dataclass(frozen=True)
 class _Caller:
-    """Where somebody knocks from: an address, and the browser where it is known, with whoever logged in there."""
+    """Where a request comes from: an address, and the browser if it is known, with the member who logged in there."""
 
     address: str
     browser_id: str | None = None
@@ -121,10 +121,10 @@ class Console:
             now = self.clock()
             caller = self._caller(connection, address, browser, now)
             excess = self._count(connection, caller, now)
-            member = None if excess else self._welcome(connection, mobile)
+            member = None if excess else self._may_log_in(connection, mobile)
             is_right = not excess and self._try(connection, mobile, member, asked, digits, now)
             if member is not None and is_right:
-                self._let_in(connection, caller, member, new, now)
+                self._log_in(connection, caller, member, new, now)
         if excess:
             raise TooManyTries
         return new if is_right else None
@@ -132,7 +132,7 @@ class Console:
     def login(self, cookie: str, *, is_used: bool = True) -> Login | None:
         """Whose session a cookie holds; None where it is over, or its owner was removed.
 
-        A page that asks for itself does not use the session: it ends as if nobody looked.
+        A page that refreshes itself does not prolong the session.
         """
         session, now = bearer.read(cookie), self.clock()
         if session is None:
@@ -186,21 +186,21 @@ class Console:
             name, most = f"console {self.keyring.alias(caller.address)}", LOGIN_TRIES_PER_HOUR
         return rate_limits.count(connection, f"{rate_limits.HOURLY}{name}", now).calls > most
 
-    def _let_in(self, connection: Connection, caller: _Caller, member: Member, new: Entered, now: datetime) -> None:
+    def _log_in(self, connection: Connection, caller: _Caller, member: Member, new: Entered, now: datetime) -> None:
         console_sessions.begin(connection, new.session.id, member.id, new.session.digest, now)
         if caller.browser_id is not None:
             console_sessions.forget_browser(connection, caller.browser_id)
         console_sessions.remember_browser(connection, new.browser.id, member.id, new.browser.digest, now)
 
-    def _welcome(self, connection: Connection, mobile: str) -> Member | None:
+    def _may_log_in(self, connection: Connection, mobile: str) -> Member | None:
         member = console_sessions.member(connection, mobile=mobile)
         return member if member is not None and member.role in ROLES else None
 
     def _answer(
         self, connection: Connection, caller: _Caller, mobile: str, drawn: DrawnCode, language: str, now: datetime
     ) -> list[ClaimedMessage]:
-        """Send a code, or do as much in vain: what is then written is undone, so that the time tells nothing."""
-        member = self._welcome(connection, mobile)
+        """Send a code; or do the same work and undo it, so that the time of the answer tells nothing."""
+        member = self._may_log_in(connection, mobile)
         held = console_sessions.lock_member(connection, member.id if member else None)
         if held is None:
             return []
@@ -272,7 +272,7 @@ class Console:
         digits: str,
         now: datetime,
     ) -> bool:
-        """Spend a try, then compare; for nobody the same is done in vain. UnknownKey, as check says."""
+        """Spend a try, then compare; for an unknown number the same work is done. UnknownKey, as check says."""
         spent = codes.spend_at_console(connection, member.id if member else NOBODY, asked, now)
         check = one_time_codes.check(connection, self.keyring, spent, digits, now)
         if member is not None and check.right is not None:
@@ -287,14 +287,14 @@ class Console:
         return False
 
     def _lock(self, connection: Connection, member: Member, purpose: CodePurpose | None, now: datetime) -> None:
-        """After a hundred wrong codes in a row: no new browser is let in any more, or the member is locked out."""
+        """After a hundred wrong codes in a row: end logins from new browsers, or lock the member out."""
         if purpose is CodePurpose.CONSOLE:
             entry = Entry(Actor.BOT, Action.STAFF_LOCKED, reason="new_browsers", staff_id=member.id)
         else:
             entry = lockout.lock_staff(connection, member.id, now)
         self.trail.note(connection, now, entry)
         alarm = "console_closed" if purpose is CodePurpose.CONSOLE else "staff_locked_out"
-        alarms.sound(connection, alarm, staff=member.id)
+        alarms.raise_alarm(connection, alarm, staff=member.id)
 
     def _note(
         self,

@@ -30,7 +30,7 @@ class BadRow(Exception):
 
 
 class _Visible(dict[int, str]):
-    """Characters without those that nobody sees, each worked out when it is first met."""
+    """Characters without the invisible ones, each worked out when it is first met."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -45,7 +45,7 @@ _VISIBLE = _Visible()
 
 
 def plain(cell: str) -> str:
-    """A cell without what nobody sees at its ends or in it; a line break is white space."""
+    """A cell without invisible characters, and without white space at its ends; a line break is white space."""
     if cell.isascii() and cell.isprintable():
         return cell.strip()
     lines = cell.splitlines()

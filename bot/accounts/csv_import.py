@@ -26,7 +26,7 @@ from bot.ports import Clock
 from store import accounts
 from store.database.engine import Store
 
-__all__ = ["BATCH", "BadFile", "Import", "Tally"]
+__all__ = ["BATCH", "BadFile", "Import", "ImportResult"]
 
 # Rows a transaction: few enough that a text never waits long for the write lock.
 BATCH = 500
@@ -35,7 +35,7 @@ REGISTERED = "mobile is not the registered one, which is changed with --change-m
 
 
 @dataclass
-class Tally:
+class ImportResult:
     """What became of a file's rows.
 
     `taken` counts accounts, `repeated` the further rows of one that was taken already, `moved` the changes of
@@ -79,28 +79,28 @@ class Import:
         )
         self._met = _Met()
 
-    def run(self, source: Path, rejects: Path, progress: Callable[[int], None]) -> Tally:
+    def run(self, source: Path, rejects: Path, progress: Callable[[int], None]) -> ImportResult:
         """Add or update every good row; write the bad ones, with line and reason, to `rejects`.
 
         `progress` is told how many bytes have been read. BadFile where the file as a whole can't be taken.
         """
-        tally = Tally()
+        result = ImportResult()
         # A byte that is not UTF-8 costs its row, not the file.
         with source.open("rb") as raw, TextIOWrapper(raw, "utf-8", "surrogateescape", newline="") as text:
             csv_header.check_kind(raw.peek(64)[:64])
             header, records = csv_header.read(Lines(text))
             with Rejects(rejects, header.names, header.delimiter) as aside:
                 while batch := list(islice(records, BATCH)):
-                    self._take(list(self._read(batch, header, aside, tally)), aside, tally)
+                    self._take(list(self._read(batch, header, aside, result)), aside, result)
                     progress(raw.tell())
-                tally.rejected = aside.count
+                result.rejected = aside.count
             progress(raw.seek(0, SEEK_END))
-        return tally
+        return result
 
-    def _read(self, records: list[Record], header: Header, aside: Rejects, tally: Tally) -> Iterator[Row]:
+    def _read(self, records: list[Record], header: Header, aside: Rejects, result: ImportResult) -> Iterator[Row]:
         for record in records:
             if record.ends:
-                tally.ended = record.line
+                result.ended = record.line
             if record.fault:
                 aside.put(record.line, record.fault, {})
             elif any(map(csv_cells.plain, record.cells)):
@@ -127,15 +127,15 @@ class Import:
         kept = passwords.hashed(self.keyring, password)
         return {"password_hash": kept.hash, "password_key": kept.key_id}
 
-    def _take(self, rows: list[Row], aside: Rejects, tally: Tally) -> None:
+    def _take(self, rows: list[Row], aside: Rejects, result: ImportResult) -> None:
         for part in _parts(rows):
             now = self.clock()
             with self.store.writing() as connection:
                 chosen, moves = self._choose(connection, part, aside)
-                tally.moved += self._store(connection, chosen, moves, now)
+                result.moved += self._store(connection, chosen, moves, now)
             again = sum(self._met.meet(int(row.account["national_id"])) for row in chosen)
-            tally.repeated += again
-            tally.taken += len(chosen) - again
+            result.repeated += again
+            result.taken += len(chosen) - again
 
     def _choose(self, connection: Connection, rows: list[Row], aside: Rejects) -> tuple[list[Row], list[Move]]:
         """The rows that are taken, and the changes of mobiles among them."""

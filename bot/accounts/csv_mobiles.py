@@ -30,7 +30,7 @@ class MobileChanges:
     default_language: str
 
     def close_codes(self, connection: Connection, moves: list[Move], now: datetime) -> None:
-        """End what was given to the former mobiles. Before any account is written, here as everywhere."""
+        """Close codes and tickets of the former mobiles. Codes are written before accounts everywhere: no deadlock."""
         for move in moves:
             codes.close_of_account(connection, move.account_id, CloseReason.VOIDED, now)
             reset_grants.close_of(connection, move.account_id, now)

@@ -117,7 +117,7 @@ def _misplaced(lines: Lines, delimiter: str) -> Record:
         next(csv.reader(chain(list(lines.row), lines), delimiter=delimiter))
     except TooLong:
         return _too_long(lines)
-    # Quotes that are right come in pairs; where they do, the row ends here for whoever counts them too.
+    # Quotes that are right come in pairs; where they do, the row ends here by either reading.
     if lines.has_ended or "".join(lines.row).count('"') % 2:
         return Record(first, fault="a quote is not closed, or stands in the wrong place", ends=True)
     return Record(first, fault="a quote stands in the wrong place")

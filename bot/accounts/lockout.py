@@ -48,6 +48,6 @@ def _burn(connection: Connection, check: CodeCheck, now: datetime) -> list[Entry
 def _lock(connection: Connection, parts: Parts, check: CodeCheck, now: datetime) -> list[Entry]:
     locked = codes.lock_accounts(connection, check.account_ids, LOCKING_FAILURES, now)
     for account_id in locked:
-        alarms.sound(connection, "account_locked", account=account_id)
+        alarms.raise_alarm(connection, "account_locked", account=account_id)
         tell_fakher(connection, parts, FakherEvent.RECOVERY_LOCKED, account_id, now)
     return [Entry(Actor.BOT, Action.RECOVERY_LOCKED, account_id=each) for each in locked]

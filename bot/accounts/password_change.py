@@ -15,7 +15,7 @@ from store.outbound_messages import NewMessage
 from store.tables import MessageKind
 from store.webhook_events import NewEvent
 
-# How long a mobile that is no longer registered is told of changes: whoever lost it may not know yet.
+# How long a mobile that is no longer registered is told of changes: its holder may have lost it, and not know yet.
 FORMER = timedelta(hours=72)
 
 

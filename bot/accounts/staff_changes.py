@@ -1,7 +1,7 @@
-"""Staff who are added, changed and removed by headquarters' own: each change confirmed by a code to whoever makes it.
+"""Staff added, changed and removed by headquarters: each change is confirmed by a code to the member who makes it.
 
-What was ordered waits in the page that asks for the code, sealed together with the code's id: there is nothing to be
-kept, and nothing that a page, or whoever got hold of a session, could put in its place.
+The order waits in the page that asks for the code, encrypted together with the code's id. So no order is stored, and
+neither a page nor the thief of a session can put another in its place.
 """
 
 import json
@@ -24,7 +24,7 @@ from dialogs.staff_vocabulary import Role
 from dialogs.vocabulary import CodePurpose, CodeResult
 from store import codes, staff
 from store.outbound_messages import ClaimedMessage
-from store.staff import Member
+from store.staff import Member, NewMember
 from store.tables import CloseReason, MessageKind
 
 
@@ -68,7 +68,7 @@ class StaffChanges:
         self.parts, self.courier = parts, courier
 
     def order(self, by: Member, change: StaffChange, language: str) -> str:
-        """Send a code for a change to the mobile of whoever orders it; the sealed order. Refused says why not."""
+        """Send a code for a change to the member who orders it; the encrypted order. Refused says why not."""
         parts = self.parts
         drawn = one_time_codes.draw(parts.random_source, parts.keyring, parts.settings.code_length)
         with parts.store.writing() as connection:
@@ -157,10 +157,9 @@ class StaffChanges:
         if change.command is StaffCommand.REMOVE:
             ended = staff_removal.remove(connection, change.mobile, now) or []
         else:
-            # Whoever is changed begins anew: no session, order or proposal outlives the role that it was made in.
+            # A member who is changed begins anew: no session, order or proposal outlives the role that it was made in.
             ended = staff_removal.end_work(connection, change.mobile, now)
-            row = {name: value for name, value in asdict(change).items() if name != "command"}
-            staff.put(connection, row)
+            staff.put(connection, NewMember(change.mobile, change.role, change.name, change.province, change.broker))
         stopped = [entry for entry in ended if entry.action is not Action.STAFF_REMOVED]
         mine = [replace(entry, actor=Actor.STAFF, who=masked(by.mobile), staff_id=by.id) for entry in stopped]
         self.parts.trail.note(connection, now, *mine)
@@ -174,7 +173,7 @@ class StaffChanges:
 
 
 def _fault(connection: Connection, by: Member | None, change: StaffChange) -> str | None:
-    """Why a member may not make a change, or None. Whoever makes one stays, so headquarters is never empty."""
+    """Why a member may not make a change, or None. Nobody can remove themselves, so headquarters is never empty."""
     if by is None:
         return "out_of_scope"
     if change.mobile == by.mobile:

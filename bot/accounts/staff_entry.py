@@ -3,6 +3,7 @@
 from bot.platform.phone_numbers import PhoneNumbers
 from dialogs.parsing.normalise import fold, place_name
 from dialogs.staff_vocabulary import Role
+from store.staff import NewMember
 
 LONGEST_NAME, LONGEST_PLACE = 120, 60
 PLACE_OF = {Role.PROVINCIAL: "province", Role.BROKER: "broker"}
@@ -19,13 +20,12 @@ class BadEntry(ValueError):
 
 def read(
     phone_numbers: PhoneNumbers, *, mobile: str, role: str, name: str, province: str = "", broker: str = ""
-) -> dict[str, str | None]:
-    """A staff member's row, as `store.staff.put` takes it. BadEntry names the first field that can't be taken."""
+) -> NewMember:
+    """A staff member, to be written. BadEntry names the first field that can't be taken."""
     if role not in list(Role):
         raise BadEntry("role", f"must be one of {', '.join(Role)}")
-    row: dict[str, str | None] = {"mobile": read_mobile(phone_numbers, mobile), "role": role}
-    row |= {"name": _words("name", name, LONGEST_NAME), "province": None, "broker": None}
-    return row | _place(Role(role), {"province": province, "broker": broker})
+    number, words = read_mobile(phone_numbers, mobile), _words("name", name, LONGEST_NAME)
+    return NewMember(number, role, words, **_place(Role(role), {"province": province, "broker": broker}))
 
 
 def read_mobile(phone_numbers: PhoneNumbers, written: str) -> str:

@@ -15,7 +15,7 @@ from store.tables import CloseReason
 def remove(connection: Connection, mobile: str, now: datetime) -> list[Entry] | None:
     """Remove the staff member with this mobile; the audit's rows about it, or None where there is none.
 
-    A change of mobile that they have proposed or approved ends: two means two who are staff. Whoever is taken on
+    A change of mobile that they have proposed or approved ends: both must still be staff. A member who is added
     again confirms nothing from before.
     """
     staff_id = staff.remove(connection, mobile, now)

@@ -85,7 +85,7 @@ class Chain:
         """Write the chain's end to the log, where the database's owner can't change it; what was written.
 
         Every hour by one process of all hosts, None in the others. The line is written before the claim is committed:
-        a process that dies between the two leaves it to another.
+        if the process ends between the two, another writes the line.
         """
         now = self.clock()
         with self.store.reading() as connection:
@@ -121,7 +121,7 @@ class Chain:
         proof = self.prove()
         if not proof.faults:
             with self.store.writing() as connection:
-                # A row under the newest key: whoever has an older one can't rewrite what lies before it.
+                # A row under the newest key: the holder of an older one can't rewrite what lies before it.
                 self.trail.note(connection, self.clock(), Entry(Actor.OPERATOR, Action.AUDIT_REKEYED))
             self.seal_due()
             with self.store.writing() as connection:

@@ -1,7 +1,7 @@
 """Whether the database knows SECRET_KEYS.
 
 Keys that it does not know would check none of its codes and passwords, and write an audit that nobody else can prove.
-It knows every key that was in front once, by a check value that opens nothing. Who serves must have the one that was
+It knows every key that was in front once, by a check value that opens nothing. A service must have the one that was
 put in front last. A database that was made before it kept such values learns them from the newest rows of its audit.
 Each fault is one line that names the setting.
 """

@@ -44,7 +44,7 @@ class Trail:
     """Writes the audit."""
 
     def __init__(self, keyring: Keyring, random_source: RandomSource) -> None:
-        """Take the keys that prove rows, and the random source that makes each one of its kind.
+        """Take the keys that prove rows, and the random source of their nonces.
 
         `chain_length` is how many rows were sealed when this process last looked: each row vouches for it, so that
         an old row can't be removed and the rest sealed anew.

@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import settings
-from bot.accounts.csv_import import BadFile, Import, Tally
+from bot.accounts.csv_import import BadFile, Import, ImportResult
 from bot.accounts.csv_mobiles import MobileChanges
 from bot.audit.trail import Entry, Trail
 from bot.cli.common import chosen, fail, note, opened, write, writing_keys
@@ -60,7 +60,7 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     job = Import(store, phone_numbers, keyring, clock.system_clock, changes)
     try:
         with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
-            tally = job.run(file, aside, lambda read: bar.update(read - bar.pos))
+            result = job.run(file, aside, lambda read: bar.update(read - bar.pos))
     except BadFile as bad:
         fail(f"{file.name}: {bad}")
     except SQLAlchemyError as error:
@@ -68,10 +68,10 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", 1)
     with store.writing() as connection:
-        note(found, connection, Action.ACCOUNTS_IMPORTED, _summary(tally))
-    _say(tally)
-    if tally.rejected:
-        fail(f"{tally.rejected} rows rejected: {aside}", SOME_REJECTED)
+        note(found, connection, Action.ACCOUNTS_IMPORTED, _summary(result))
+    _say(result)
+    if result.rejected:
+        fail(f"{result.rejected} rows rejected: {aside}", SOME_REJECTED)
 
 
 @accounts.command("forget")
@@ -106,16 +106,16 @@ def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:
     return MobileChanges(Trail(keyring, SystemRandomSource()), found.default_language)
 
 
-def _summary(tally: Tally) -> str:
-    moved = f", {tally.moved} moved" if tally.moved else ""  # the audit has room for forty characters
-    return f"{tally.taken} taken, {tally.rejected} rejected{moved}"
+def _summary(result: ImportResult) -> str:
+    moved = f", {result.moved} moved" if result.moved else ""  # the audit has room for forty characters
+    return f"{result.taken} taken, {result.rejected} rejected{moved}"
 
 
-def _say(tally: Tally) -> None:
-    click.echo(f"{tally.taken} accounts added or updated.")
-    if tally.moved:
-        click.echo(f"{tally.moved} registered mobiles changed: each is in the audit, and both numbers are told.")
-    if tally.repeated:
-        click.echo(f"{tally.repeated} rows were about an account that an earlier row was about: the last one holds.")
-    if tally.ended:
-        click.echo(f"The import ended at line {tally.ended}: nothing from there on was taken.", err=True)
+def _say(result: ImportResult) -> None:
+    click.echo(f"{result.taken} accounts added or updated.")
+    if result.moved:
+        click.echo(f"{result.moved} registered mobiles changed: each is in the audit, and both numbers are told.")
+    if result.repeated:
+        click.echo(f"{result.repeated} rows were about an account that an earlier row was about: the last one holds.")
+    if result.ended:
+        click.echo(f"The import ended at line {result.ended}: nothing from there on was taken.", err=True)

@@ -17,7 +17,7 @@ from dialogs.parsing.normalise import place_name
 from dialogs.staff_vocabulary import Role
 from store import accounts
 from store.database.engine import Store
-from store.staff import Member, every, put
+from store.staff import Member, NewMember, every, put
 
 staff = AppGroup("staff", help="Who may order by text: provincial users, brokers, headquarters.")
 
@@ -33,15 +33,15 @@ def add(mobile: str, role: str, name: str, province: str | None, broker: str | N
     found = chosen(settings.read_for_command)
     given = {"mobile": mobile, "role": role, "name": name, "province": province or "", "broker": broker or ""}
     try:
-        row = staff_entry.read(_phone_numbers(found), **given)
+        member = staff_entry.read(_phone_numbers(found), **given)
     except BadEntry as bad:
         fail(f"--{bad.field}: {bad}")
     store = opened(found)
-    _warn_of_places_without_accounts(store, row)
+    _warn_of_places_without_accounts(store, member)
     with store.writing() as connection:
-        member = put(connection, row)
-        note(found, connection, Action.STAFF_ADDED, role, staff_id=member)
-    click.echo(f"{row['name']} may order by text, as {role}.")
+        staff_id = put(connection, member)
+        note(found, connection, Action.STAFF_ADDED, role, staff_id=staff_id)
+    click.echo(f"{member.name} may order by text, as {role}.")
 
 
 @staff.command("list")
@@ -84,9 +84,8 @@ def _phone_numbers(found: Settings) -> PhoneNumbers:
     return PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
 
 
-def _warn_of_places_without_accounts(store: Store, row: dict[str, str | None]) -> None:
-    for name in ("province", "broker"):
-        place = row[name]
+def _warn_of_places_without_accounts(store: Store, member: NewMember) -> None:
+    for name, place in (("province", member.province), ("broker", member.broker)):
         if place is None:
             continue
         with store.reading() as connection:

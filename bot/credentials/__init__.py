@@ -4,5 +4,5 @@ keyring.py          what is derived from SECRET_KEYS, and the encryption of unse
 one_time_codes.py   one-time passwords of every purpose, and the one verdict on them
 passwords.py        passwords and their hashes (argon2)
 password_policy.py  what a password of one's own must be
-bearer.py           secrets that whoever holds them may use: tickets, tokens, sessions
+bearer.py           bearer secrets: tickets, tokens, sessions
 """

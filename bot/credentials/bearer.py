@@ -1,4 +1,4 @@
-"""Secrets that whoever holds them may use: `id.secret`, 128 random bits each, of which only SHA-256 is kept.
+"""Bearer secrets: `id.secret`, 128 random bits each, of which only SHA-256 is kept.
 
 Such a secret can't be guessed, so its hash needs neither a key nor slowness. The id finds the row; the
 secret is compared in constant time.

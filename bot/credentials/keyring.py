@@ -76,7 +76,7 @@ class Keyring:
     def pepper(self, key_id: str, password: str) -> str | None:
         """A password under a key that the database does not hold; None where the key is gone."""
         key = self._peppers.get(key_id)
-        # A broken character counts as any other: whoever can type it can log in by it.
+        # A broken character counts as any other: a person who can type it can log in by it.
         written = password.encode("utf-8", "surrogatepass")
         return hmac.new(key, written, hashlib.sha256).hexdigest() if key else None
 

@@ -37,7 +37,7 @@ _BINDING = {
 class UnknownKey(Exception):
     """The code was made under a key that this process lacks, so it can't say whether it is right.
 
-    Whoever raises it has undone the try: the transaction ends without a trace.
+    The transaction in which it is raised is undone, and with it the try.
     """
 
 
@@ -152,7 +152,7 @@ def _count_failure(connection: Connection, wrong: Sequence[Code]) -> int:
     accounts = [code.account_id for code in wrong if code.account_id is not None]
     if accounts:
         return codes.count_failure(connection, accounts)
-    # Whoever asks from a browser that is new may be anybody: those guesses close that door, not the member's work.
+    # Anybody can guess from a new browser: these guesses end logins from new browsers, and not the member's orders.
     return max(
         codes.count_staff_failure(connection, code.staff_id or NOBODY, new_browser=code.purpose == CodePurpose.CONSOLE)
         for code in wrong
@@ -160,7 +160,7 @@ def _count_failure(connection: Connection, wrong: Sequence[Code]) -> int:
 
 
 def _take_as_long(connection: Connection, keyring: Keyring, digits: str, now: datetime) -> None:
-    """Do in vain what a wrong code costs, so that the time of an answer tells nothing of whether there was one."""
+    """Do the work of a wrong code without its effect: the time of an answer must not tell whether there was one."""
     _is_right(keyring, Code("", CodePurpose.RECOVERY, NOBODY, None, keyring.newest, b"", 0), digits)
     codes.count_failure(connection, [NOBODY])
     rate_limits.count(connection, f"nobody:{digits[-2:]}", now)  # many rows, so that few wait for one another

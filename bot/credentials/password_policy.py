@@ -25,7 +25,7 @@ class Weakness(StrEnum):
 
 # The commonest of leaked passwords, as they fold; and what cannot be seen at all.
 COMMON = frozenset(map(fold, FREQUENCY_LISTS["passwords"])) | {""}
-# One key held down, which that list has only by chance. A long run is nobody's habit, and no other character's is.
+# One letter or digit up to 15 times (a key held down): the list has some lengths of such runs and not others.
 HELD_DOWN = re.compile(r"([a-z]|\d)\1{,14}", re.IGNORECASE)
 
 

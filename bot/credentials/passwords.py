@@ -29,7 +29,7 @@ def hasher(cost: Cost) -> PasswordHasher:
 
 @cache
 def _decoy(cost: Cost) -> str:
-    # Checked in vain: what is compared with it is never believed.
+    # Checked where there is no account or password, for the time that it takes; what comes of it is not used.
     return hasher(cost).hash("")
 
 

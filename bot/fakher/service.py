@@ -60,7 +60,7 @@ class WeakPassword(Exception):
 
 @dataclass(frozen=True)
 class CodeVerdict:
-    """Whether a code is right. `ticket` is the right to choose a password, for whoever holds it."""
+    """Whether a code is right. `ticket` is the right to choose a password, for its bearer."""
 
     ticket: Bearer | None = None
     expires_at: datetime | None = None
@@ -88,7 +88,7 @@ class Fakher:
     """The reservation system's side of recovery."""
 
     def __init__(self, parts: Parts, courier: Courier) -> None:
-        """Take what is needed to check codes and passwords, and the courier who sends notices."""
+        """Take what is needed to check codes and passwords, and the courier that sends notices."""
         self.parts, self.courier = parts, courier
         self.store, self.keyring, self.clock = parts.store, parts.keyring, parts.clock
 

@@ -143,7 +143,7 @@ class Twilio:
     def read_text(self, call: Call) -> Inbound:
         """From, Body and MessageSid; and OptOutType, where Twilio has acted upon the text by itself.
 
-        The signature covers names and values run together, so whoever has seen one call can cut it into others that
+        The signature covers names and values run together, so who has seen one call can cut it into others that
         are as well signed. An id in Twilio's own form can be cut in one way only; and one that the sender has written
         into the text, with a sender of their choice before it, stands in the run beside the true one.
 

@@ -19,7 +19,7 @@ from store.accounts import Account
 from store.conversations import View
 from store.outbound_messages import NewMessage
 from store.tables import MessageKind
-from store.views.daily_stats import Tally
+from store.views.daily_stats import DailyStats
 
 # Phrases that say nothing of an account: each leaves before the code that the same request may send.
 _KINDS = {"neutral": MessageKind.NEUTRAL}
@@ -57,7 +57,7 @@ class Precomputed:
     need: Need = Need()
     generated: Generated | None = None
     own: Hashed | None = None
-    stats: Tally | None = None
+    stats: DailyStats | None = None
 
 
 @dataclass

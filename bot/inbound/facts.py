@@ -15,7 +15,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def current_state(view: View, now: datetime) -> State:
-    """Where the conversation stands at this moment, whether or not a sweep has been by."""
+    """Where the conversation stands at this moment, whether or not the job that ends overdue states has run."""
     return state_of(view.state, view.ends_at, now)
 
 
@@ -97,7 +97,7 @@ def _allowance(ctx: MessageContext, asker: Asker, *, flooded: bool) -> Allowance
 
 
 def _may_not_ask_for_another(view: View, settings: Settings) -> bool:
-    # The account's own budget, whoever asks: a helper's number can be forged, and must not be silenced so.
+    # The account's own budget, whichever phone asks: a helper's number can be forged, and must not be silenced so.
     return not settings.other_phones or view.holder_opted_out or view.other_codes_hour >= OTHER_PHONES_PER_HOUR
 
 

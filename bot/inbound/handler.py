@@ -82,12 +82,12 @@ class InboundHandler:
     """The dialog with every phone."""
 
     def __init__(self, parts: Parts, courier: Courier, flood_guard: FloodGuard) -> None:
-        """Take what is needed to hear a text, the courier who sends what answers it, and who watches for floods."""
+        """Take what is needed to hear a text, the courier that sends what answers it, and the flood guard."""
         self.parts, self.courier, self.flood_guard = parts, courier, flood_guard
         settings = parts.settings
         lines = (each.values.get("line", "") for each in settings.providers.values())
         self._own = {parts.phone_numbers.mobile(it) for it in (settings.twilio_sender, settings.kannel_sender, *lines)}
-        parse("")  # the lexicon is built at the first text: let it not be a pilgrim's
+        parse("")  # the lexicon is built at the first text: no pilgrim waits for it
 
     def hear(self, inbound: Inbound) -> AnyEvent | None:
         """Hear a text and commit all that follows from it.
@@ -117,7 +117,7 @@ class InboundHandler:
         return IncomingMessage(inbound, phone, parsed, drawn, brought)
 
     def _hear_over_two(self, message: IncomingMessage) -> AnyEvent:
-        """Hear it over a second connection where the first dies: if only the commit's answer was lost, it is found."""
+        """Hear it over a second connection where the first breaks: the commit's answer alone may have been lost."""
         try:
             return self._hear(message)
         except DBAPIError as error:
@@ -182,7 +182,7 @@ class InboundHandler:
             return Precomputed(need, own=passwords.hashed(keyring, need.own_password))
         return Precomputed(need, stats=self._count(view, now) if need.stats else None)
 
-    def _count(self, view: View, now: datetime) -> daily_stats.Tally:
+    def _count(self, view: View, now: datetime) -> daily_stats.DailyStats:
         """What STATS tells of a day."""
         assert view.staff_id is not None
         with self.parts.store.reading() as connection:
@@ -211,7 +211,7 @@ class InboundHandler:
             # Written by the time now: the wait for the lock is part of the minute.
             claimed = self.courier.write(connection, ctx.texts, self.parts.clock())
             for alarm in ctx.alarms:
-                alarms.sound(connection, alarm, staff=ctx.staff.member.id if ctx.staff else None)
+                alarms.raise_alarm(connection, alarm, staff=ctx.staff.member.id if ctx.staff else None)
         return event, claimed
 
     def _apply(self, connection: Connection, ctx: MessageContext) -> AnyEvent:

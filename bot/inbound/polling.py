@@ -28,7 +28,7 @@ from store.service.counters import Key
 
 LOG = logger("polling")
 
-# Longer than asking can take: a process that dies while it asks is replaced after that.
+# Longer than asking can take: where a process ends while it asks, another asks after that.
 LEASE = timedelta(seconds=60)
 HEARING_LEASE, HEARD_AT_ONCE = timedelta(seconds=15), 20
 # A text that was sent so long ago is not acted upon: its sender has long given up, or asked again.

@@ -99,7 +99,7 @@ def _timed(connection: Any, answer: Any) -> Any:
     try:
         return answer()
     finally:
-        if connection.sock is not None:  # it is let go of where the server will close it
+        if connection.sock is not None:  # there is none where the server will close it
             connection.sock = sock
 
 
@@ -145,7 +145,8 @@ class HttpClient:
     ) -> HttpAnswer:
         """Make one call, of so many seconds at most. SendFailed, never permanent, where there is no whole answer.
 
-        Its reason says why. NO_CONNECTION: nobody is there, whoever is can't prove it, or hung up before answering.
+        Its reason says why. NO_CONNECTION: there is no server, it can't prove its name (TLS), or it hung up before it
+        answered.
         TIMEOUT: not within the time. NO_SENSE: not HTTP, an answer that was cut short or is too long.
         """
         within = min(seconds or self.read_seconds, self.read_seconds)
@@ -159,7 +160,7 @@ class HttpClient:
             raise _failure(error) from None
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         for pool in (self._direct, self._proxied):
             if pool is not None:
                 pool.clear()

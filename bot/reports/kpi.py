@@ -33,7 +33,7 @@ from store.views.delivery_stats import (
     TARGET,
     Cell,
     Counts,
-    Outcome,
+    DeliveryOutcome,
     Scope,
     Subject,
 )
@@ -73,27 +73,27 @@ class Point:
     @property
     def failed(self) -> int:
         """Texts refused, undeliverable, or never taken by a provider."""
-        return self.counts[Outcome.FAILED]
+        return self.counts[DeliveryOutcome.FAILED]
 
     @property
     def pending(self) -> int:
         """Texts over a minute old that are on their way, by a receipt, or were not taken yet."""
-        return self.counts[Outcome.PENDING]
+        return self.counts[DeliveryOutcome.PENDING]
 
     @property
     def no_receipt(self) -> int:
         """Texts over a minute old that a provider took and has said nothing of since."""
-        return self.counts[Outcome.NO_RECEIPT]
+        return self.counts[DeliveryOutcome.NO_RECEIPT]
 
     @property
     def open(self) -> int:
         """Texts under a minute old."""
-        return self.counts[Outcome.OPEN]
+        return self.counts[DeliveryOutcome.OPEN]
 
     @property
     def withdrawn(self) -> int:
         """Texts that their owner no longer wanted within the minute."""
-        return self.counts[Outcome.WITHDRAWN]
+        return self.counts[DeliveryOutcome.WITHDRAWN]
 
     @property
     def missed(self) -> int:
@@ -194,7 +194,7 @@ class Figures:
 class Now:
     """The present state: since when the oldest text and the oldest event for Fakher wait, how jobs and gateways do.
 
-    `heartbeats` is when each job last ran to its end, `gateways` how every one fares that ever failed;
+    `heartbeats` is when each job last ran to its end, `gateways` the health of every one that ever failed;
     `oldest_unsealed` since when a row of the audit waits for its seal.
     """
 
@@ -343,7 +343,7 @@ def _gaps(spans: list[Kept], begin: datetime, end: datetime) -> Iterator[tuple[d
 
 
 class _Sums:
-    """Counts on their way to figures, each added to whatever it is part of."""
+    """Counts on their way to figures, each added to every sum that it is part of."""
 
     def __init__(self, first: date, last: date) -> None:
         self.first, self.last = first, last

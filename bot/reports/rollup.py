@@ -85,7 +85,7 @@ class Rollup:
     def _put(
         self, begin: datetime, end: datetime, counted: dict[Cell, Counts], late: list[int], instead: Sequence[Kept]
     ) -> bool:
-        # A period's counts never change; another period takes its place. So whoever finds one gone was too late.
+        # A period's counts never change; another period takes its place. A process that finds one gone was too late.
         try:
             with self.store.writing() as connection:
                 if not stats_periods.give_way(connection, [period.id for period in instead]):

@@ -37,7 +37,7 @@ from store.tables import MessageKind
 LOG = logger("courier")
 
 SENDERS = 16
-# Texts in hand beyond which a new one is left for whoever has time for it first: no more than can leave while
+# Texts in hand beyond which a new one is left to the first process that has room: no more than can leave while
 # their leases last.
 ROOM, ROOM_SECONDS = 32, 3
 LEASE = timedelta(seconds=15)
@@ -250,7 +250,7 @@ class Courier:
             self._results.pop(0)
 
     def _look(self, now: datetime) -> bool:
-        """See how the gateways fare, and whether a text is due. Without the write lock: most sweeps find nothing."""
+        """Read the gateways' health, and whether a text is due. Without the write lock: most sweeps find nothing."""
         with self.store.reading() as connection:
             self.failover.look(connection)
             return outbound_messages.is_due(connection, now)

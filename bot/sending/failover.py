@@ -1,6 +1,6 @@
-"""By which gateway a text goes: in what order, when it moves on, and whom it passes by.
+"""By which gateway a text goes: in what order, when it moves on, and which are left out.
 
-How each gateway fares is kept in the store, so all processes know of a dead one as soon as one does, and so that
+The health of each gateway is kept in the store, so all processes know of a failing one as soon as one does, and so that
 one of them probes it. Each keeps a copy, a second old at most: a text is routed without asking the database.
 """
 
@@ -38,7 +38,7 @@ PROBES = {MessageKind.CODE}
 
 
 class Failover:
-    """The gateways in their order, and how they fare."""
+    """The gateways in their order, and their health."""
 
     def __init__(self, names: Sequence[str]) -> None:
         """Take the gateways' names in their order."""
@@ -58,7 +58,7 @@ class Failover:
         return next((name for name in order if not self.is_open(name)), order[0])
 
     def after(self, text: ClaimedMessage, gateway: str, seconds: float, delay: float) -> tuple[str, int]:
-        """Who is to try a text that a gateway failed at in so many seconds, and how often that one has failed."""
+        """Which gateway tries a text next that one failed at in so many seconds, and how often that one has failed."""
         order = self.order(text)
         consecutive_failures = 1 + (max(0, text.consecutive_failures) if gateway == order[0] else 0)
         if consecutive_failures < TRIES and 2 * seconds + delay <= PATIENCE:
@@ -66,9 +66,9 @@ class Failover:
         return order[(order.index(gateway) + 1) % len(order)], 0
 
     def after_refusal(self, text: ClaimedMessage, gateway: str) -> tuple[str, int] | None:
-        """Who is to try a text that a gateway has refused for good, and how many have in a row, as a number below zero.
+        """Which gateway tries a text next that one refused for good; how many have in a row, as a number below zero.
 
-        None where every gateway has: nobody is left who might take it.
+        None where every gateway has refused it.
         """
         order = self.order(text)
         if gateway != order[0]:  # another's turn, which is out of order: it has not been asked
@@ -82,7 +82,7 @@ class Failover:
         return standing is not None and standing.opened_at is not None
 
     def look(self, connection: Connection) -> None:
-        """Read how the gateways fare."""
+        """Read the health of the gateways."""
         self._standings = circuit_breakers.every(connection)
 
     def is_probe_due(self, now: datetime) -> bool:
@@ -90,7 +90,7 @@ class Failover:
         return any(each.probe_at is not None and each.probe_at <= now for each in self._standings.values())
 
     def claim_probes(self, connection: Connection, now: datetime) -> None:
-        """Take it upon this process to try what is due to be tried."""
+        """Claim for this process the probes that are due."""
         for name, standing in sorted(self._standings.items()):
             if (
                 standing.probe_at

@@ -1,6 +1,6 @@
 """The flood guard: when more codes go out than people can want, or hardly any is used, strangers' requests wait.
 
-A stranger is any phone but the registered one: only it can be had to text others. Everything else goes on.
+A stranger is any phone but the registered one: its request has the bot text another phone. All other texts go on.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from bot.platform.log import logger
 from bot.ports import Clock
+from dialogs.limits import CODES_PER_MINUTE, CODES_PER_MINUTE_ABROAD
 from store import codes, outbound_messages
 from store.codes import CodeUse
 from store.database.engine import Store
@@ -18,8 +19,6 @@ from store.database.engine import Store
 LOG = logger("flood")
 
 MINUTE = timedelta(minutes=1)
-# More codes in a minute than a season's busiest can want; and than people with mobiles of another country can.
-PER_MINUTE, PER_MINUTE_ABROAD = 3_000, 300
 # A code's fate is known when its time is up. This long a time is looked at then, beside what is usual.
 UNDECIDED, LATELY, USUALLY = timedelta(minutes=10), timedelta(minutes=30), timedelta(days=14)
 # With fewer codes a share says little. Where too few ever went out, half of them is taken for usual.
@@ -66,12 +65,12 @@ class FloodGuard:
             flooded = [
                 it
                 for it in self.abroad
-                if outbound_messages.codes_since(connection, now - MINUTE, it) > PER_MINUTE_ABROAD
+                if outbound_messages.codes_since(connection, now - MINUTE, it) > CODES_PER_MINUTE_ABROAD
             ]
             unused = lately.sent >= ENOUGH and lately.unused / lately.sent > far_above(self._level(connection, now))
-        alarms = dict(zip(GUARDS, (sent > PER_MINUTE, unused, bool(flooded)), strict=True))
+        alarms = dict(zip(GUARDS, (sent > CODES_PER_MINUTE, unused, bool(flooded)), strict=True))
         raised = frozenset(name for name, is_on in alarms.items() if is_on)
-        found = Flood(raised, everywhere=sent > PER_MINUTE or unused, prefixes=tuple(flooded))
+        found = Flood(raised, everywhere=sent > CODES_PER_MINUTE or unused, prefixes=tuple(flooded))
         self._tell(found, sent, lately)
         self.flood = found
         return found

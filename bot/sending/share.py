@@ -1,6 +1,6 @@
 """A process's share of MESSAGES_PER_SECOND: a lease in the store, so that all processes of all hosts have one rate.
 
-Each process looks every second who else lives, and takes an equal part of the rate, but no more than the others have
+Each process looks every second which others run, and takes an equal part of the rate, but no more than the others have
 left. So a process that joins waits until they have lowered theirs, and in sum it is never more than the rate. A process
 that can't renew its lease sends nothing once it is over. The others take it away a little later.
 """
@@ -17,7 +17,7 @@ from store.service.send_shares import SendShare
 
 LOG = logger("share")
 
-# In seconds. Whoever has less than an equal part looks more often.
+# In seconds. A process with less than an equal part looks more often.
 RENEW_EVERY, JOIN_EVERY = 1.0, 0.25
 # How long a lease holds, by its holder's clock, and by everybody else's: longer, for no two clocks run quite alike.
 LEASE, GONE_AFTER = 5.0, 6.0
@@ -53,7 +53,7 @@ class Share:
         return self.throttle.wait()
 
     def join(self) -> None:
-        """Be one of those who share the rate."""
+        """Take part in the sharing of the rate."""
         self._process = self._random_source.token()
         self.throttle.set(0, self._now())
         self.renew_if_due()
@@ -102,7 +102,7 @@ class Share:
         return fair
 
     def _gone(self, others: Iterable[SendShare], now: float) -> list[str]:
-        """Who has not renewed for too long, as far as this process could see."""
+        """Which processes have not renewed for too long, as far as this one could see."""
         away = now - self._renewed_at > LEASE  # it saw nobody, for the database was out of reach, perhaps to all
         known = {} if away else self._seen
         self._seen = {}

@@ -111,7 +111,7 @@ class Settings(BaseModel):
     @classmethod
     def _known_database(cls, url: str) -> str:
         if not url:
-            return url  # some commands need none; whoever does names it as missing
+            return url  # some commands need none; the others name it as missing
         if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
         try:

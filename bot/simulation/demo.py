@@ -9,6 +9,7 @@ from dialogs.staff_vocabulary import Role
 from store import accounts, staff
 from store.accounts import names_at
 from store.database.engine import Store
+from store.staff import NewMember
 
 
 class Person(NamedTuple):
@@ -70,10 +71,10 @@ def mobiles() -> list[Mobile]:
         Mobile(nick, it.name, it.mobile, it.national_id, it.language or "fa", is_staff=False)
         for nick, it in zip(NICKS, PEOPLE, strict=True)
     ]
-    clerks = [
+    members = [
         Mobile(nick, it.name, it.mobile, "", "fa", is_staff=True) for nick, it in zip(STAFF_NICKS, STAFF, strict=True)
     ]
-    return leaders + clerks
+    return leaders + members
 
 
 def seed(store: Store) -> None:
@@ -95,7 +96,7 @@ def seed(store: Store) -> None:
     with store.writing() as connection:
         accounts.put(connection, rows, now)
         for person in STAFF:
-            staff.put(connection, _row(person))
+            staff.put(connection, NewMember(person.mobile, person.role, person.name, person.province, person.broker))
 
 
 def lives_in(connection: Connection) -> bool:
@@ -106,7 +107,3 @@ def lives_in(connection: Connection) -> bool:
 
 def _username(person: Person) -> str:
     return f"leader{person.national_id[-4:]}"
-
-
-def _row(person: StaffPerson) -> dict[str, str | None]:
-    return {name: getattr(person, name) for name in ("mobile", "name", "role", "province", "broker")}

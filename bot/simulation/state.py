@@ -66,7 +66,7 @@ class Simulation:
             others = {name: end for name, end in faults.items() if name is not fault}
             self._write(ahead, {**others, fault: until} if on else others)
 
-    def calm(self) -> None:
+    def end_faults(self) -> None:
         """Switch every fault off. The clock stays where it is: what was written then must not come from the future."""
         with self._turn:
             self._write(self._read()[0], {})

@@ -2,7 +2,7 @@
 
 normalise.py     text as it is compared, whatever handset wrote it; and the national ID
 lexicon.py       the words that people use, from the language files
-spelling.py      slips of the thumb, and words run together
+spelling.py      typing mistakes, and words run together
 numbers.py       which run of digits is an ID, which a code
 tokens.py        a text taken apart: words, numbers, language
 own_password.py  a password of one's own beside a code

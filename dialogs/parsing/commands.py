@@ -54,6 +54,11 @@ def is_help(said: Tokens) -> bool:
     return said.says(Meaning.HELP) and _is_all(said, _HELPS)
 
 
+def unlocks(said: Tokens) -> bool:
+    """Whether something is to be unlocked, by one word or by verb and object, whatever stands between them."""
+    return said.says(Meaning.UNLOCK) or (said.says(Meaning.LOCK) and said.says(Meaning.OPEN))
+
+
 def is_order_alone(said: Tokens) -> bool:
     """Whether it is a word of staff's, alone or with an ID."""
     if not said.says(Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET):

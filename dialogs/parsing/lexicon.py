@@ -23,6 +23,8 @@ class Meaning(StrEnum):
     RESET = auto()
     STATUS = auto()
     UNLOCK = auto()
+    LOCK = auto()  # what is unlocked: with a word for opening it
+    OPEN = auto()
     STATS = auto()
     HELP = auto()
     CANCEL = auto()

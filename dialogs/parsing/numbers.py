@@ -74,13 +74,8 @@ class Number:
         return len(self.digits) == _FOREIGN_DIGITS and not (self.touched or self.money or self.is_mobile)
 
     @property
-    def is_code(self) -> bool:
-        """Whether it is one if it is as long as one."""
-        return not (self.touched or self.national_id)
-
-    @property
     def may_be_code(self) -> bool:
-        """Whether it may be one where a code is awaited: a name may follow it after a sign (482913-Ali)."""
+        """Whether it may be a code, where it is as long as one: a name may follow it after a sign (482913-Ali)."""
         return not (self.glued or self.led or self.national_id)
 
     @property

@@ -165,7 +165,7 @@ def _wants_status(said: Tokens) -> bool:
 
 
 def _wants_unlock(said: Tokens) -> bool:
-    return said.says(Meaning.UNLOCK) and (said.names_somebody or commands.is_order_alone(said))
+    return commands.unlocks(said) and (said.names_somebody or commands.is_order_alone(said))
 
 
 def _wants_mobile(said: Tokens) -> bool:
@@ -207,7 +207,7 @@ def _wants_change(said: Tokens) -> bool:
 def _brings_code(said: Tokens) -> bool:
     if said.code is None or said.has_strange(beyond=_FEW) or said.says_any(OTHER_BUSINESS):
         return False
-    if said.ids:  # both are there: whoever asks for nothing hands back the code
+    if said.ids:  # both are there: a text that asks for nothing hands back the code
         return not said.says_any(REQUESTS)
     if said.says(Meaning.NATIONAL_ID):
         return False
@@ -229,7 +229,7 @@ def _is_to_the_point(said: Tokens) -> bool:
 
 
 def _lacks_code(said: Tokens) -> bool:
-    """Whether it speaks of a code and brings none: whoever is waiting for one wants a recovery."""
+    """Whether it speaks of a code and brings none: its sender waits for one, and wants a recovery."""
     if said.numbers or said.says_any(OTHER_BUSINESS):
         return False
     return said.says(Meaning.ONE_TIME) and not said.has_strange(beyond=1)
@@ -279,7 +279,7 @@ _HOLDS: Mapping[Evidence, Callable[[Tokens], bool]] = {
     Evidence.ASKS: _asks,
     Evidence.RESET: _says(Meaning.RESET),
     Evidence.STATUS: _says(Meaning.STATUS),
-    Evidence.UNLOCK: _says(Meaning.UNLOCK),
+    Evidence.UNLOCK: commands.unlocks,
     Evidence.STATS: _wants_stats,
     Evidence.NEGATED: _negates,
     Evidence.SELLS: _advertises,
@@ -302,12 +302,12 @@ _MEANT: Mapping[Evidence, frozenset[Meaning]] = {
     Evidence.ASKS: REQUESTS,
     Evidence.RESET: frozenset({Meaning.RESET}),
     Evidence.STATUS: frozenset({Meaning.STATUS}),
-    Evidence.UNLOCK: frozenset({Meaning.UNLOCK}),
+    Evidence.UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
     Evidence.STATS: frozenset({Meaning.STATS}),
     Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED}),
     Evidence.SELLS: frozenset({Meaning.MONEY}),
     Evidence.WANTS_STATUS: frozenset({Meaning.STATUS}),
-    Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK}),
+    Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
     Evidence.WANTS_MOBILE: frozenset({Meaning.MOBILE}),
     Evidence.WANTS_HELP: frozenset({Meaning.HELP}),
     Evidence.WANTS_CHANGE: frozenset({Meaning.CHANGE}),

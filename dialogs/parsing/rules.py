@@ -1,8 +1,8 @@
 """The order of evidence: what a text means, by a table that is read from the top.
 
 Hard evidence stands first: a code that is awaited, then a national ID. Then come commands, which must be the whole
-text. Single words decide only what is left. What is at stake orders the doubt: to opt somebody out, to void a code
-or to spend a try takes more than to give a hint.
+text. Single words decide only what is left. What does harm where it was not meant (opting out, voiding a code,
+spending a try) takes stronger evidence than a hint does.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Words with a slip of the thumb in them, and the keywords that they were meant for."""
+"""Words with a typing mistake in them (a slip), and the keywords that were meant."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache

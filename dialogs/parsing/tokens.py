@@ -12,10 +12,10 @@ from dialogs.parsing.numbers import Number, Piece, numbers, pieces
 from dialogs.parsing.spelling import guess
 from dialogs.vocabulary import Naming
 
-# A text longer than the longest that a gateway joins is no pilgrim's; what is past it is not read.
+# Characters of the longest text that a gateway joins; what is past them is not read.
 LONGEST = 1600
 
-# As many unknown words are looked at for slips; a text with more is somebody's prose.
+# As many unknown words are looked at for slips; a text with more is no request.
 _GUESSED_AT = 12
 
 _PERSIAN_LETTERS = frozenset("پچژگیک")
@@ -24,6 +24,9 @@ _ARTICLE = "ال"
 
 # A mobile's ten digits, as the operators number them; with a word for a mobile beside it, any nine may follow the 9.
 _MOBILE = re.compile(r"9(?:0[0-5]|1[0-9]|2[0-3]|3[0-9]|41|9[0-6])[0-9]{7}")
+# A number farther from a word, counted in pieces, stands in no keyword that begins with it.
+_NEAR = 7
+_SHORTEST_ID = 8  # digits, where zeros were lost
 _LABELLED_MOBILE = re.compile(r"9[0-9]{9}")
 
 
@@ -40,6 +43,8 @@ class Token(NamedTuple):
 
 
 _NOTHING: frozenset[Meaning] = frozenset()
+# For, of, my; and what an ID is called.
+_BESIDE_ID = frozenset({Meaning.FILLER, Meaning.NATIONAL_ID})
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -175,16 +180,53 @@ def _tokens(found: Sequence[Piece]) -> Iterator[Token]:
 
 
 def _longest_keyword(found: Sequence[Piece], place: int) -> tuple[int, Word | None]:
-    run: list[str] = []
-    for piece in found[place : place + lexicon.LONGEST]:
-        if piece.is_digits:
+    """How many pieces the longest keyword is spread over that begins here, and what it means."""
+    runs = [_run(found, place, over_persons=False)]
+    if any(piece.is_digits for piece in found[place + 1 : place + _NEAR]):
+        runs.append(_run(found, place, over_persons=True))
+    for run in runs:
+        for length in range(len(run), 1, -1):
+            word = lexicon.find("".join([found[each].text for each in run[:length]]))
+            if word:
+                return run[length - 1] + 1 - place, word
+    return 1, lexicon.find(found[place].text)
+
+
+def _run(found: Sequence[Piece], place: int, *, over_persons: bool) -> list[int]:
+    """The places of the words that may belong together: they follow each other, or have only a person between them."""
+    run = [place]
+    while len(run) < lexicon.LONGEST:
+        place += 1
+        if over_persons and (beyond := _beyond_person(found, place)) is not None:
+            place = beyond
+        if place >= len(found) or found[place].is_digits:
             break
-        run.append(piece.text)
-    for length in range(len(run), 1, -1):
-        word = lexicon.find("".join(run[:length]))
-        if word:
-            return length, word
-    return 1, lexicon.find(run[0])
+        run.append(place)
+    return run
+
+
+def _beyond_person(found: Sequence[Piece], place: int) -> int | None:
+    """Where a person ends who is named here: a number as long as an ID, and what may stand beside it (for the ID)."""
+    digits = 0
+    while place < len(found):
+        if found[place].is_digits:
+            digits += len(found[place].text)
+            place += 1
+        elif length := _beside_id(found[place : place + 2]):
+            place += length
+        else:
+            break
+    return place if digits >= _SHORTEST_ID else None
+
+
+def _beside_id(found: Sequence[Piece]) -> int:
+    """How many of these pieces, one or two, are a word that may stand beside an ID; 0 where none is."""
+    texts = [piece.text for piece in found if not piece.is_digits]
+    for length in range(len(texts), 0, -1):
+        word = lexicon.find("".join(texts[:length]))
+        if word and not word.meanings.isdisjoint(_BESIDE_ID):
+            return length
+    return 0
 
 
 def _with_guesses(tokens: list[Token]) -> list[Token]:

@@ -1,7 +1,7 @@
 """The table of a change of registered mobile: two staff members, a warning to the old one, a day's delay.
 
-It is the way round every other protection, so nobody can make it alone or unseen. While it is held, codes go to
-neither mobile, and the old one can stop it.
+The registered mobile receives the codes, so no one person can change it, nor without the old mobile's knowing. While
+the change is held, codes go to neither mobile, and the old one can stop it.
 """
 
 from datetime import timedelta

@@ -114,7 +114,7 @@ def translated(connection: Connection, sql: str, error: Any) -> BaseException:
     )
     if cut_off:
         connection.invalidate(error)
-        connection.engine.dispose()  # those that lie in the pool have most likely been cut with it
+        connection.engine.dispose()  # pooled connections have most likely been cut with it
     return found
 
 

@@ -1,4 +1,4 @@
-"""One engine, two databases. Reading never takes SQLite's write lock; writing takes it at once and lets go soon.
+"""One engine, two databases. Reading never takes SQLite's write lock; writing takes it at once, for a short time.
 
 On either database a transaction is begun here and nowhere else, and only where something is written or several
 statements must fit together. A read that stands alone needs none. On PostgreSQL it would cost two round trips and end
@@ -24,10 +24,10 @@ from store.database.dialect import translated
 OutOfReach = OperationalError
 """Raised when the database cannot be reached, or its lock not be had in time."""
 
-# In seconds. A provider waits 15 s; a writer that has not got the lock by then had better say so.
+# In seconds. A provider waits 15 s; a writer that has no lock by then fails, and the provider tries again.
 BUSY_TIMEOUT = 3
 CONNECT_TIMEOUT = 2
-# The longest that PostgreSQL works on one statement, and that it lets a transaction lie: longer than any that is well.
+# The longest that PostgreSQL works on one statement, and that it lets a transaction lie: longer than any should take.
 STATEMENT_TIMEOUT, IDLE_TIMEOUT = 30, 15
 TIMEOUTS = {
     "lock_timeout": BUSY_TIMEOUT,
@@ -170,7 +170,7 @@ class Store:
         mode = "TRUNCATE" if seen == self._log_seen else "PASSIVE"
         self._log_seen = seen
         with self.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # nobody is to wait for this
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # a writer must not wait for this
             connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})")
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
         return log.stat().st_size if log.exists() else 0
@@ -199,7 +199,7 @@ class Store:
         return not busy
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
 
@@ -236,7 +236,7 @@ def was_cut_off(error: DBAPIError) -> bool:
 
 
 def is_out_of_reach(error: BaseException) -> bool:
-    """Whether the database itself is the trouble: gone, busy, full. Else what was asked of it is wrong, and will be.
+    """Whether the database failed (gone, busy, full), and not the statement, which would fail again.
 
     A column that is missing, say, is no outage. SQLite's driver calls both by one name, so its code tells.
     """

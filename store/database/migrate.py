@@ -63,7 +63,7 @@ def steps_back(store: Store, revision: str) -> list[str]:
 
 
 def _migrate(store: Store, work: Callable[[Config], None]) -> None:
-    """Do it under a lock of its own. Whoever waits for a table has all others wait behind it, so it waits shortly."""
+    """Do it under a lock of its own. While it waits for a table all others wait behind it, so each wait is short."""
     config = _config()
     for attempt in range(ATTEMPTS):
         try:

@@ -1,4 +1,4 @@
-"""How each gateway fares, for all processes: failures in a row open its breaker, a success closes it."""
+"""The health of each gateway, for all processes: failures in a row open its breaker, a success closes it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ CIRCUIT_BREAKER = table(CircuitBreakerRow)
 
 @dataclass(frozen=True)
 class GatewayHealth:
-    """How a gateway fares. It is open, that is passed by, while `opened_at` is set."""
+    """A gateway's health. Its breaker is open while `opened_at` is set: texts go by another gateway then."""
 
     failures: int
     opened_at: datetime | None
@@ -24,7 +24,7 @@ _STANDING = tuple(CIRCUIT_BREAKER.c[name] for name in GatewayHealth.__dataclass_
 
 
 def every(connection: Connection) -> dict[str, GatewayHealth]:
-    """How every gateway fares that ever failed."""
+    """The health of every gateway that has ever failed."""
     rows = connection.execute(select(CIRCUIT_BREAKER.c.gateway, *_STANDING))
     return {gateway: GatewayHealth(*standing) for gateway, *standing in rows}
 

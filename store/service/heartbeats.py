@@ -24,8 +24,8 @@ def last(connection: Connection) -> dict[str, datetime]:
 def claim(connection: Connection, name: str, now: datetime, every: timedelta) -> bool:
     """Take what is to be done once in so long by one process of all hosts; whether it is this one's now.
 
-    The claim is the transaction's: where that is undone, the next who asks has it. A time from the future holds nobody
-    up: the clock was set back.
+    The claim is the transaction's: where that is undone, the next process that asks has it. A time in the future counts
+    as long past: the clock was set back.
     """
     new = upsert(connection, HEARTBEAT).values(job=name, last_run_at=now)
     is_due = or_(HEARTBEAT.c.last_run_at <= now - every, HEARTBEAT.c.last_run_at > now + every)

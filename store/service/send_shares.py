@@ -1,7 +1,7 @@
 """How many texts a second each process may send: leases on MESSAGES_PER_SECOND, which all hosts share.
 
-`renewals` counts up while a process lives. Whoever sees it stand still for long enough takes the lease away; no time of
-day is written or compared, so that hosts' clocks need not agree.
+`renewals` counts up while a process runs. Another that sees it stand still for long enough takes the lease away; no
+time of day is written or compared, so that hosts' clocks need not agree.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SendShare:
 
 
 def held(connection: Connection) -> list[SendShare]:
-    """Every lease. Nobody else may look until the transaction ends: what is free is still free when it is taken."""
+    """Every lease. Locked for others until the transaction ends: what is free is still free when it is taken."""
     one_at_a_time(connection, ADVISORY_LOCK)
     return [SendShare(*row) for row in connection.execute(select(SEND_SHARE))]
 

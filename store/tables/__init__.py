@@ -1,4 +1,4 @@
-"""The tables, as SQLModel classes. Whoever reads one imports it from here.
+"""The tables, as SQLModel classes. Other modules import them from here.
 
 base.py      what they have in common
 accounts.py  AccountRow, StaffRow, MobileChangeRow

@@ -48,7 +48,7 @@ class CodeRow(SQLModel, table=True):
     id: str = Field(max_length=22, primary_key=True)
     purpose: str = Field(max_length=12)
     account_id: int | None = Field(default=None, foreign_key="account.id")
-    staff_id: int | None = Field(default=None, foreign_key="staff.id")  # who is to hand it back
+    staff_id: int | None = Field(default=None, foreign_key="staff.id")  # the staff member who is to hand it back
     phone: str = Field(max_length=16)  # the mobile that it went to
     requested_by: str = Field(max_length=12)
     key_id: str = Field(max_length=32)
@@ -61,7 +61,7 @@ class CodeRow(SQLModel, table=True):
 
 
 class ResetGrantRow(SQLModel, table=True):
-    """What a right code gives at Fakher: the right to choose a password, once, to whoever holds the ticket."""
+    """What a right code gives at Fakher: the right to choose a password, once, to the bearer of the ticket."""
 
     __tablename__: ClassVar[str] = "reset_grant"
     __table_args__: ClassVar[tuple[Any, ...]] = (Index("reset_grant_account", "account_id"), CLUSTERED)

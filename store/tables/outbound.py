@@ -1,4 +1,4 @@
-"""What is sent: texts, how far they have come, and how their gateways fare."""
+"""What is sent: texts, how far they have come, and the health of their gateways."""
 
 from datetime import datetime
 from enum import IntEnum
@@ -76,7 +76,7 @@ class OutboundMessageRow(SQLModel, table=True):
 
 
 class CircuitBreakerRow(SQLModel, table=True):
-    """How a gateway fares, for all processes. While `opened_at` is set, texts go by another where there is one."""
+    """A gateway's health, for all processes. While `opened_at` is set, texts go by another where there is one."""
 
     __tablename__: ClassVar[str] = "circuit_breaker"
     __table_args__: ClassVar[dict[str, Any]] = CLUSTERED

@@ -20,7 +20,7 @@ ACCOUNT, ORDER, MESSAGE = table(AccountRow), table(StaffOrderRow), table(Outboun
 
 
 @dataclass(frozen=True)
-class Tally:
+class DailyStats:
     """Codes and new passwords texted to pilgrims, resets by staff, and pilgrims' texts that were not delivered."""
 
     codes: int
@@ -31,7 +31,7 @@ class Tally:
 
 def since(
     connection: Connection, at: datetime, command: str, *, province: str | None = None, broker: str | None = None
-) -> Tally:
+) -> DailyStats:
     """Count since a time, over the accounts of a province or a broker where one is named."""
     scope: list[Any] = [ACCOUNT.c.province == province] if province else []
     scope += [ACCOUNT.c.broker == broker] if broker else []
@@ -55,4 +55,4 @@ def since(
         .join(ACCOUNT, ACCOUNT.c.id == ORDER.c.account_id)
         .where(ORDER.c.command == command, ORDER.c.done_at >= at)
     )
-    return Tally(codes, passwords, connection.execute(carried_out.where(*scope)).scalar_one(), undelivered)
+    return DailyStats(codes, passwords, connection.execute(carried_out.where(*scope)).scalar_one(), undelivered)

@@ -55,7 +55,7 @@ class Subject(StrEnum):
     UNANSWERED = auto()  # texts that were heard and not answered: the sender has had its replies, or said STOP
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of a text that a control point is measured by."""
 
     DELIVERED = auto()  # counted by its seconds
@@ -76,8 +76,8 @@ Counts = Counter[str]
 """How often what happened.
 
 Of a control point: a number is within how many seconds texts were delivered, rounded up to whole ones up to a
-minute, to five up to ten minutes, to sixty beyond; a word is another Outcome; `sent:in_time` is how many milliseconds
-passed until they were sent, all together, of those that were delivered in time. Of a FATE or ERROR: which it was.
+minute, to five up to ten minutes, to sixty beyond; a word is another DeliveryOutcome; `sent:in_time` is how many
+milliseconds passed until they were sent, all together, of those delivered in time. Of a FATE or ERROR: which it was.
 """
 
 
@@ -149,12 +149,12 @@ def _points(*of: ColumnElement[bool]) -> Select[Any]:
         it.province,
         it.gateway,
         case(
-            (delivered, Outcome.DELIVERED),
-            (failed, Outcome.FAILED),
-            (it.status == DeliveryStatus.DROPPED, Outcome.WITHDRAWN),
-            (it.heard >= _MINUTE_AGO, Outcome.OPEN),
-            (it.status == DeliveryStatus.ACCEPTED, Outcome.NO_RECEIPT),
-            else_=Outcome.PENDING,
+            (delivered, DeliveryOutcome.DELIVERED),
+            (failed, DeliveryOutcome.FAILED),
+            (it.status == DeliveryStatus.DROPPED, DeliveryOutcome.WITHDRAWN),
+            (it.heard >= _MINUTE_AGO, DeliveryOutcome.OPEN),
+            (it.status == DeliveryStatus.ACCEPTED, DeliveryOutcome.NO_RECEIPT),
+            else_=DeliveryOutcome.PENDING,
         ).label("outcome"),
         case((delivered, _rounded_up(whole)), else_=0).label("seconds"),
         *(case((delivered, ms), else_=0).label(step) for step, ms in steps),
@@ -287,7 +287,7 @@ def lately(connection: Connection, begin: datetime, now: datetime) -> dict[str, 
 
 
 def _add(counts: Counts, outcome: str, seconds: int, texts: int, *sums: int) -> None:
-    if outcome != Outcome.DELIVERED:
+    if outcome != DeliveryOutcome.DELIVERED:
         counts[outcome] += texts
         return
     counts[str(seconds)] += texts

@@ -17,7 +17,7 @@ from bot.jobs import STALE
 from bot.parts import Job
 from bot.platform.clock import system_clock
 from bot.ports import Inbound
-from bot.sending.flood_guard import PER_MINUTE
+from dialogs.limits import CODES_PER_MINUTE
 from dialogs.vocabulary import AnyEvent, Event
 from store import inbound_messages, outbound_messages, simulated_messages
 from store.database.engine import Store
@@ -314,7 +314,7 @@ def test_a_flood_holds_back_what_strangers_ask_for_and_nobody_else(
     talk: Talk, clock: StoppedClock, carrier: Carrier, printed: StringIO
 ) -> None:
     bot = talk.bot
-    send_codes(bot.store, PER_MINUTE, clock.now)
+    send_codes(bot.store, CODES_PER_MINUTE, clock.now)
     assert not bot.flood_guard.look().alarms
     send_codes(bot.store, 1, clock.now)
     assert bot.flood_guard.look().alarms
@@ -330,7 +330,7 @@ def test_a_flood_holds_back_what_strangers_ask_for_and_nobody_else(
 
 
 def test_a_flood_is_more_than_a_season_can_want() -> None:
-    assert PER_MINUTE >= 1000
+    assert CODES_PER_MINUTE >= 1000
 
 
 # Heartbeat

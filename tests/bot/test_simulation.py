@@ -50,7 +50,7 @@ def test_a_gateway_that_is_down_comes_back_and_can_go_down_again(simulation: Sim
 def test_a_new_trial_begins_in_fair_weather_and_in_no_past(simulation: Simulation) -> None:
     simulation.forward(timedelta(minutes=10))
     simulation.fault(Fault.UNDELIVERED, on=True)
-    simulation.calm()
+    simulation.end_faults()
     assert simulation.faults() == frozenset()
     assert simulation.ahead() == timedelta(minutes=10)
 

@@ -19,7 +19,7 @@ from bot.ports import Inbound
 from bot.sending.messages import variant
 from dialogs.audit_vocabulary import Record
 from dialogs.classify import brings_password, classify, hands_back_code, is_request
-from dialogs.limits import HINTS_PER_HOUR, REPLIES_TO_WHO_NAMES_NOBODY, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
+from dialogs.limits import HINTS_PER_HOUR, REPLIES_WITHOUT_ID_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
 from dialogs.replies.phrases import languages
 from dialogs.reply_caps import LAST_REPLY, within_reply_caps
 from dialogs.tables.dialog import STAY, Arrow
@@ -365,7 +365,7 @@ def test_it_says_nothing_to_an_opted_out_phone_but_to_its_own_request_or_start()
 
 
 def test_it_answers_what_another_bot_may_have_said_three_times_an_hour() -> None:
-    assert UNPARSED_PER_HOUR == REPLIES_TO_WHO_NAMES_NOBODY == 3
+    assert UNPARSED_PER_HOUR == REPLIES_WITHOUT_ID_PER_HOUR == 3
     unparsed = {
         event
         for event in Event
@@ -538,7 +538,7 @@ def test_it_keeps_its_caps_and_its_silence_on_every_walk(
         unparsed += sum(effect.per_hour == UNPARSED_PER_HOUR for effect in spoken)
         opted_out = OptOut() in effects or (opted_out and OptIn() not in effects)
         assert hinted <= HINTS_PER_HOUR and unparsed <= UNPARSED_PER_HOUR
-        assert named or hinted + unparsed <= REPLIES_TO_WHO_NAMES_NOBODY
+        assert named or hinted + unparsed <= REPLIES_WITHOUT_ID_PER_HOUR
 
 
 # Secrets

@@ -25,7 +25,7 @@ class DescribedStandIn(ProviderStandIn):
             return self._said(profile.answer.id, self.take(found["to"], found["text"], found.get("uid", "")), item=True)
         if polls.receipts and (found := _matched(polls.receipts, asked)) is not None:
             names = [name for name in found["ids"].split(",") if name in self.states]
-            rows = [_row({polls.receipts.id: name, polls.receipts.status: self.states[name]}) for name in names]
+            rows = [nested({polls.receipts.id: name, polls.receipts.status: self.states[name]}) for name in names]
             return self._said(polls.receipts.items, rows)
         if polls.inbound and (found := _matched(polls.inbound, asked)) is not None:
             return self._said(polls.inbound.items, self._arrivals(int(found.get("cursor", "0"))))
@@ -38,7 +38,8 @@ class DescribedStandIn(ProviderStandIn):
         if asked.pops:
             self.waiting = self.waiting[len(told) :]
         return [
-            _row({asked.sender: it.sender, asked.text: it.text, asked.id: it.id, asked.date: str(it.at)}) for it in told
+            nested({asked.sender: it.sender, asked.text: it.text, asked.id: it.id, asked.date: str(it.at)})
+            for it in told
         ]
 
     def _said(self, path: str, value: Any, *, item: bool = False) -> Page:
@@ -79,13 +80,20 @@ def _leaves(template: Any, actual: Any) -> dict[str, str]:
 
 
 def _unfilled(template: str, actual: str) -> dict[str, str] | None:
-    names = [name for name, _ in places(template)]
     pattern = "(.*)".join(re.escape(part) for part in PLACE.split(template)[::3])
     found = re.fullmatch(pattern, actual, re.DOTALL)
-    return dict(zip(names, found.groups(), strict=True)) if found else None
+    if found is None:
+        return None
+    filled = zip(places(template), found.groups(), strict=True)
+    return {name: _unwritten(value) if form == "hex16" else value for (name, form), value in filled}
 
 
-def _row(values: Mapping[str, str]) -> dict[str, Any]:
+def _unwritten(hexadecimal: str) -> str:
+    return bytes.fromhex(hexadecimal).decode("utf-16-be")
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with each value at its path."""
     row: dict[str, Any] = {}
     for path, value in values.items():
         if path:

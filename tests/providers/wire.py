@@ -1,5 +1,6 @@
 """A provider's side of its gateway, for the contract that every gateway keeps. Every profile there is is taken in."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from bot.profiles.profile import Profile, read
 from bot.profiles.provider import SHIPPED, shipped
 from bot.settings import Settings, read_keys
 from store.tables import MessageKind
-from tests.providers.described import DescribedStandIn
+from tests.providers.described import DescribedStandIn, nested
 from tests.providers.ippanel import IPPanelStandIn
 from tests.providers.jasmin import JasminStandIn
 from tests.providers.kavenegar import KavenegarStandIn
@@ -42,7 +43,7 @@ STANDINS = {
 }
 FILES = {name: SHIPPED / f"{name}.toml" for name in shipped()} | {file.stem: file for file in HERE.glob("*.toml")}
 PROFILES = {name: read(file.read_text("utf-8")) for name, file in FILES.items()}
-STAGES = {"sent": {"sent"}, "delivered": {"delivered"}, "undelivered": {"unreachable", "unknown", "refused"}}
+STAGES = {"sent": {"sent"}, "delivered": {"delivered"}, "undelivered": {"unreachable", "blocked", "unknown", "refused"}}
 
 Form = dict[str, str]
 
@@ -128,7 +129,19 @@ class ProviderWire:
             query[name] = signature
         elif signature is not None and place == "header":
             headers.add(name, signature.encode("utf-8", "replace").decode("latin-1"))
+        elif signature is not None:
+            plain, mark, rest = url.partition("?")
+            url = f"{plain}/{signature}{mark}{rest}"
+        if section is not None and section is self.profile.receipts and section.items:
+            headers.add("Content-Type", "application/json")
+            body = json.dumps(nested({section.items: [nested(form)]})).encode()
+            return Call(url, cast("Mapping[str, str]", headers), MultiDict(), query, body)
         return Call(url, cast("Mapping[str, str]", headers), MultiDict({} if by_get else form), query)
+
+    @property
+    def brings_several(self) -> bool:
+        """Whether one call brings several receipts. Then those that can't be read are left out."""
+        return self.profile.receipts is not None and bool(self.profile.receipts.items)
 
     def text(self, sender: str, name: str, words: str) -> Form:
         """A text that comes in."""

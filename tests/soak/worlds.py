@@ -13,6 +13,7 @@ from bot.platform.clock import system_clock
 from bot.platform.random_source import SystemRandomSource
 from store import accounts, staff, tokens
 from store.database.engine import Store
+from store.staff import NewMember
 from tests.providers import kannel_standin
 from tests.providers.twilio_standin import settings_at
 from tests.soak import databases
@@ -141,8 +142,7 @@ def _settle(url: str, people: list[Person], clerks: list[Person]) -> str:
         for first in range(0, len(rows), AT_ONCE):
             accounts.put(connection, rows[first : first + AT_ONCE], now)
         for it in clerks:
-            row = {"mobile": it.mobile, "name": "Clerk", "role": "headquarters"}
-            staff.put(connection, row | {"province": None, "broker": None})
+            staff.put(connection, NewMember(it.mobile, "headquarters", "Clerk"))
         tokens.issue(connection, made.id, "fakher", made.digest, now, now + timedelta(days=30))
     store.close()
     return made.text

@@ -1,8 +1,7 @@
 """An upgrade loses nothing: codes, orders, tickets and texts that are out under 0008 are good after it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,22 +122,13 @@ def talk(connection: Connection, phone: str, **more: Any) -> None:
 
 
 @pytest.fixture
-def upgraded(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[Store]:
+def upgraded(former: Store) -> Store:
     """A database that 0008 made, filled, and brought up to date."""
-    url = f"sqlite:///{tmp_path}/former.db"
-    if backend == "postgresql":
-        url = request.getfixturevalue("fresh_postgresql")()
-    store = Store(url)
-    if not store.is_sqlite:
-        with store.writing() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-    migrate.upgrade(store, "0008")
-    with store.writing() as connection:
+    migrate.upgrade(former, "0008")
+    with former.writing() as connection:
         fill(connection)
-    migrate.upgrade(store)
-    yield store
-    store.close()
+    migrate.upgrade(former)
+    return former
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """An upgrade brings every spelling of a province and a broker together, and what was counted under each."""
 
 import importlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from dialogs.parsing.normalise import place_name
 from store.database import migrate
@@ -20,18 +18,10 @@ ONE = "خراسان رضوی"
 
 
 @pytest.fixture
-def upgraded(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[Store]:
+def upgraded(former: Store) -> Store:
     """A database of before, with every spelling in it, brought up to date."""
-    url = f"sqlite:///{tmp_path}/former.db"
-    if backend == "postgresql":
-        url = request.getfixturevalue("fresh_postgresql")()
-    store = Store(url)
-    if not store.is_sqlite:
-        with store.writing() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-    migrate.upgrade(store, "0012")
-    with store.writing() as connection:
+    migrate.upgrade(former, "0012")
+    with former.writing() as connection:
         for number, place in enumerate([*SPELLINGS, "\u200c", None], 1):
             who = {"national_id": f"{number:010d}", "username": f"u{number}", "mobile": f"+98912000000{number}"}
             put(connection, "account", **who, active=True, failures=0, province=place, broker=place)
@@ -39,9 +29,8 @@ def upgraded(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> It
         for place in ("", *SPELLINGS, "قم"):
             key = {"period": 1, "subject": "code", "gateway": "twilio"}
             put(connection, "delivery_stat", **key, province=place, counts={"delivered": 2, "3": 1})
-    migrate.upgrade(store)
-    yield store
-    store.close()
+    migrate.upgrade(former)
+    return former
 
 
 def test_every_spelling_is_one(upgraded: Store) -> None:

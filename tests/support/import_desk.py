@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bot.accounts.csv_import import Import, Tally
+from bot.accounts.csv_import import Import, ImportResult
 from bot.accounts.csv_mobiles import MobileChanges
 from bot.audit.trail import Trail
 from bot.credentials.keyring import Keyring
@@ -38,7 +38,7 @@ class Desk:
     def rejects(self) -> Path:
         return self.folder / "rejects.csv"
 
-    def take(self, content: str | bytes) -> Tally:
+    def take(self, content: str | bytes) -> ImportResult:
         file = self.folder / "accounts.csv"
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         self.rejects.unlink(missing_ok=True)

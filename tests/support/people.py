@@ -5,6 +5,7 @@ from typing import Any
 from bot.build import Bot
 from store import accounts, staff
 from store.database.engine import Store
+from store.staff import NewMember
 from tests.support.parts import NOON
 
 ZAHRA = {"national_id": "0012345679", "username": "zahra", "mobile": "+989121234567", "language": "fa"}
@@ -72,7 +73,7 @@ def employ(store: Store, *people: dict[str, Any]) -> None:
     """Let people order by text; all the staff, where none are named."""
     with store.writing() as connection:
         for person in people or STAFF:
-            staff.put(connection, {"province": None, "broker": None, **person})
+            staff.put(connection, NewMember(**person))
 
 
 def settled(bot: Bot) -> Bot:

@@ -9,14 +9,16 @@ import pytest
 from playwright.sync_api import Page, Playwright, expect
 
 from bot.build import build
+from bot.reports import kpi
 from bot.simulation.demo import seed
 from bot.simulation.state import Simulation
 from store.service import circuit_breakers
-from tests.support import made_season
+from tests.support import made_season, made_texts
 from tests.support.browser import Window
 from tests.support.office import NARROW, TEHRAN, WIDE, Office, office
 from tests.support.parts import LoadedRandomSource, StoppedClock, settings
 from tests.support.places import ROOT
+from webhooks import season_report
 
 # A browser is many processes.
 pytestmark = pytest.mark.process
@@ -32,6 +34,7 @@ PAGES = (
     "/console/texts?fate=in_time",
     "/console/search",
     "/console/audit",
+    "/console/staff",
     "/nowhere",
     "/",
 )
@@ -90,11 +93,44 @@ def test_nobody_is_kept_out_at_any_width_in_any_language_or_theme(
     assert window.elsewhere() == []
 
 
+@pytest.mark.parametrize("language", ["fa", "en"])
+def test_the_season_s_report_keeps_nobody_out(
+    console: Office, clock: StoppedClock, language: str, tmp_path: Path
+) -> None:
+    file, today = tmp_path / "report.html", clock().date()
+    found = kpi.figures(console.bot.store, today - timedelta(days=12), today, clock())
+    file.write_text(season_report.write(found, clock(), language), "utf-8")
+    window = console.window(language)
+    for viewport in (WIDE, NARROW):
+        window.page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        window.page.goto(file.as_uri())
+        assert (window.barriers(), window.spills()) == ([], 0)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_what_is_printed_is_dark_on_white_and_whole(console: Office, viewport: dict[str, int]) -> None:
+    window = console.window("fa", viewport)
+    console.log_in(window)
+    window.page.emulate_media(media="print", color_scheme="dark")
+    for path in ("/console", "/console/texts?fate=in_time"):
+        window.page.goto(path)
+        assert window.barriers() == []  # among them: no contrast is too low
+        paper = "getComputedStyle(document.body).backgroundColor"
+        assert window.page.evaluate(paper) == "rgb(255, 255, 255)"
+    expect(window.page.locator("tbody tr").last).to_be_visible()
+
+
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("language", ["fa", "en"])
-def test_the_first_screen_needs_no_scrolling(console: Office, language: str, viewport: dict[str, int]) -> None:
+def test_the_first_screen_needs_no_scrolling(
+    console: Office, clock: StoppedClock, language: str, viewport: dict[str, int]
+) -> None:
     window = console.window(language, viewport)
     console.log_in(window)
+    late = [made_texts.a_text(ended=80, request_received_at=clock()) for _ in range(9)]
+    made_texts.put(console.bot.store, *late)  # what is wrong takes more room
+    window.page.reload()
+    expect(window.page.locator("#minute .below").first).to_be_visible()
     for part in ("#works", "#minute", "#worst", "#hours"):
         box = window.page.locator(part).bounding_box()
         assert box is not None and box["y"] + box["height"] <= viewport["height"], part

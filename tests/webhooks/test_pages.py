@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import Environment
 from werkzeug.datastructures import Headers
 
 from bot.build import build
@@ -17,6 +18,7 @@ from dialogs.tables.machine import step, ways
 from dialogs.tables.mobile_change import MOBILE_CHANGE
 from dialogs.tables.recovery import RECOVERY
 from dialogs.tables.staff import STAFF
+from tests.cases import for_each
 from tests.support.parts import settings
 from webhooks import create_app, html
 from webhooks.simulator.diagram import diagram
@@ -48,6 +50,23 @@ def got(client: FlaskClient, address: str) -> tuple[int, Headers]:
 
 def test_both_languages_say_the_same_things() -> None:
     assert list(keys(html.words("fa"))) == list(keys(html.words("en")))
+
+
+@for_each(
+    ("direction", "said", "written"),
+    [
+        ("ltr", "اردبیل, 0.0%", '<bdi dir="rtl">اردبیل</bdi>, 0.0%'),
+        ("ltr", "سیستان و بلوچستان, kannel", '<bdi dir="rtl">سیستان و بلوچستان</bdi>, kannel'),
+        ("rtl", "درگاه kannel 02، ۲ ثانیه", 'درگاه <bdi dir="ltr">kannel 02</bdi>، ۲ ثانیه'),
+        ("rtl", "…۰۰۴۲", '<bdi dir="ltr">…۰۰۴۲</bdi>'),
+        ("ltr", "…0042", '<bdi dir="ltr">…0042</bdi>'),
+        ("rtl", "<b>ی", '&lt;<bdi dir="ltr">b&gt;</bdi>ی'),
+        ("ltr", "<b>ی", '&lt;b&gt;<bdi dir="rtl">ی</bdi>'),
+    ],
+)
+def test_what_is_read_the_other_way_stands_by_itself(direction: str, said: str, written: str) -> None:
+    page = Environment(autoescape=True).from_string("").new_context({"dir": direction})
+    assert html.isolated(page, said) == written
 
 
 def test_the_address_of_a_file_changes_with_it() -> None:

@@ -84,6 +84,16 @@ def test_what_is_no_request_is_counted(door: Door, reason: str) -> None:
     assert door.refused == {reason: 2}
 
 
+@pytest.mark.parametrize("path", ["//metrics", "///console", "/%2Fmetrics", "/%2f/metrics"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_address_with_two_slashes_is_none(door: Door, method: str, path: str) -> None:
+    """A proxy may keep /metrics from the public: another spelling of it must not get there."""
+    sent = f"{method} {path} HTTP/1.1\r\nHost: ramz\r\nContent-Length: 3\r\n\r\na=b"
+    with calls(door, 1, sent.encode()) as (caller,):
+        assert caller.recv(12) == b"HTTP/1.1 400"
+    assert door.refused == {"malformed": 1} and not door.asked.is_set()
+
+
 SLOW = {"silent": (b"", HEADERS_WITHIN), "header": (b"GET /", HEADERS_WITHIN), "body": (HALF_A_BODY, BODY_WITHIN)}
 
 

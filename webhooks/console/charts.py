@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn here: no script, no style of their own, and the same for who can't see them.
+"""Charts as SVG, drawn here: no script, no style of their own, and words for readers who can't see them.
 
 Libraries for charts draw in the browser by a script of their own, most with styles in the page, which the pages'
 policy forbids, and each is heavier than a page may be.

@@ -16,7 +16,7 @@ from store.views.text_list import Fate
 from webhooks import html
 from webhooks.console import charts, period
 from webhooks.console.charts import Bar, Step
-from webhooks.console.formatting import Cell, Formatter, Link, Row, Table
+from webhooks.console.formatting import UNBROKEN, Cell, Formatter, Link, Row, Table
 
 # A page stays light: so many days stand in a table, and its next page has the others.
 DAYS_SHOWN = 31
@@ -123,7 +123,7 @@ def _whole(page: Page, point: Subject, title: str, views: Views) -> dict[str, An
         "share": formatter.share(whole.share),
         "is_below": whole.is_below,
         "facts": list(_facts(page, point, whole)),
-        "chart": _days_chart(formatter, point, title, views),
+        "chart": days_chart(formatter, point, title, views),
         "table": _days(page, point, title, views) if shown else None,
         "others": _other_days(page, point, views) if shown else [],
         "to_table": html.address("console.days", formatter.language, table=point.value, **page.asked.address),
@@ -141,7 +141,8 @@ def _facts(page: Page, point: Subject, whole: Point) -> Iterator[tuple[str, Cell
     yield words["at_least"], formatter.share(whole.share_at_least)
 
 
-def _days_chart(formatter: Formatter, point: Subject, title: str, views: Views) -> str:
+def days_chart(formatter: Formatter, point: Subject, title: str, views: Views) -> str:
+    """A bar a day, as high as the day's share in time."""
     words = formatter.words
     said = charts.Words(
         f"days-{point.value}", f"{title}: {words['by_day']}", words["days_described"], formatter.language
@@ -164,7 +165,7 @@ def _days(page: Page, point: Subject, title: str, views: Views) -> Table:
     for day, each in shown:
         only = {"from": day.isoformat(), "to": day.isoformat()}
         address = html.address("console.provinces", page.formatter.language, **(page.asked.address | only))
-        named.append((Link(page.formatter.day(day), address), each, only))
+        named.append((Link(page.formatter.day(day).replace(" ", UNBROKEN), address), each, only))
     return _table(page, point, f"{title}: {words['by_day']}", words["day"], named)
 
 

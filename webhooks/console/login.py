@@ -59,7 +59,7 @@ def routes(bot: Bot) -> Blueprint:
 
 
 def _inside(bot: Bot, view: View) -> Answer:
-    """What only somebody who is logged in sees; the login's first page for others."""
+    """A page for staff who are logged in; the login's first page for anybody else."""
     by_itself = REFRESH in request.headers
     login = bot.console.login(_cookie(bot, SESSION), is_used=not by_itself)
     if login is None:
@@ -157,7 +157,7 @@ def _name(bot: Bot, name: str) -> str:
 
 
 def _address() -> str:
-    """Who calls. Behind a proxy on this machine, whom that proxy names; of IPv6, the network."""
+    """The caller's address: behind a proxy on this machine the one that it names; of IPv6 the network's (/64)."""
     peer = request.remote_addr or ""
     if peer in {"127.0.0.1", "::1"}:
         peer = request.headers.get("X-Forwarded-For", peer).rpartition(",")[2].strip() or peer

@@ -40,7 +40,7 @@ class Asked:
 
 
 def read(bot: Bot, login: Login) -> Asked:
-    """What an address asks for, within the scope of whoever asks."""
+    """What an address asks for, within the scope of the member who asks."""
     province = place_name(request.args.get("province", "")[:LONGEST_PROVINCE])
     # A province can be chosen by headquarters only; nobody leaves their scope by an address.
     scope = Scope(province=province) if province and login.sees_all else login.scope

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as Answer
@@ -20,6 +20,7 @@ from dialogs.staff_vocabulary import Role
 from store import accounts, staff
 from store.staff import Member
 from webhooks import html
+from webhooks.console.formatting import Formatter
 
 LOG = logger("console")
 FIELDS = ("mobile", "name", "role", "province", "broker")
@@ -69,8 +70,7 @@ def _put(bot: Bot) -> StaffChange:
     # The form has one field for either place.
     place = staff_entry.PLACE_OF.get(given["role"])  # type: ignore[call-overload]
     given |= {name: given["province"] if name == place else "" for name in ("province", "broker")}
-    row: dict[str, Any] = staff_entry.read(bot.phone_numbers, **given)
-    return StaffChange(StaffCommand.PUT, **row)
+    return StaffChange(StaffCommand.PUT, **asdict(staff_entry.read(bot.phone_numbers, **given)))
 
 
 def _removal(bot: Bot) -> StaffChange:
@@ -97,7 +97,7 @@ def _page(bot: Bot, login: Login, fault: str = "", status: int = 200) -> Respons
         html.language_asked(),
         login=login,
         proof=proof(login.session.secret),
-        everybody=[(it, masked(it.mobile)) for it in everybody],
+        everybody=[(it, _masked(it.mobile)) for it in everybody],
         roles=list(Role),
         places=sorted({place for each in places for place in each}),
         written=written,
@@ -108,6 +108,10 @@ def _page(bot: Bot, login: Login, fault: str = "", status: int = 200) -> Respons
     return answer
 
 
+def _masked(mobile: str) -> str:
+    return Formatter(html.language_asked()).digits(masked(mobile))
+
+
 def _asking(login: Login, change: StaffChange, sealed: str, status: int = 200) -> Response:
     answer = html.page(
         "console_staff_code.html",
@@ -115,7 +119,7 @@ def _asking(login: Login, change: StaffChange, sealed: str, status: int = 200) -
         login=login,
         proof=proof(login.session.secret),
         change=change,
-        whose=masked(change.mobile),
+        whose=_masked(change.mobile),
         sealed=sealed,
         fault="wrong_code" if status == 403 else "",
     )

@@ -14,7 +14,7 @@ TOO_LONG = timedelta(seconds=TARGET_SECONDS)
 
 @dataclass(frozen=True)
 class Status:
-    """The present state: what is wrong, in words, and how what is not wrong fares, each as name and value."""
+    """The present state: what is wrong, in words, and the other figures of its health, each as name and value."""
 
     alarms: Sequence[str]
     facts: Sequence[tuple[str, str]]

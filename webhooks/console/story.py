@@ -143,7 +143,7 @@ def _last_code(formatter: Formatter, facts: Facts) -> Iterator[str]:
         steps += _steps_of_text(formatter, text, begin)
     if code.close_reason:
         steps.append(words["ended"][code.close_reason].format(_later(formatter, code.closed_at, begin)))
-    yield f"{formatter.words['comma']} ".join(steps)
+    yield f"{formatter.words['comma']} ".join(steps) + "."
 
 
 def _steps_of_text(formatter: Formatter, text: Row[Any], begin: datetime) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _last_order(formatter: Formatter, facts: Facts) -> Iterator[str]:
 
 
 def _next(formatter: Formatter, facts: Facts) -> str:
-    """What to do next. What staff can text names the command; they know the whole ID from whoever calls."""
+    """What to do next. What staff can text names the command; they know the whole ID from the caller."""
     account = facts.account
     states = {
         "inactive": not account.active,

@@ -70,7 +70,7 @@ def _title(formatter: Formatter, wanted: Wanted) -> str:
     parts += [formatter.word("errors_of", wanted.error)] if wanted.error else []
     parts += [wanted.scope.province] if wanted.scope.province else []
     parts += [wanted.gateway] if wanted.gateway else []
-    return f"{words['comma']} ".join(parts)
+    return " · ".join(parts)
 
 
 def _others(formatter: Formatter, asked: Asked, skipped: int, *, has_more: bool) -> list[Link]:
@@ -98,7 +98,7 @@ def _told(formatter: Formatter, row: Found[Any]) -> Row:
         formatter.moment(row.created_at),
         account,
         formatter.word("ranks", status.name.lower()),
-        _took(formatter, row.request_received_at, row.ended_at),
+        _took(formatter, row.request_received_at, row.ended_at if status == DeliveryStatus.DELIVERED else None),
         formatter.word("kinds", MessageKind(row.kind).name.lower()),
         row.province or words["unknown"],
         row.gateway,
@@ -106,6 +106,6 @@ def _told(formatter: Formatter, row: Found[Any]) -> Row:
     )
 
 
-def _took(formatter: Formatter, heard: datetime, ended: datetime | None) -> str:
+def _took(formatter: Formatter, heard: datetime, delivered: datetime | None) -> str:
     # Rounded up, as the figures do: 60.1 seconds is not within the minute.
-    return "–" if ended is None else formatter.seconds(-(-(ended - heard) // timedelta(seconds=1)))
+    return "–" if delivered is None else formatter.seconds(-(-(delivered - heard) // timedelta(seconds=1)))

@@ -1,7 +1,7 @@
 """Two phones in the browser, under the simulated carrier only.
 
-Texts go in by the carrier's signed webhook, as in production; the browser never holds the key. A phone is switched
-on while somebody looks at it: its looking is what lets the carrier confirm that a text has arrived.
+Texts go in by the carrier's signed webhook, as in production; the browser never holds the key. A phone is
+switched on while its page is open: each look at it has the carrier confirm what has arrived.
 """
 
 from collections.abc import Sequence

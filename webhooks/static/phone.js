@@ -111,7 +111,8 @@ function ownTexts(phone) {
 }
 
 function show(phone, texts) {
-  const all = [...texts, ...ownTexts(phone)].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
+  // What came at the same moment is the answer: it comes after what was said.
+  const all = [...ownTexts(phone), ...texts].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
   const seen = new Set(all.map((it) => String(it.id)));
   for (const [id, bubble] of phone.bubbles) {
     if (!seen.has(id)) { bubble.remove(); phone.bubbles.delete(id); }

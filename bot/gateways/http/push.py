@@ -11,7 +11,6 @@ from bot.profiles.profile import Fields, Inbound, Profile, Receipts
 from bot.profiles.values import stages
 
 Look = Callable[[str], str]
-Digest = Callable[[str], str]
 
 
 def is_authentic(profile: Profile, call: Call, secret: str) -> bool:

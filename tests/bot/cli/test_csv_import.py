@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from bot.accounts.csv_import import BadFile, Import, Tally
+from bot.accounts.csv_import import BadFile, Import, ImportResult
 from bot.build import Bot
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
@@ -28,7 +28,7 @@ from tests.support.places import ROOT
 
 
 def test_it_adds_an_account(desk: Desk) -> None:
-    assert desk.take(HEADER + ROW) == Tally(1, 0)
+    assert desk.take(HEADER + ROW) == ImportResult(1, 0)
     (account,) = desk.accounts().values()
     assert (account.national_id, account.username, account.mobile) == ("0012345679", "zahra", "+989121234567")
     assert account.active is True
@@ -63,16 +63,16 @@ def test_it_takes_every_column(desk: Desk) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_it_reads_utf_8_with_and_without_a_mark_and_any_line_end(reader: Desk, encoding: str, end: str) -> None:
     text = "national_id,username,mobile,full_name\n0012345679,zahra,09121234567,زهرا\n".replace("\n", end)
-    assert reader.take(text.encode(encoding)) == Tally(1, 0)
+    assert reader.take(text.encode(encoding)) == ImportResult(1, 0)
     assert reader.accounts()["0012345679"].full_name == "زهرا"
 
 
 def test_it_takes_columns_in_any_order_and_case(reader: Desk) -> None:
-    assert reader.take("Mobile, USERNAME ,national_id\n09121234567,zahra,0012345679\n") == Tally(1, 0)
+    assert reader.take("Mobile, USERNAME ,national_id\n09121234567,zahra,0012345679\n") == ImportResult(1, 0)
 
 
 def test_it_takes_a_last_line_without_an_end_and_skips_empty_ones(reader: Desk) -> None:
-    assert reader.take(HEADER + "\n" + ROW + "\n8052916372,omid,09351112233") == Tally(2, 0)
+    assert reader.take(HEADER + "\n" + ROW + "\n8052916372,omid,09351112233") == ImportResult(2, 0)
 
 
 @pytest.mark.parametrize("person", ["0012345679", "۰۰۱۲۳۴۵۶۷۹", "٠٠١٢٣٤٥٦٧٩", "12345679", "012345679", " 0012345679 "])
@@ -100,7 +100,7 @@ def test_it_reads_active_in_words_and_digits(reader: Desk, written: str, active:
 
 
 def test_it_lets_two_people_share_a_mobile(desk: Desk) -> None:
-    assert desk.take(HEADER + ROW + "8052916372,omid,09121234567\n") == Tally(2, 0)
+    assert desk.take(HEADER + ROW + "8052916372,omid,09121234567\n") == ImportResult(2, 0)
 
 
 CLERKS: dict[str, str | bytes] = {
@@ -144,7 +144,7 @@ CLERKS: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("kind", CLERKS)
 def test_it_reads_what_clerks_spreadsheets_write(reader: Desk, kind: str) -> None:
-    assert reader.take(CLERKS[kind]) == Tally(1, 0)
+    assert reader.take(CLERKS[kind]) == ImportResult(1, 0)
     (account,) = reader.accounts().values()
     assert (account.national_id, account.username, account.mobile) == ("0012345679", "zahra", "+989121234567")
 
@@ -188,8 +188,8 @@ def test_it_refuses_a_file_that_is_no_list_of_accounts(reader: Desk, content: by
 
 
 def test_it_takes_a_header_alone_for_an_empty_list(reader: Desk) -> None:
-    assert reader.take(HEADER) == Tally(0, 0)
-    assert reader.take(HEADER.strip()) == Tally(0, 0)
+    assert reader.take(HEADER) == ImportResult(0, 0)
+    assert reader.take(HEADER.strip()) == ImportResult(0, 0)
 
 
 def test_it_tells_how_far_it_is(reader: Desk) -> None:
@@ -327,8 +327,8 @@ def peak():
 
 store, file, before = Store(sys.argv[1]), Path(sys.argv[2]), peak()
 taking = Import(store, PhoneNumbers("IR", ("IR",)), None, system_clock)
-tally = taking.run(file, file.with_suffix(".rejects"), lambda _: None)
-print(tally.taken, tally.rejected, peak() - before)
+result = taking.run(file, file.with_suffix(".rejects"), lambda _: None)
+print(result.taken, result.rejected, peak() - before)
 """
 
 

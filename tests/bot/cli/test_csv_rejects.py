@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.accounts.csv_import import BATCH, Import, Tally
+from bot.accounts.csv_import import BATCH, Import, ImportResult
 from bot.platform.phone_numbers import PhoneNumbers
 from tests.support.import_desk import HEADER, ROW, Desk, national_ids
 
@@ -108,8 +108,8 @@ def test_it_counts_lines_as_an_editor_does(reader: Desk) -> None:
 def test_a_line_within_a_cell_is_no_row(desk: Desk) -> None:
     desk.take(HEADER + "0105829315,victim,09194445566\n")
     hostile = '"Ali\n0105829315,victim,09129999999,x\n"'
-    tally = desk.take(f"{HEADER.strip()},full_name\n{ROW.strip()},{hostile}\n8052916372,omid,09351112233,Omid\n")
-    assert tally == Tally(2, 0)
+    result = desk.take(f"{HEADER.strip()},full_name\n{ROW.strip()},{hostile}\n8052916372,omid,09351112233,Omid\n")
+    assert result == ImportResult(2, 0)
     assert desk.accounts()["0105829315"].mobile == "+989194445566"
     assert desk.accounts()["0012345679"].full_name == "Ali 0105829315,victim,09129999999,x"
 
@@ -118,15 +118,15 @@ def test_a_line_within_a_cell_is_no_row(desk: Desk) -> None:
 def test_a_quote_that_is_never_closed_ends_the_import(reader: Desk, name: str) -> None:
     rest = "".join(f"{person},u{person},09351112233,{name}\n" for person in national_ids(5000))
     content = f'{HEADER.strip()},full_name\n{ROW.strip()},"a\nb"\n8052916372,omid,09351112233,"Omid\n{rest}'
-    tally = reader.take(content)
-    assert tally == Tally(1, 1, ended=4)
+    result = reader.take(content)
+    assert result == ImportResult(1, 1, ended=4)
     assert [line for line, _ in reader.put_aside()] == [4]
     assert list(reader.accounts()) == ["0012345679"]
 
 
 def test_it_says_on_which_line_of_a_row_the_quote_was_opened(reader: Desk) -> None:
-    tally = reader.take(f'{HEADER.strip()},full_name,province\n{ROW.strip()},"a\r\n\nb","c\n\nd')
-    assert tally == Tally(0, 1, ended=4)
+    result = reader.take(f'{HEADER.strip()},full_name,province\n{ROW.strip()},"a\r\n\nb","c\n\nd')
+    assert result == ImportResult(0, 1, ended=4)
 
 
 def test_a_quote_in_the_wrong_place_costs_its_row_alone(reader: Desk) -> None:
@@ -148,7 +148,7 @@ def test_it_writes_the_rejects_so_that_they_can_be_mended_and_imported(reader: D
     raw = reader.rejects.read_bytes()
     assert raw.startswith(b"\xef\xbb\xbfline,reason,national_id,username,mobile,full_name\r\n")
     assert "0012345678,zahra,'+989121234567,زهرا".encode() in raw
-    assert reader.take(raw.replace(b"0012345678", b"0012345679")) == Tally(1, 0)
+    assert reader.take(raw.replace(b"0012345678", b"0012345679")) == ImportResult(1, 0)
     (account,) = reader.accounts().values()
     assert (account.username, account.mobile, account.full_name) == ("zahra", "+989121234567", "زهرا")
 

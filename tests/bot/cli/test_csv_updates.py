@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.accounts import password_change
-from bot.accounts.csv_import import BATCH, Tally
+from bot.accounts.csv_import import BATCH, ImportResult
 from bot.build import Bot
 from bot.ports import Inbound
 from store import accounts
@@ -23,7 +23,7 @@ from tests.support.people import ZAHRA, settled
 def test_it_updates_an_account_and_leaves_absent_columns_alone(desk: Desk) -> None:
     desk.take(FULL + "0012345679,zahra,09121234567,Zahra,Tehran,Noor,en,Mecca#1447,no\n")
     before = desk.accounts()["0012345679"]
-    assert desk.take(HEADER + "0012345679,zahra2,09121234567\n") == Tally(1, 0)
+    assert desk.take(HEADER + "0012345679,zahra2,09121234567\n") == ImportResult(1, 0)
     after = desk.accounts()["0012345679"]
     assert after.username == "zahra2"
     changed = {name for name in before._fields if getattr(before, name) != getattr(after, name)}
@@ -51,8 +51,8 @@ def test_it_changes_mobiles_where_it_is_told_to_and_tells_both(desk: Desk, clock
     desk.take(f"{HEADER.strip()},language\n{ROW.strip()},en\n8052916372,omid,09351112233,\n")
     clock.forward(days=1)
     desk.change_mobiles()
-    tally = desk.take(HEADER + ROW.replace("1234567\n", "1230000\n") + "8052916372,omid2,09351112233\n")
-    assert tally == Tally(2, 0, moved=1)
+    result = desk.take(HEADER + ROW.replace("1234567\n", "1230000\n") + "8052916372,omid2,09351112233\n")
+    assert result == ImportResult(2, 0, moved=1)
     account = desk.accounts()["0012345679"]
     assert (account.mobile, account.former_mobile) == ("+989121230000", "+989121234567")
     assert account.mobile_changed_at == NOON + timedelta(days=1)
@@ -116,13 +116,13 @@ def test_it_unlocks_nobody_and_forgets_no_failure(desk: Desk) -> None:
 
 
 def test_the_later_of_two_rows_for_one_person_holds(desk: Desk) -> None:
-    assert desk.take(HEADER + ROW + "0012345679,zahra3,09121234567\n") == Tally(1, 0, repeated=1)
+    assert desk.take(HEADER + ROW + "0012345679,zahra3,09121234567\n") == ImportResult(1, 0, repeated=1)
     assert desk.accounts()["0012345679"].username == "zahra3"
 
 
 def test_one_id_counts_once_however_far_apart_it_stands(desk: Desk) -> None:
     between = "".join(f"{person},u{person},09351112233\n" for person in national_ids(BATCH + 10))
-    assert desk.take(HEADER + ROW + between + ROW) == Tally(BATCH + 11, 0, repeated=1)
+    assert desk.take(HEADER + ROW + between + ROW) == ImportResult(BATCH + 11, 0, repeated=1)
 
 
 def test_of_two_mobiles_for_one_new_person_the_second_is_refused(desk: Desk) -> None:
@@ -135,15 +135,15 @@ def test_of_two_mobiles_for_one_new_person_the_second_is_refused(desk: Desk) -> 
 def test_a_user_name_that_was_given_up_earlier_in_the_file_is_free(desk: Desk, apart: int) -> None:
     desk.take(HEADER + ROW + "8052916372,omid,09351112233\n")
     between = "".join(f"{person},u{person},09351112233\n" for person in national_ids(apart))
-    tally = desk.take(HEADER + "0012345679,z,09121234567\n" + between + "8052916372,ZAHRA,09351112233\n")
-    assert tally.rejected == 0
+    result = desk.take(HEADER + "0012345679,z,09121234567\n" + between + "8052916372,ZAHRA,09351112233\n")
+    assert result.rejected == 0
     assert [desk.accounts()[it].username for it in ("0012345679", "8052916372")] == ["z", "ZAHRA"]
 
 
 def test_two_people_can_change_their_user_names_by_way_of_a_third(desk: Desk) -> None:
     desk.take(HEADER + ROW + "8052916372,omid,09351112233\n")
     rows = "0012345679,x,09121234567\n8052916372,zahra,09351112233\n0012345679,omid,09121234567\n"
-    assert desk.take(HEADER + rows) == Tally(2, 0, repeated=1)
+    assert desk.take(HEADER + rows) == ImportResult(2, 0, repeated=1)
     assert [desk.accounts()[it].username for it in ("0012345679", "8052916372")] == ["omid", "zahra"]
 
 
@@ -169,8 +169,8 @@ def test_a_user_name_that_differs_in_its_spelling_only_is_taken(desk: Desk, name
 
 @pytest.mark.parametrize(("name", "other"), [("jose", "josé"), ("زهرا", "زهراء"), ("ali.r", "alir")])
 def test_user_names_that_differ_in_more_are_two(desk: Desk, name: str, other: str) -> None:
-    tally = desk.take(f"{HEADER}0012345679,{name},09121234567\n8052916372,{other},09351112233\n")
-    assert tally == Tally(2, 0)
+    result = desk.take(f"{HEADER}0012345679,{name},09121234567\n8052916372,{other},09351112233\n")
+    assert result == ImportResult(2, 0)
 
 
 def test_names_that_were_alike_before_stay_whose_they_are(desk: Desk) -> None:
@@ -179,12 +179,12 @@ def test_names_that_were_alike_before_stay_whose_they_are(desk: Desk) -> None:
             row = {"national_id": person, "username": name, "mobile": "+989121234567"}
             accounts.put(connection, [row], NOON)
     rows = "0012345679,zahra,09121234567\n8052916372,ZAHRA,09121234567\n"
-    assert desk.take(HEADER + rows) == Tally(2, 0)
+    assert desk.take(HEADER + rows) == ImportResult(2, 0)
     assert desk.refused(HEADER + "8052916372,Zahra,09121234567\n")[0] == 2
 
 
 def test_a_refused_later_row_for_one_person_undoes_no_earlier_one(desk: Desk) -> None:
-    tally = desk.take(HEADER + "8052916372,omid,09351112233\n" + ROW + "0012345679,omid,09121234567\n")
+    result = desk.take(HEADER + "8052916372,omid,09351112233\n" + ROW + "0012345679,omid,09121234567\n")
     assert [line for line, _ in desk.put_aside()] == [4]
     assert sorted(desk.accounts()) == ["0012345679", "8052916372"]
-    assert tally == Tally(2, 1)
+    assert result == ImportResult(2, 1)

@@ -1,6 +1,7 @@
 """What is Kannel's alone: what sendsms is given, what its answers mean, its receipts, and calls that are broken."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -221,10 +222,11 @@ class Knocking:
             return [tuple(row) for row in connection.execute(select(MESSAGE.c.status, MESSAGE.c.error))]
 
 
-@pytest.fixture
-def kannel(store: Store) -> Iterator[Knocking]:
+@contextmanager
+def knocking(store: Store, **changes: str) -> Iterator[Knocking]:
+    """Calls to a bot whose only gateway is Kannel, with these settings."""
     with KannelStandIn() as standin:
-        settings = chosen(standin.url)
+        settings = chosen(standin.url, **changes)
         gateway = Kannel(settings, LoadedRandomSource(), HttpClient())
         bot = build(
             settings,
@@ -236,6 +238,12 @@ def kannel(store: Store) -> Iterator[Knocking]:
         )
         yield Knocking(settled(bot))
         gateway.http.close()
+
+
+@pytest.fixture
+def kannel(store: Store) -> Iterator[Knocking]:
+    with knocking(store) as calls:
+        yield calls
 
 
 class TestCalls:
@@ -320,21 +328,9 @@ class TestCalls:
 
 
 def test_a_sender_that_is_a_mobile_is_not_answered_either(store: Store) -> None:
-    with KannelStandIn() as standin:
-        settings = chosen(standin.url, KANNEL_SENDER="+989121234567")
-        gateway = Kannel(settings, LoadedRandomSource(), HttpClient())
-        bot = build(
-            settings,
-            clock=StoppedClock(),
-            random_source=LoadedRandomSource(),
-            gateways=[gateway],
-            store=store,
-            cost=CHEAP,
-        )
-        knocking = Knocking(settled(bot))
-        assert knocking.post(f"رمز {ZAHRA['national_id']}", sender="09121234567").status_code == 200
-        assert knocking.heard() == []
-        gateway.http.close()
+    with knocking(store, KANNEL_SENDER="+989121234567") as calls:
+        assert calls.post(f"رمز {ZAHRA['national_id']}", sender="09121234567").status_code == 200
+        assert calls.heard() == []
 
 
 def test_without_a_secret_nobody_is_believed() -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import insert
 
 from bot.build import Bot
 from bot.ports import Inbound
-from bot.sending.flood_guard import ENOUGH, LATELY, PER_MINUTE_ABROAD, UNDECIDED, far_above
+from bot.sending.flood_guard import ENOUGH, LATELY, UNDECIDED, far_above
+from dialogs.limits import CODES_PER_MINUTE_ABROAD
 from dialogs.vocabulary import AnyEvent, CodePurpose, Event
 from store.database.engine import Store
 from store.tables import (
@@ -156,7 +157,7 @@ def test_a_flood_abroad_holds_back_that_country_alone(make_bot: MakeBot, clock: 
     with bot.store.writing() as connection:
         abroad = {"national_id": "4271467685", "username": "ali", "mobile": "+9647701234567", "language": "ar"}
         connection.execute(insert(ACCOUNT).values(**abroad, active=True, failures=0))
-    send_codes(bot.store, clock.now, unused=PER_MINUTE_ABROAD, phone="+9647701234567")
+    send_codes(bot.store, clock.now, unused=CODES_PER_MINUTE_ABROAD, phone="+9647701234567")
     assert not bot.flood_guard.look().alarms
     send_codes(bot.store, clock.now, unused=1, phone="+9647701234567")
     assert bot.flood_guard.look().alarms
@@ -166,5 +167,5 @@ def test_a_flood_abroad_holds_back_that_country_alone(make_bot: MakeBot, clock: 
 
 def test_as_many_at_home_are_none(bot: Bot, clock: StoppedClock) -> None:
     settled(bot)
-    send_codes(bot.store, clock.now, unused=PER_MINUTE_ABROAD + 1)
+    send_codes(bot.store, clock.now, unused=CODES_PER_MINUTE_ABROAD + 1)
     assert not bot.flood_guard.look().alarms

@@ -124,9 +124,14 @@ INACTIVE, LOCKED, SILENT, NO_CODE = (
 )
 PROPOSED = "A new mobile is proposed and needs a second staff member, until 1 September 2026, 13:00:00. Ref: M12345"
 HELD = "A change of mobile waits: until 1 September 2026, 13:00:00 no code goes out. Ref: M12345"
-ASKED = f"The last code was asked for {AT} by the pilgrim"
-TAKEN = f"{ASKED}, twilio took it 1 s later"
-WAY = f"{TAKEN}, it was delivered 5 s later"
+
+
+def way(*steps: str, by: str = "the pilgrim") -> str:
+    return ", ".join([f"The last code was asked for {AT} by {by}", *steps]) + "."
+
+
+TAKEN = "twilio took it 1 s later"
+DELIVERED = "it was delivered 5 s later"
 ORDER = "Last order: reset, by Chief, 1 September 2026, 12"
 # What to do next.
 ACTIVATE, UNLOCK, WAIT = "The account has to be made active", "Once you know", "Wait until"
@@ -151,33 +156,33 @@ CASES = {
     "proposed": Case([mobile_change("proposed")], [PROPOSED, NO_CODE], ASK),
     "held": Case([mobile_change("held")], [HELD, NO_CODE], WAIT),
     "held, and its time is over": Case([mobile_change("held", minutes_left=-1)], [NO_CODE], ASK),
-    "a code lives": Case([code()], [WAY], TEXT_BACK),
+    "a code lives": Case([code()], [way(TAKEN, DELIVERED)], TEXT_BACK),
     "by another phone": Case(
-        [code(requested_by="other_phone")], [WAY.replace("the pilgrim", "another phone")], TEXT_BACK
+        [code(requested_by="other_phone")], [way(TAKEN, DELIVERED, by="another phone")], TEXT_BACK
     ),
-    "by staff": Case([code(requested_by="staff")], [WAY.replace("the pilgrim", "staff")], TEXT_BACK),
-    "no receipt": Case([code(ACCEPTED)], [f"{TAKEN}, no receipt has come for it"], TEXT_BACK),
-    "not taken yet": Case([code(QUEUED, accepted=None)], [f"{ASKED}, no receipt has come for it"], TEXT_BACK),
+    "by staff": Case([code(requested_by="staff")], [way(TAKEN, DELIVERED, by="staff")], TEXT_BACK),
+    "no receipt": Case([code(ACCEPTED)], [way(TAKEN, "no receipt has come for it")], TEXT_BACK),
+    "not taken yet": Case([code(QUEUED, accepted=None)], [way("no receipt has come for it")], TEXT_BACK),
     "not delivered": Case(
-        [code(FAILED, error="unreachable")], [f"{TAKEN}, it was not delivered (phone off or out of reach)"], CALL
+        [code(FAILED, error="unreachable")], [way(TAKEN, "it was not delivered (phone off or out of reach)")], CALL
     ),
-    "for no known reason": Case([code(FAILED)], [f"{TAKEN}, it was not delivered (not known)"], CALL),
+    "for no known reason": Case([code(FAILED)], [way(TAKEN, "it was not delivered (not known)")], CALL),
     "dropped and expired": Case(
         [code(DROPPED, accepted=None, error="expired", **ended("expired", 600))],
-        [f"{ASKED}, it was not delivered (not delivered in time), it expired 10 min later"],
+        [way("it was not delivered (not delivered in time)", "it expired 10 min later")],
         CALL,
     ),
-    "in no text": Case([code(None)], [ASKED], TEXT_BACK),
-    "used": Case([code(**ended("used"))], [f"{WAY}, it was used 42 s later"], NEW_PASSWORD),
+    "in no text": Case([code(None)], [way()], TEXT_BACK),
+    "used": Case([code(**ended("used"))], [way(TAKEN, DELIVERED, "it was used 42 s later")], NEW_PASSWORD),
     "late": Case(
         [code(ended=90.2, **ended("used", 150))],
-        [f"{TAKEN}, it was delivered 91 s later, it was used 2 min later"],
+        [way(TAKEN, "it was delivered 91 s later", "it was used 2 min later")],
         NEW_PASSWORD,
     ),
-    "expired": Case([code(**ended("expired", 600))], [f"{WAY}, it expired 10 min later"], ASK),
-    "burned": Case([code(**ended("burned"))], [f"{WAY}, it was burned by wrong tries 42 s later"], ASK),
-    "voided": Case([code(**ended("voided"))], [f"{WAY}, a newer one voided it 42 s later"], ASK),
-    "cancelled": Case([code(**ended("cancelled"))], [f"{WAY}, it was cancelled 42 s later"], ASK),
+    "expired": Case([code(**ended("expired", 600))], [way(TAKEN, DELIVERED, "it expired 10 min later")], ASK),
+    "burned": Case([code(**ended("burned"))], [way(TAKEN, DELIVERED, "it was burned by wrong tries 42 s later")], ASK),
+    "voided": Case([code(**ended("voided"))], [way(TAKEN, DELIVERED, "a newer one voided it 42 s later")], ASK),
+    "cancelled": Case([code(**ended("cancelled"))], [way(TAKEN, DELIVERED, "it was cancelled 42 s later")], ASK),
     "reset by staff": Case([order("reset")], [NO_CODE, f"{ORDER}:33:00. Ref: R32345"], ASK),
     "the last order": Case([order("unlock"), order("reset", minutes=4)], [NO_CODE, f"{ORDER}:34:00. Ref: R42345"], ASK),
     "an order that waits": Case(
@@ -186,12 +191,12 @@ CASES = {
     # Where several hold, what to do next is about what stands in the way first.
     "inactive, and all else": Case(
         [account(active=False, locked_at=NOON), said_stop, mobile_change("held"), code()],
-        [INACTIVE, LOCKED, SILENT, HELD, WAY],
+        [INACTIVE, LOCKED, SILENT, HELD, way(TAKEN, DELIVERED)],
         ACTIVATE,
     ),
     "locked and silent": Case([account(locked_at=NOON), said_stop], [LOCKED, SILENT, NO_CODE], UNLOCK),
     "held and silent": Case([mobile_change("held"), said_stop], [SILENT, HELD, NO_CODE], WAIT),
-    "silent with a code": Case([said_stop, code()], [SILENT, WAY], ASK_FROM_THERE),
+    "silent with a code": Case([said_stop, code()], [SILENT, way(TAKEN, DELIVERED)], ASK_FROM_THERE),
 }
 
 

@@ -1,4 +1,4 @@
-"""Pages for whoever comes to an address that is not theirs: the first page, and what is said in place of an error.
+"""Pages for people beside the console and the phones: the first page, and the pages in place of errors.
 
 People read them in their language. Providers, Fakher and monitors get what their protocols say instead.
 """
@@ -16,7 +16,7 @@ SECONDS_TO_WAIT = 30
 
 def routes() -> Blueprint:
     """The first page: what this is, and where to go."""
-    blueprint = Blueprint("lost", __name__)
+    blueprint = Blueprint("error_pages", __name__)
     blueprint.add_url_rule("/", "first", lambda: page("first", 200))
     return blueprint
 
@@ -37,6 +37,6 @@ def error(status: int) -> Response:
 def page(reason: str, status: int) -> Response:
     """What has happened, what this is, and where to go."""
     has_phone = "phone" in current_app.blueprints
-    answer = html.page("lost.html", html.language_asked(), reason=reason, has_phone=has_phone)
+    answer = html.page("error_pages.html", html.language_asked(), reason=reason, has_phone=has_phone)
     answer.status_code = status
     return answer

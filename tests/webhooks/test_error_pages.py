@@ -44,7 +44,7 @@ def test_a_person_reads_what_happened_and_what_this_is(
     client: FlaskClient, language: str, path: str, status: int, reason: str
 ) -> None:
     answer = client.get(f"{path}?lang={language}", headers=PERSON)
-    said = html.words(language)["lost"]
+    said = html.words(language)["error_pages"]
     assert (answer.status_code, f"<h1>{said[reason]['title']}</h1>" in answer.text) == (status, True)
     assert said["what"] in answer.text and "a text of somebody" not in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
