@@ -129,6 +129,16 @@ def sounding() -> Book:
     return book
 
 
+@cache
+def beginnings() -> frozenset[str]:
+    """The first words, folded, of the keywords that are listed as several."""
+    tables = [
+        lists.get(name, {}) for language in languages() for lists in lists_of(language) for name in ("words", "stems")
+    ]
+    listed = [fold(words).split() for table in tables for each in table.values() for words in each]
+    return frozenset(words[0] for words in listed if len(words) > 1)
+
+
 def lists_of(language: str) -> Iterable[Mapping[str, Any]]:
     """A language file's lists of keywords."""
     found: Mapping[str, Mapping[str, Any]] = languages()[language]["keywords"]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from dialogs.parsing import lexicon
@@ -24,8 +25,8 @@ _ARTICLE = "ال"
 
 # A mobile's ten digits, as the operators number them; with a word for a mobile beside it, any nine may follow the 9.
 _MOBILE = re.compile(r"9(?:0[0-5]|1[0-9]|2[0-3]|3[0-9]|41|9[0-6])[0-9]{7}")
-# A number farther from a word, counted in pieces, stands in no keyword that begins with it.
-_NEAR = 7
+# A number that ends farther from a word, counted in pieces, stands in no keyword that begins with it.
+_NEAR = 8
 _SHORTEST_ID = 8  # digits, where zeros were lost
 _LABELLED_MOBILE = re.compile(r"9[0-9]{9}")
 
@@ -181,23 +182,35 @@ def _tokens(found: Sequence[Piece]) -> Iterator[Token]:
 
 def _longest_keyword(found: Sequence[Piece], place: int) -> tuple[int, Word | None]:
     """How many pieces the longest keyword is spread over that begins here, and what it means."""
-    runs = [_run(found, place, over_persons=False)]
-    if any(piece.is_digits for piece in found[place + 1 : place + _NEAR]):
-        runs.append(_run(found, place, over_persons=True))
-    for run in runs:
-        for length in range(len(run), 1, -1):
-            word = lexicon.find("".join([found[each].text for each in run[:length]]))
-            if word:
-                return run[length - 1] + 1 - place, word
-    return 1, lexicon.find(found[place].text)
-
-
-def _run(found: Sequence[Piece], place: int, *, over_persons: bool) -> list[int]:
-    """The places of the words that may belong together: they follow each other, or have only a person between them."""
     run = [place]
+    for each in range(place + 1, min(place + lexicon.LONGEST, len(found))):
+        if found[each].is_digits:
+            break
+        run.append(each)
+    spread = _spread(found, run)
+    if spread is None and found[place].text in lexicon.beginnings():
+        spread = _spread(found, _run_over_persons(found, place))
+    return spread or (1, lexicon.find(found[place].text))
+
+
+def _spread(found: Sequence[Piece], run: Sequence[int]) -> tuple[int, Word] | None:
+    """How many pieces the longest keyword of two words or more takes, whose words stand at these places."""
+    for length in range(len(run), 1, -1):
+        word = lexicon.find("".join([found[each].text for each in run[:length]]))
+        if word:
+            return run[length - 1] + 1 - run[0], word
+    return None
+
+
+def _run_over_persons(found: Sequence[Piece], place: int) -> list[int]:
+    """The places of words that may belong together, though a person is named between them; one where nobody is."""
+    run = [place]
+    near = found[place + 1 : place + _NEAR]
+    if not any(number.is_digits and not word.is_digits for number, word in pairwise(near)):
+        return run
     while len(run) < lexicon.LONGEST:
         place += 1
-        if over_persons and (beyond := _beyond_person(found, place)) is not None:
+        if (beyond := _beyond_person(found, place)) is not None:
             place = beyond
         if place >= len(found) or found[place].is_digits:
             break
