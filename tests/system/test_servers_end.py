@@ -16,8 +16,9 @@ from tests.support.places import ROOT
 
 # A run with a database's server and a process of its own, which ignores SIGTERM, and has a child.
 RUN = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from tests.support import databases, lifeline
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 STUBBORN = (
     "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', sys.argv[1]]); time.sleep(600)"
