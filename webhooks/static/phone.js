@@ -174,11 +174,14 @@ function showRows(phone, tables) {
   }
 }
 
-function showWeather(now) {
+// How often a switch has been set; what was asked before the last time says nothing of the switches.
+let settings = 0;
+function showSimulation(now, asked) {
   const clock = document.getElementById("clock");
   if (!clock) return;
   clock.textContent = time.format(new Date(now.now));
   document.getElementById("ahead").textContent = now.ahead ? fill(words.ahead, Math.round(now.ahead / 60)) : "";
+  if (asked !== settings) return;
   for (const box of document.querySelectorAll(".faults input")) {
     if (!box.disabled) box.checked = now.faults.includes(box.name);
   }
@@ -186,6 +189,7 @@ function showWeather(now) {
 
 async function refresh() {
   const chosen = phones.map((phone) => phone.number);
+  const asked = settings;
   try {
     const now = await (await ask("/phone/now", { numbers: chosen })).json();
     if (phones.some((phone, place) => phone.number !== chosen[place])) return;
@@ -197,7 +201,7 @@ async function refresh() {
       showRows(phone, found.rows);
     }
     showDiagram();
-    showWeather(now);
+    showSimulation(now, asked);
     document.getElementById("lost").hidden = true;
   } catch {
     document.getElementById("lost").hidden = false;
@@ -267,14 +271,18 @@ for (const phone of phones) {
 }
 
 for (const box of document.querySelectorAll(".faults input")) {
-  box.addEventListener("change", () => doing(async () => {
+  box.addEventListener("change", () => {
+    const on = box.checked;
     box.disabled = true; // until the server has it, what it says of the switch is old
-    try {
-      await ask("/phone/faults", { name: box.name, on: box.checked });
-    } finally {
-      box.disabled = false;
-    }
-  }));
+    doing(async () => {
+      try {
+        await ask("/phone/faults", { name: box.name, on });
+      } finally {
+        settings += 1;
+        box.disabled = false;
+      }
+    });
+  });
 }
 
 document.getElementById("later")?.addEventListener("click", () => doing(async () => {

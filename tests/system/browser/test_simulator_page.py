@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Playwright, expect
+from playwright.sync_api import Locator, Playwright, Route, expect
 
 from bot.build import Bot, build
 from bot.simulation.demo import mobiles, seed
@@ -220,12 +220,30 @@ def test_ten_minutes_later_the_code_is_of_no_use(desk: Desk) -> None:
     expect(desk.phone().locator("[data-event]")).to_have_text("NO_LIVE_CODE")
 
 
-def test_two_tabs_see_one_clock_and_one_weather(town: Town) -> None:
+def test_two_tabs_see_one_clock_and_the_same_faults(town: Town) -> None:
     one, other = town.desk(), town.desk()
     one.window.page.get_by_role("button", name="Ten minutes later").click()
     one.window.page.get_by_label("Takes texts, does not deliver").check()
     expect(other.window.page.locator("#ahead")).to_have_text("10 min ahead")
     expect(other.window.page.get_by_label("Takes texts, does not deliver")).to_be_checked()
+
+
+def test_a_switch_stays_as_it_was_set_while_something_else_is_awaited(desk: Desk) -> None:
+    page, held = desk.window.page, list[Route]()
+    page.route("**/phone/later", lambda route: held.append(route))  # noqa: PLW0108  # a bound method takes no mark
+    page.get_by_role("button", name="Ten minutes later").click()
+    switch = page.get_by_label("Takes texts, does not deliver")
+    switch.check()
+    for _ in range(3):
+        with page.expect_response("**/phone/now"):
+            pass
+    expect(switch).to_be_checked()
+    with page.expect_response("**/phone/faults") as answer:
+        held[0].continue_()
+    assert answer.value.json() == {"faults": ["undelivered"]}
+    with page.expect_response("**/phone/now"):
+        pass
+    expect(switch).to_be_checked()
 
 
 def test_a_carrier_that_hands_in_twice_changes_nothing(desk: Desk) -> None:
