@@ -19,6 +19,8 @@ _REQUEST = ORDERS | {Meaning.ONE_TIME}
 
 # Words that end something; refused, they ask that it go on.
 _ENDS = frozenset({Meaning.STOP, Meaning.CANCEL, Meaning.REFUSAL})
+_SAYS_LITTLE = frozenset({Meaning.FILLER, Meaning.SMALL_TALK, Meaning.COURTESY})
+_CHANGED = frozenset({Meaning.CONTACT, Meaning.PASSWORD})
 _NEGATES = frozenset({Meaning.DECLINED, Meaning.NEGATION})
 
 
@@ -57,6 +59,17 @@ def is_help(said: Tokens) -> bool:
 def unlocks(said: Tokens) -> bool:
     """Whether something is to be unlocked, by one word or by verb and object, whatever stands between them."""
     return said.says(Meaning.UNLOCK) or (said.says(Meaning.LOCK) and said.says(Meaning.OPEN))
+
+
+def changes_phone(said: Tokens) -> bool:
+    """Whether what is or was changed is a phone, by what stands next to the verb: before it, else after it."""
+    words = [token.meanings for token in said.tokens if not token.meanings <= _SAYS_LITTLE]
+    for place, meanings in enumerate(words):
+        if Meaning.CHANGE in meanings:
+            before, after = words[place - 1 : place], words[place + 1 : place + 2]
+            beside = before if before and not before[0].isdisjoint(_CHANGED) else after
+            return bool(beside) and Meaning.CONTACT in beside[0]
+    return False
 
 
 def is_order_alone(said: Tokens) -> bool:

@@ -195,7 +195,7 @@ def _wants_help(said: Tokens) -> bool:
 
 
 def _wants_change(said: Tokens) -> bool:
-    if not said.says(Meaning.CHANGE):
+    if not said.says(Meaning.CHANGE) or commands.changes_phone(said):
         return False
     if said.code or said.says_any(REQUESTS - {Meaning.CHANGE}):
         return True
