@@ -174,14 +174,14 @@ function showRows(phone, tables) {
   }
 }
 
-// How often a switch has been set; what was asked before the last time says nothing of the switches.
-let settings = 0;
+// How often a fault has been switched. An answer to what was asked before the last time says nothing of the switches.
+let switched = 0;
 function showSimulation(now, asked) {
   const clock = document.getElementById("clock");
   if (!clock) return;
   clock.textContent = time.format(new Date(now.now));
   document.getElementById("ahead").textContent = now.ahead ? fill(words.ahead, Math.round(now.ahead / 60)) : "";
-  if (asked !== settings) return;
+  if (asked !== switched) return;
   for (const box of document.querySelectorAll(".faults input")) {
     if (!box.disabled) box.checked = now.faults.includes(box.name);
   }
@@ -189,7 +189,7 @@ function showSimulation(now, asked) {
 
 async function refresh() {
   const chosen = phones.map((phone) => phone.number);
-  const asked = settings;
+  const asked = switched;
   try {
     const now = await (await ask("/phone/now", { numbers: chosen })).json();
     if (phones.some((phone, place) => phone.number !== chosen[place])) return;
@@ -278,7 +278,7 @@ for (const box of document.querySelectorAll(".faults input")) {
       try {
         await ask("/phone/faults", { name: box.name, on });
       } finally {
-        settings += 1;
+        switched += 1;
         box.disabled = false;
       }
     });
