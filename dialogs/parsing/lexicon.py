@@ -90,9 +90,18 @@ def find(word: str) -> Word | None:
     return written().get(word) or sounding().get(sound(word))
 
 
+def begins(word: str) -> bool:
+    """Whether a keyword longer than a folded word begins with it, by its sound."""
+    return sound(word) in _openings()
+
+
 def sound(word: str) -> str:
     """The word with doubled letters single and letters that sound the same made one."""
-    return _DOUBLED.sub(r"\1", word.translate(_SOUND_ALIKES))
+    return _DOUBLED.sub(_single, word.translate(_SOUND_ALIKES))
+
+
+def _single(doubled: re.Match[str]) -> str:  # a template in its place ("\\1") is read anew at every call, twice as slow
+    return doubled[1]
 
 
 @cache
@@ -127,6 +136,12 @@ def sounding() -> Book:
         if len(key) > (3 if key.isascii() else 2):
             _join(book, key, entry)
     return book
+
+
+@cache
+def _openings() -> frozenset[str]:
+    keys = map(sound, written())
+    return frozenset([key[:length] for key in keys for length in range(1, len(key))])
 
 
 @cache

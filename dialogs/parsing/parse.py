@@ -35,7 +35,7 @@ def parse(text: str, code_length: int = 6, sender: str = "") -> ParsedMessage:
     evidence = _evidence(said)
     intent, order = decide(evidence).means, decide(evidence | _FROM_STAFF).means
     naming = _naming(said, intent, order)
-    brought = offered(text, code_length)
+    brought = offered(text, code_length) if said.numbers else None
     brings_password, brings_phrase = (brought is not None and brought.is_phrase is each for each in (False, True))
     return ParsedMessage(
         intent=intent,
@@ -101,7 +101,7 @@ _FOR_NOBODY = {Intent.HELP, Intent.CANCEL, Intent.OPT_OUT, Intent.OPT_IN, Intent
 
 
 def _evidence(said: Tokens) -> frozenset[Evidence]:
-    looked_for = _ALWAYS.union(*[_SHOWN_BY[meaning] for meaning in said.meanings])
+    looked_for = (_ALWAYS if said.numbers else _WITHOUT_NUMBERS).union(*[_SHOWN_BY[it] for it in said.meanings])
     return frozenset([each for each in looked_for if _HOLDS[each](said)])
 
 
@@ -315,6 +315,10 @@ _MEANT: Mapping[Evidence, frozenset[Meaning]] = {
     Evidence.LACKS_CODE: frozenset({Meaning.ONE_TIME}),
 }
 _ALWAYS = frozenset(_HOLDS) - frozenset(_MEANT)
+_IN_NUMBERS = frozenset(
+    {Evidence.CODE, Evidence.ID, Evidence.BADLY_NAMED, Evidence.LABELLED, Evidence.BRINGS_CODE, Evidence.NAMES_ITSELF}
+)
+_WITHOUT_NUMBERS = _ALWAYS - _IN_NUMBERS
 _SHOWN_BY = {meaning: frozenset(each for each, words in _MEANT.items() if meaning in words) for meaning in Meaning}
 
 # What a number alone, or a sign, shows as well.

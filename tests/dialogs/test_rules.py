@@ -1,8 +1,9 @@
 """What is evidence of what: texts aimed at the rules, and what must hold of any text of the lexicon's words."""
 
 import csv
+from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dialogs.classify import classify, hands_back_code
@@ -10,6 +11,7 @@ from dialogs.parsing import lexicon
 from dialogs.parsing.normalise import national_id
 from dialogs.parsing.parse import explain, from_staff, parse
 from dialogs.parsing.rules import NOTHING, RULES, decide
+from dialogs.parsing.tokens import read
 from dialogs.replies.phrases import languages
 from dialogs.vocabulary import Asker, CodeResult, Event, Evidence, Facts, Intent, Naming, ParsedMessage, State
 from tests.cases import for_each
@@ -80,6 +82,17 @@ def known_words() -> list[str]:
             for kind in ("words", "stems"):
                 found += [word for listed in lists.get(kind, {}).values() for word in listed]
     return sorted({*found, "11", "12"})
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.sampled_from(sorted(lexicon.written())), st.data())
+def test_a_keyword_may_be_written_apart_anywhere(keyword: str, data: st.DataObject) -> None:
+    assume(len(keyword) > 1)
+    places = data.draw(st.sets(st.integers(1, len(keyword) - 1), min_size=1, max_size=lexicon.LONGEST - 1))
+    ends = [0, *sorted(places), len(keyword)]
+    token, *more = read(" ".join(keyword[start:end] for start, end in pairwise(ends)), 6).tokens
+    assert token.word == lexicon.find(keyword)
+    assert not more
 
 
 def valid_ids() -> st.SearchStrategy[str]:
