@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dialogs.classify import classify, hands_back_code
 from dialogs.parsing import lexicon
+from dialogs.parsing.lexicon import Meaning
 from dialogs.parsing.normalise import national_id
 from dialogs.parsing.parse import explain, from_staff, parse
 from dialogs.parsing.rules import NOTHING, RULES, decide
@@ -95,6 +96,15 @@ def test_a_keyword_may_be_written_apart_anywhere(keyword: str, data: st.DataObje
     assert not more
 
 
+def test_no_look_alike_hides_what_a_word_of_other_business_means() -> None:
+    hidden = {Meaning.ELSEWHERE, Meaning.LABEL}
+    for language in languages():
+        for lists in lexicon.lists_of(language):
+            alike = {word for meaning, word in lexicon.keywords_in(lists["words"]) if meaning is Meaning.ALIKE}
+            others = {word for meaning, word in lexicon.keywords_in(lists["stems"]) if meaning in hidden}
+            assert not alike & others
+
+
 def valid_ids() -> st.SearchStrategy[str]:
     nine = st.text("0123456789", min_size=9, max_size=9)
     ids = nine.map(lambda digits: [digits + last for last in "0123456789" if national_id(digits + last)])
@@ -134,7 +144,7 @@ def test_a_code_beside_an_id_is_tried_too(before: str, code: str, number: str) -
     assert hands_back_code(heard, State.AWAITING_CODE, has_live_code=True, own_password_allowed=False, opted_out=False)
 
 
-ENDING = {lexicon.Meaning.STOP, lexicon.Meaning.REFUSAL, lexicon.Meaning.CANCEL, lexicon.Meaning.MESSAGES}
+ENDING = {Meaning.STOP, Meaning.REFUSAL, Meaning.CANCEL, Meaning.MESSAGES}
 
 
 @settings(deadline=None)  # the machine may be busy
