@@ -35,6 +35,8 @@ class Meaning(StrEnum):
     MESSAGES = auto()  # with a refusal: stop
     REFUSAL = auto()
     REFUSED = auto()  # a whole refusal: I asked for nothing, do not change it
+    ASKING = auto()  # a request, by that name: with the next one a refusal
+    UNDONE = auto()  # what its sender has not done
     COURTESY = auto()  # may stand beside a command
     FILLER = auto()  # so may this, and between a refusal and what it refuses
     NATIONAL_ID = auto()
@@ -92,7 +94,7 @@ def find(word: str) -> Word | None:
 
 def begins(word: str) -> bool:
     """Whether a keyword longer than a folded word begins with it, by its sound."""
-    return sound(word) in _openings()
+    return sound(word) in _by_sound()[1]
 
 
 def sound(word: str) -> str:
@@ -127,21 +129,23 @@ def _vocabulary(language: str) -> Book:
     return grown | listed
 
 
-@cache
 def sounding() -> Book:
     """The words by their sound. Short Latin ones are left out: too many others sound like them."""
+    return _by_sound()[0]
+
+
+@cache
+def _by_sound() -> tuple[Book, frozenset[str]]:
+    """The words by their sound, and what the sounds begin with."""
     book: Book = {}
+    openings: set[str] = set()
     for word, entry in written().items():
         key = sound(word)
         if len(key) > (3 if key.isascii() else 2):
             _join(book, key, entry)
-    return book
-
-
-@cache
-def _openings() -> frozenset[str]:
-    keys = map(sound, written())
-    return frozenset([key[:length] for key in keys for length in range(1, len(key))])
+        while (key := key[:-1]) and key not in openings:  # what is there has brought its own beginnings
+            openings.add(key)
+    return book, frozenset(openings)
 
 
 @cache

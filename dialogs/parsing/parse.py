@@ -151,7 +151,7 @@ def _brings_password(said: Tokens) -> bool:
 
 
 def _negates(said: Tokens) -> bool:
-    return said.says(Meaning.NEGATION, Meaning.DECLINED)
+    return said.says(Meaning.NEGATION, Meaning.DECLINED) or commands.disowns(said)
 
 
 def _advertises(said: Tokens) -> bool:
@@ -298,13 +298,13 @@ _HOLDS: Mapping[Evidence, Callable[[Tokens], bool]] = {
 _MEANT: Mapping[Evidence, frozenset[Meaning]] = {
     Evidence.CANCEL_COMMAND: frozenset({Meaning.CANCEL, Meaning.DECLINED}),
     Evidence.ORDER_ALONE: frozenset({Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET}),
-    Evidence.REFUSED: frozenset({Meaning.REFUSED, Meaning.DECLINED, Meaning.NEGATION}),
+    Evidence.REFUSED: frozenset({Meaning.REFUSED, Meaning.UNDONE, Meaning.DECLINED, Meaning.NEGATION}),
     Evidence.ASKS: REQUESTS,
     Evidence.RESET: frozenset({Meaning.RESET}),
     Evidence.STATUS: frozenset({Meaning.STATUS}),
     Evidence.UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
     Evidence.STATS: frozenset({Meaning.STATS}),
-    Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED}),
+    Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED, Meaning.UNDONE}),
     Evidence.SELLS: frozenset({Meaning.MONEY}),
     Evidence.WANTS_STATUS: frozenset({Meaning.STATUS}),
     Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),

@@ -110,6 +110,10 @@ class Tokens:
         """The word that stands before a number, on its line or not."""
         return next((token for token in reversed(self.tokens) if token.piece.end <= number.start), None)
 
+    def between(self, one: int, other: int) -> str:
+        """What stands between two words: signs and numbers."""
+        return self.folded[self.tokens[one].piece.end : self.tokens[other].piece.start]
+
     @property
     def language(self) -> str | None:
         """The language that most of it speaks for, and Persian where Arabic is as likely."""
