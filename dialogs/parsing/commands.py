@@ -75,10 +75,13 @@ def changes_phone(said: Tokens) -> bool:
 
 
 def is_order_alone(said: Tokens) -> bool:
-    """Whether it is a word of staff's, alone or with an ID."""
-    if not said.says(Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET):
+    """Whether it is an order of staff's, alone, or one word of it with an ID; who names what is locked says more."""
+    if not said.says(Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET) or not _is_all(said, _ORDERS):
         return False
-    return _is_all(said, _ORDERS) and (not said.numbers or said.names_somebody)
+    if not said.numbers:
+        return True
+    words = sum([not piece.is_digits for piece in said.pieces])
+    return said.names_somebody and words == len(said.tokens)
 
 
 def refuses(said: Tokens) -> bool:

@@ -43,6 +43,7 @@ class Meaning(StrEnum):
     LABEL = auto()  # what other numbers are called: an account, a ticket
     CONTACT = auto()  # a mobile number and its like, which this service does not change at a pilgrim's wish
     MOBILE = auto()  # the mobile number itself: staff can have it changed
+    NUMBER = auto()  # a number of any kind: a mobile's, where one stands beside
     NO = auto()
     ELSEWHERE = auto()  # other business: reservations, banks
     MONEY = auto()  # what bank messages and advertisements say

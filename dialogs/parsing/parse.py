@@ -169,10 +169,15 @@ def _wants_unlock(said: Tokens) -> bool:
 
 
 def _wants_mobile(said: Tokens) -> bool:
-    """Whether it is about the mobile of somebody who is named, and asks for no password."""
-    if said.naming is Naming.NOBODY or said.says_any(REQUESTS - {Meaning.CHANGE} | OTHER_BUSINESS):
+    """Whether it is about the mobile of somebody who is named, and asks for no password.
+
+    Where that mobile is there too, less need be said.
+    """
+    if said.naming is Naming.NOBODY or said.says_any(REQUESTS - {Meaning.CHANGE}) or said.has_strange(beyond=_FEW):
         return False
-    return said.says(Meaning.MOBILE) and not said.has_strange(beyond=_FEW)
+    if any(number.is_mobile and number.digits[-_NATIONAL_DIGITS:] != said.own for number in said.numbers):
+        return said.says(Meaning.MOBILE, Meaning.NUMBER, Meaning.CHANGE)
+    return said.says(Meaning.MOBILE) and not said.says_any(OTHER_BUSINESS)
 
 
 def _mobile(said: Tokens) -> str | None:
@@ -308,7 +313,7 @@ _MEANT: Mapping[Evidence, frozenset[Meaning]] = {
     Evidence.SELLS: frozenset({Meaning.MONEY}),
     Evidence.WANTS_STATUS: frozenset({Meaning.STATUS}),
     Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
-    Evidence.WANTS_MOBILE: frozenset({Meaning.MOBILE}),
+    Evidence.WANTS_MOBILE: frozenset({Meaning.MOBILE, Meaning.NUMBER, Meaning.CHANGE}),
     Evidence.WANTS_HELP: frozenset({Meaning.HELP}),
     Evidence.WANTS_CHANGE: frozenset({Meaning.CHANGE}),
     Evidence.WANTS_RECOVERY: REQUESTS | {Meaning.SLIP},
