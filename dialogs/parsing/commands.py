@@ -28,10 +28,13 @@ _SENTENCE_ENDS = frozenset(".!?؟\n")
 
 def is_stop(said: Tokens) -> bool:
     """Whether it asks for no more texts, by number, by word, or by verb and object."""
-    if said.numbers:
-        return said.is_just(_OPT_OUT_NUMBER) and _is_all(said, _beside_number(said, Meaning.STOP, Meaning.CANCEL))
-    stops = said.says(Meaning.STOP) or (said.says(Meaning.MESSAGES) and said.says(Meaning.REFUSAL, Meaning.CANCEL))
-    return stops and _is_all(said, _STOPS) and not _keeps(said)
+    ends_messages = said.says(Meaning.MESSAGES) and said.says(Meaning.REFUSAL, Meaning.CANCEL)
+    whole = (ends_messages or said.says(Meaning.STOP)) and _is_all(said, _STOPS) and not _keeps(said)
+    if not said.numbers:
+        return whole
+    if not said.is_just(_OPT_OUT_NUMBER):
+        return False
+    return (ends_messages and whole) or _is_all(said, _beside_number(said, Meaning.STOP, Meaning.CANCEL))
 
 
 def is_cancel(said: Tokens) -> bool:
