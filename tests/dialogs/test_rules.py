@@ -158,6 +158,24 @@ def test_no_text_that_says_more_opts_out_or_cancels(said: list[str], more: str) 
         assert parse(text).intent not in {Intent.OPT_OUT, Intent.CANCEL} or _joins(said, place, more)
 
 
+def keywords(language: str, meaning: Meaning) -> list[str]:
+    """The keywords of one meaning, as the language's file has them."""
+    lists = [kinds.get(kind, {}) for kinds in lexicon.lists_of(language) for kind in ("words", "stems")]
+    return [word for each in lists for word in each.get(meaning, ())]
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.sampled_from(sorted(languages())), st.data())
+def test_messages_and_a_refusal_opt_out(language: str, data: st.DataObject) -> None:
+    messages, refusal, courtesy = (
+        data.draw(st.sampled_from(keywords(language, meaning)))
+        for meaning in (Meaning.MESSAGES, Meaning.REFUSAL, Meaning.COURTESY)
+    )
+    spoken = [messages, refusal] if language in {"fa", "ckb"} else [refusal, messages]
+    assert parse(" ".join(spoken)).intent is Intent.OPT_OUT
+    assert parse(f"{' '.join(spoken)}. {courtesy}").intent is Intent.OPT_OUT
+
+
 def _joins(said: list[str], place: int, more: str) -> bool:
     """Whether the word makes a keyword with its neighbours: what follows a stop stands for something else then."""
     beside = [*said[max(0, place - 3) : place], more, *said[place : place + 3]]
