@@ -266,7 +266,7 @@ def _says(*meanings: Meaning) -> Callable[[Tokens], bool]:
 
 
 def _wants_stats(said: Tokens) -> bool:
-    return said.says(Meaning.STATS) and not (said.strange or said.numbers or said.says_any(REQUESTS))
+    return said.says(Meaning.STATS) and not (said.has_strange(beyond=1) or said.numbers or said.says_any(REQUESTS))
 
 
 # What each piece of evidence is that a text can give.

@@ -80,11 +80,15 @@ class Tokens:
         self.naming = self._naming() if self.numbers else Naming.NOBODY
 
     def _ids(self) -> frozenset[str]:
-        """The IDs, but for sums of money, the sender's own number, and mobiles beside an ID that pass for one."""
+        """The IDs, but for sums of money, the sender's own number, and what beside an ID only passes for one."""
         sums = self.says(Meaning.MONEY)
         ids = frozenset([it.national_id for it in self.numbers if it.national_id and not (sums and it.money)])
         ids = ids - {self.own} if self.own in ids else ids
-        return ids if len(ids) < 2 else self._without_mobiles(ids)
+        return ids if len(ids) < 2 else self._without_mobiles(self._without_labelled(ids))
+
+    def _without_labelled(self, ids: frozenset[str]) -> frozenset[str]:
+        befores = [(it.national_id, self.before(it)) for it in self.numbers]
+        return ids - {each for each, before in befores if before and Meaning.LABEL in before.meanings} or ids
 
     def _without_mobiles(self, ids: frozenset[str]) -> frozenset[str]:
         if self.count(Meaning.NATIONAL_ID) > 1:  # each is called an ID
