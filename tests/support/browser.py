@@ -91,10 +91,12 @@ class Window:
         """The requests that left this page's own host."""
         return [url for url in self.requests if not url.startswith((self.home, "data:", "blob:"))]
 
-    def barriers(self) -> list[str]:
-        """What axe finds that keeps people out, at level serious or above: rule and element."""
-        self.page.evaluate(AXE.read_text("utf-8"))
-        found: dict[str, Any] = self.page.evaluate("axe.run({resultTypes: ['violations']})")
+    def barriers(self, *rules: str) -> list[str]:
+        """What axe finds that keeps people out, at level serious or above: rule and element. By all rules, or some."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text("utf-8"))
+        chosen: dict[str, Any] = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+        found: dict[str, Any] = self.page.evaluate("(chosen) => axe.run(chosen)", chosen)
         return [
             f"{rule['id']}: {node['target']} {node['failureSummary']}"
             for rule in found["violations"]
