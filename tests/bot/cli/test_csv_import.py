@@ -248,6 +248,7 @@ def test_it_refuses_a_password_that_it_has_no_keys_for(reader: Desk) -> None:
 # Beside a bot at work
 
 
+@pytest.mark.slow
 def test_a_text_is_heard_while_an_import_runs(bot: Bot, database_url: str, tmp_path: Path) -> None:
     settled(bot)
     file = tmp_path / "many.csv"
