@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot import settings
 from bot.audit import known_keys
@@ -45,9 +45,23 @@ def database(found: Settings) -> Store:
     try:
         store = Store(found.database_url)
     except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+        fail(f"DATABASE_URL: the database can't be reached ({cause(error)})", 1)
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """Why the database can't be reached, in its driver's words; of a statement that failed, only the kind of error.
+
+    A driver that can't connect names host, port, user and database; a folder that can't be made, its path. A
+    statement's error may quote what is in a row.
+    """
+    kind = type(error).__name__
+    if not isinstance(error, DBAPIError) or (error.statement is not None and not isinstance(error.orig, OSError)):
+        return kind
+    words = " ".join(str(error.orig).split())
+    # A password with an @ in it, written as it is, ends in what is taken for the host's name.
+    return words if words and words.isprintable() and "@" not in words else kind
 
 
 def opened(found: Settings) -> Store:
@@ -58,7 +72,7 @@ def opened(found: Settings) -> Store:
     except migrate.NewerDatabase as newer:
         fail(str(newer))
     except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+        fail(f"DATABASE_URL: the database can't be reached ({cause(error)})", 1)
     if not current:
         fail("The database has not the newest schema. Run: flask db upgrade", 1)
     return store
@@ -72,7 +86,7 @@ def upgraded(found: Settings) -> Store:
     except migrate.NewerDatabase as newer:
         fail(str(newer))
     except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
+        fail(f"DATABASE_URL: the database can't be reached or migrated ({cause(error)})", 1)
     return store
 
 
@@ -96,7 +110,7 @@ def _guarded(work: Callable[..., object]) -> Callable[..., object]:
         try:
             return work(*args, **options)
         except SQLAlchemyError as error:
-            fail(f"DATABASE_URL: the database is busy or broken ({type(error).__name__}); run it again")
+            fail(f"DATABASE_URL: the database is busy or broken ({cause(error)}); run it again")
 
     return run
 
