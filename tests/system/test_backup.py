@@ -107,6 +107,18 @@ def is_emptied(url: str) -> bool:
     return bool(left == 0)
 
 
+def test_a_script_that_was_printed_for_another_database_makes_no_backup(url: str, tmp_path: Path) -> None:
+    script = tmp_path / "ramz-backup"
+    script.write_text(printed("backup", DATABASE_URL=url).stdout, "utf-8")
+    script.chmod(0o755)
+    elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    assert typed("db", "upgrade", DATABASE_URL=elsewhere).exit_code == 0
+    environment = around({"DATABASE_URL": elsewhere, "SECRET_KEYS": KEYS, **tools_of(url)})
+    ran = subprocess.run([script, tmp_path / "backups"], env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2 and "DATABASE_URL" in ran.stderr
+    assert not (tmp_path / "backups").exists()
+
+
 def test_a_database_whose_audit_is_broken_leaves_no_backup_that_looks_well(url: str, tmp_path: Path) -> None:
     store = Store(url)
     with store.writing() as connection:
