@@ -7,7 +7,7 @@ WAITING ?= 3
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run serve test test-work test-wait test-fast soak mutants setup lint diagram screenshots bench constraints licences sbom \
+.PHONY: help run serve test test-work test-wait test-fast soak mutants install setup lint diagram screenshots bench constraints licences sbom \
 	audit
 # The files in which tests have a mark.
 marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
@@ -33,6 +33,8 @@ help: ## this list
 	@echo "Installing what the tests need besides, this once." >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/constraints.txt
 	@touch $@
+
+install: .venv/.runs ## .venv with what the bot runs on, and no more
 
 setup: .venv/.runs .venv/.tests ## .venv with all packages, run-time and test
 

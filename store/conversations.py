@@ -78,8 +78,8 @@ class View:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a conversation stands, as it is written. `ends_at` is when its state ends by itself."""
+class ConversationValues:
+    """What is written of a conversation after a text. `ends_at` is when its state ends by itself."""
 
     state: str
     last_text_at: datetime
@@ -215,7 +215,7 @@ def lock(connection: Connection, phone: str) -> None:
     connection.execute(LOCK, {"phone": phone})
 
 
-def move(connection: Connection, phone: str, seen: int | None, to: Standing) -> None:
+def move(connection: Connection, phone: str, seen: int | None, to: ConversationValues) -> None:
     """Write where the conversation stands now, if nothing has changed it since version `seen`; else StaleRead."""
     if seen is None:
         done = BEGIN(connection, {"phone": phone, "version": 1, **vars(to)})
@@ -227,7 +227,7 @@ def move(connection: Connection, phone: str, seen: int | None, to: Standing) -> 
 
 def opt_out(connection: Connection, phone: str, now: datetime, idle: str) -> None:
     """Remember that a phone wants no texts, as its provider tells us."""
-    new = Standing(state=idle, last_text_at=now, opted_out_at=now, window_started_at=now)
+    new = ConversationValues(state=idle, last_text_at=now, opted_out_at=now, window_started_at=now)
     connection.execute(insert_or_skip(CONVERSATION), {"phone": phone, "version": 1, **vars(new)})
     connection.execute(
         update(CONVERSATION)

@@ -2,8 +2,7 @@
 
 import sys
 import time
-from threading import Event as Flag
-from threading import Thread
+from threading import Event, Thread
 
 import click
 
@@ -19,7 +18,7 @@ GLANCE_SECONDS = 0.2
 
 def chat(bot: Bot, number: str) -> None:
     """Text what is typed, line by line, and show every text that the number receives, until the input ends."""
-    phone, closed = Phone(bot, number, create_app(bot)), Flag()
+    phone, closed = Phone(bot, number, create_app(bot)), Event()
     watcher = Thread(target=_watch, args=(phone, closed), daemon=True)
     if sys.stdin.isatty():
         click.echo(f"You are {number}. Type a text and press Enter; Ctrl-D ends.")
@@ -44,7 +43,7 @@ def _exchange(phone: Phone, words: str) -> None:
     _show(phone)
 
 
-def _watch(phone: Phone, closed: Flag) -> None:
+def _watch(phone: Phone, closed: Event) -> None:
     while not closed.wait(GLANCE_SECONDS):
         _show(phone)
 

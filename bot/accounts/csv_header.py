@@ -125,7 +125,8 @@ def _check(names: list[str], header: Record, rows: Iterator[Record]) -> None:
     if missing:
         _find_cause(header, rows)
     if missing or unknown or len(set(given)) < len(given):
-        raise BadFile("columns: " + (", ".join(missing + unknown) or "one stands twice"))
+        known = f"; there are {', '.join(NEEDED + OPTIONAL)}" if missing or unknown else ""
+        raise BadFile("columns: " + (", ".join(missing + unknown) or "one stands twice") + known)
 
 
 def _shown(place: int, name: str) -> str:

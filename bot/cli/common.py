@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot import settings
 from bot.audit import known_keys
@@ -46,7 +46,7 @@ def database(found: Settings) -> Store:
     try:
         store = Store(found.database_url)
     except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+        fail(f"DATABASE_URL: the database can't be reached ({cause(error)})", 1)
     click.get_current_context().call_on_close(store.close)
     return store
 
@@ -54,9 +54,34 @@ def database(found: Settings) -> Store:
 def existing(found: Settings) -> Store:
     """The database of one command, or an end where SQLite's file is not there: a slip in its name makes none."""
     file = Path(make_url(found.database_url).database or "")
-    if found.database_url.startswith("sqlite") and not file.exists():
+    if found.database_url.startswith("sqlite") and _is_missing(file):
         fail(f"DATABASE_URL: there is no database at {file}")
     return database(found)
+
+
+def _is_missing(file: Path) -> bool:
+    """Whether a file is not there; where its folder is none, or not to be entered, SQLite says why better."""
+    try:
+        file.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """Why the database can't be reached, in its driver's words; of a statement that failed, only the kind of error.
+
+    A driver that can't connect names host, port, user and database; a folder that can't be made, its path. A
+    statement's error may quote what is in a row.
+    """
+    kind = type(error).__name__
+    if not isinstance(error, DBAPIError) or (error.statement is not None and not isinstance(error.orig, OSError)):
+        return kind
+    words = " ".join(str(error.orig).split())
+    # A password with an @ in it, written as it is, ends in what is taken for the host's name.
+    return words if words and words.isprintable() and "@" not in words else kind
 
 
 def opened(found: Settings) -> Store:
@@ -67,7 +92,7 @@ def opened(found: Settings) -> Store:
     except migrate.NewerDatabase as newer:
         fail(str(newer))
     except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be reached ({type(error).__name__})", 1)
+        fail(f"DATABASE_URL: the database can't be reached ({cause(error)})", 1)
     if not current:
         fail("The database has not the newest schema. Run: flask db upgrade", 1)
     return store
@@ -81,7 +106,7 @@ def upgraded(found: Settings) -> Store:
     except migrate.NewerDatabase as newer:
         fail(str(newer))
     except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the database can't be reached or migrated ({type(error).__name__})", 1)
+        fail(f"DATABASE_URL: the database can't be reached or migrated ({cause(error)})", 1)
     return store
 
 
@@ -105,7 +130,7 @@ def _guarded(work: Callable[..., object]) -> Callable[..., object]:
         try:
             return work(*args, **options)
         except SQLAlchemyError as error:
-            fail(f"DATABASE_URL: the database is busy or broken ({type(error).__name__}); run it again")
+            fail(f"DATABASE_URL: the database is busy or broken ({cause(error)}); run it again")
 
     return run
 

@@ -217,6 +217,7 @@ def postgresql(hosts: int, into: Path | None) -> None:
         "verifier": verifier(url.password, SystemRandomSource().token().encode()) if url.password else None,
         "database": url.database,
         "check": f"{url.database}_restored",
+        "listen": _reached_by(url),
         "hosts": hosts,
         "timeouts": TIMEOUTS if url.query.get("pooler") == "transaction" else {},
         "workers": found.workers,
@@ -233,6 +234,13 @@ def _postgresql(found: Settings) -> URL:
     if url.username == "postgres":
         fail("DATABASE_URL: names PostgreSQL's own superuser; give the service a role of its own, such as ramz")
     return url
+
+
+def _reached_by(url: URL) -> str | None:
+    """The address at which other hosts are to find the server; None where it is a socket, a pooler's or several."""
+    host = url.host or ""
+    is_own = not host or is_loopback(host) or "," in host or "host" in url.query or "pooler" in url.query
+    return None if is_own else host
 
 
 def verifier(password: str, salt: bytes, rounds: int = 4096) -> str:

@@ -6,8 +6,7 @@ An event is a row of the transaction that it tells of. It is posted until Fakher
 import json
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
-from threading import Event as Flag
-from threading import Thread
+from threading import Event, Thread
 
 from standardwebhooks import Webhook
 
@@ -37,7 +36,7 @@ class EventPoster:
         self.url = parts.settings.fakher_events_url
         self._signer = Webhook(parts.settings.fakher_events_secret) if self.url else None
         self._http = HttpClient()
-        self._stopping = Flag()
+        self._stopping = Event()
 
     def stop(self) -> None:
         """Begin no further post."""

@@ -55,7 +55,7 @@ from dialogs.vocabulary import (
     State,
 )
 from store import accounts, codes, conversations, inbound_messages
-from store.conversations import StaleRead, Standing, View
+from store.conversations import ConversationValues, StaleRead, View
 from store.database.engine import was_cut_off
 from store.outbound_messages import ClaimedMessage
 from store.views import daily_stats
@@ -228,7 +228,7 @@ class InboundHandler:
         effects = within_reply_caps(decided, facts)
         if inbound.is_answered:
             effects = tuple(effect for effect in effects if not isinstance(effect, Reply))
-        conversations.move(connection, ctx.phone, ctx.view.version, _standing(ctx, event, state, effects))
+        conversations.move(connection, ctx.phone, ctx.view.version, _values(ctx, event, state, effects))
         for effect in effects:
             apply(connection, ctx, effect)
         self.parts.trail.note(connection, ctx.now, *ctx.entries)
@@ -276,11 +276,11 @@ def _step(ctx: MessageContext, event: AnyEvent) -> tuple[State, tuple[Effect, ..
     return step(ctx.state, event)
 
 
-def _standing(ctx: MessageContext, event: AnyEvent, state: State, effects: tuple[Effect, ...]) -> Standing:
+def _values(ctx: MessageContext, event: AnyEvent, state: State, effects: tuple[Effect, ...]) -> ConversationValues:
     view, now = ctx.view, ctx.now
     counted = within_hour(view, now)
     unparsed = _replies(effects, {UNPARSED_PER_HOUR})
-    return Standing(
+    return ConversationValues(
         state=state,
         last_text_at=now,
         window_started_at=view.window_started_at if counted and view.window_started_at else now,

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from queue import Empty, PriorityQueue, SimpleQueue
-from threading import Event as Flag
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -89,7 +88,7 @@ class Courier:
         self._finished: SimpleQueue[SendResult] = SimpleQueue()
         self._results: list[SendResult] = []
         self._in_hand, self._lock = 0, Lock()
-        self._stopping = Flag()
+        self._stopping = Event()
         self._writer: Thread | None = None
         self._senders: list[Thread] = []
 

@@ -22,7 +22,7 @@ from store.tables import MessageKind
 LOG = logger("courier")
 
 # A second failure moves a text on, and so does one so slow that another like it would end beyond ten seconds.
-TRIES, PATIENCE = 2, 10.0
+TRIES, MOVE_ON_SECONDS = 2, 10.0
 # Failures in a row, in all processes, that open a breaker; a gateway that hangs costs the most, so it has fewer.
 LIMIT, SLOW = 5, 3
 PAUSE = timedelta(seconds=15)
@@ -43,7 +43,7 @@ class Failover:
     def __init__(self, names: Sequence[str]) -> None:
         """Take the gateways' names in their order."""
         self.names = list(names)
-        self._standings: dict[str, GatewayHealth] = {}
+        self._health: dict[str, GatewayHealth] = {}
         self._probes: set[str] = set()
 
     def order(self, text: ClaimedMessage) -> list[str]:
@@ -61,7 +61,7 @@ class Failover:
         """Which gateway tries a text next that one failed at in so many seconds, and how often that one has failed."""
         order = self.order(text)
         consecutive_failures = 1 + (max(0, text.consecutive_failures) if gateway == order[0] else 0)
-        if consecutive_failures < TRIES and 2 * seconds + delay <= PATIENCE:
+        if consecutive_failures < TRIES and 2 * seconds + delay <= MOVE_ON_SECONDS:
             return gateway, consecutive_failures
         return order[(order.index(gateway) + 1) % len(order)], 0
 
@@ -78,23 +78,23 @@ class Failover:
 
     def is_open(self, gateway: str) -> bool:
         """Whether a gateway is out of order."""
-        standing = self._standings.get(gateway)
-        return standing is not None and standing.opened_at is not None
+        health = self._health.get(gateway)
+        return health is not None and health.opened_at is not None
 
     def look(self, connection: Connection) -> None:
         """Read the health of the gateways."""
-        self._standings = circuit_breakers.every(connection)
+        self._health = circuit_breakers.every(connection)
 
     def is_probe_due(self, now: datetime) -> bool:
         """Whether a gateway that is out of order is to be tried."""
-        return any(each.probe_at is not None and each.probe_at <= now for each in self._standings.values())
+        return any(each.probe_at is not None and each.probe_at <= now for each in self._health.values())
 
     def claim_probes(self, connection: Connection, now: datetime) -> None:
         """Claim for this process the probes that are due."""
-        for name, standing in sorted(self._standings.items()):
+        for name, health in sorted(self._health.items()):
             if (
-                standing.probe_at
-                and standing.probe_at <= now
+                health.probe_at
+                and health.probe_at <= now
                 and circuit_breakers.claim_probe(connection, name, now, PAUSE)
             ):
                 self._probes.add(name)
@@ -131,9 +131,9 @@ class Failover:
         now: datetime,
         happened: Counter[Key],
     ) -> None:
-        standing = self._standings.get(gateway)
+        health = self._health.get(gateway)
         last_well = max((place for place, reason in enumerate(reasons) if reason not in SICK), default=-1)
-        if last_well >= 0 and standing and standing.failures and circuit_breakers.succeed(connection, gateway):
+        if last_well >= 0 and health and health.failures and circuit_breakers.succeed(connection, gateway):
             happened["gateway_closed", gateway] += 1
             LOG.warning("gateway_back", gateway=gateway)
         failures = sum(SLOW if reason is Reason.TIMEOUT else 1 for reason in reasons[last_well + 1 :])

@@ -18,6 +18,9 @@ S = TypeVar("S", bound=StrEnum)
 DIALOGS: Mapping[type[StrEnum], Dialog[Any, Any]] = {State: RECOVERY, StaffState: STAFF, ChangeState: MOBILE_CHANGE}
 
 
+_BY_NAME = {state.value: state for state in State}
+
+
 def step(state: S, event: StrEnum) -> tuple[S, tuple[Effect, ...]]:
     """The next state, and the effects to carry out, by the table that the state is of. Pure and total."""
     dialog = DIALOGS[type(state)]
@@ -32,8 +35,7 @@ def after_order(state: State, event: StaffEvent) -> State:
 
 def revive(name: str) -> State:
     """The state that a stored name means today: itself, its new name, or IDLE."""
-    known = {state.value: state for state in State}
-    return known.get(name) or RENAMED.get(name, State.IDLE)
+    return _BY_NAME.get(name) or RENAMED.get(name, State.IDLE)
 
 
 def lasts(state: StrEnum) -> timedelta | None:

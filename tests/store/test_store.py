@@ -30,7 +30,7 @@ from bot.ports import Inbound
 from dialogs.vocabulary import CodePurpose
 from store import accounts, codes, conversations, inbound_messages, outbound_messages
 from store.codes import NewCode
-from store.conversations import StaleRead, Standing
+from store.conversations import ConversationValues, StaleRead
 from store.database import migrate
 from store.database.engine import BUSY_TIMEOUT, Store, is_out_of_reach, was_cut_off
 from store.outbound_messages import NewMessage
@@ -103,8 +103,8 @@ def a_text(kind: MessageKind = MessageKind.REPLY, **changes: Any) -> NewMessage:
     return replace(text, **changes)
 
 
-def standing(state: str = "idle", **changes: Any) -> Standing:
-    return Standing(state, last_text_at=NOON, window_started_at=NOON, **changes)
+def values(state: str = "idle", **changes: Any) -> ConversationValues:
+    return ConversationValues(state, last_text_at=NOON, window_started_at=NOON, **changes)
 
 
 def queue(store: Store, *rows: NewMessage, lease: timedelta | None = None, now: datetime = NOON) -> list[int]:
@@ -661,13 +661,13 @@ def test_a_text_out_of_time_is_not_claimed_but_dropped(store: Store) -> None:
 def test_a_conversation_that_moved_meanwhile_is_not_overwritten(store: Store) -> None:
     phone = ZAHRA["mobile"]
     with store.writing() as connection:
-        conversations.move(connection, phone, None, standing())
+        conversations.move(connection, phone, None, values())
     with pytest.raises(StaleRead), store.writing() as connection:
-        conversations.move(connection, phone, None, standing("awaiting_id"))
+        conversations.move(connection, phone, None, values("awaiting_id"))
     with store.writing() as connection:
-        conversations.move(connection, phone, 1, standing("awaiting_code"))
+        conversations.move(connection, phone, 1, values("awaiting_code"))
     with pytest.raises(StaleRead), store.writing() as connection:
-        conversations.move(connection, phone, 1, standing("awaiting_id"))
+        conversations.move(connection, phone, 1, values("awaiting_id"))
     with store.reading() as connection:
         row = connection.execute(select(CONVERSATION)).one()
     assert (row.state, row.version) == ("awaiting_code", 2)
@@ -676,11 +676,11 @@ def test_a_conversation_that_moved_meanwhile_is_not_overwritten(store: Store) ->
 def test_a_sweep_counts_as_a_move(store: Store) -> None:
     phone = ZAHRA["mobile"]
     with store.writing() as connection:
-        conversations.move(connection, phone, None, standing("awaiting_id", ends_at=NOON))
+        conversations.move(connection, phone, None, values("awaiting_id", ends_at=NOON))
         assert conversations.end_overdue(connection, NOON, "idle") == 1
         assert conversations.end_overdue(connection, NOON, "idle") == 0
     with pytest.raises(StaleRead), store.writing() as connection:
-        conversations.move(connection, phone, 1, standing())
+        conversations.move(connection, phone, 1, values())
 
 
 def test_a_text_is_remembered_once(store: Store) -> None:

@@ -1,7 +1,7 @@
 -- Role, databases and settings for Ramz, as flask deploy postgresql prints them. Run as PostgreSQL's superuser:
 --   ramz deploy postgresql | sudo -u postgres psql --set ON_ERROR_STOP=1
 -- It may be run again. A host that is not the database's own needs a line in pg_hba.conf, too, for both databases:
---   hostssl [[ database ]],[[ check ]] [[ role ]] ADDRESS/32 scram-sha-256
+--   hostssl [[ database ]],[[ check ]] [[ role ]] 10.0.0.0/24 scram-sha-256
 
 SELECT format('CREATE ROLE %I LOGIN', [[ role | literal ]])
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = [[ role | literal ]]) \gexec
@@ -33,6 +33,10 @@ ALTER DATABASE [[ database | name ]] SET tcp_keepalives_count = 4;
 [% for name, seconds in timeouts.items() %]
 ALTER ROLE [[ role | name ]] IN DATABASE [[ database | name ]] SET [[ name ]] = '[[ seconds ]]s';
 [% endfor %]
+[% endif %]
+[% if listen %]
+-- Where the service's hosts find this server. Needs a restart of PostgreSQL.
+ALTER SYSTEM SET listen_addresses = [[ ("localhost, " ~ listen) | literal ]];
 [% endif %]
 -- [[ hosts ]] hosts of [[ workers ]] processes with up to [[ per_process ]] connections each, and some for commands. Needs a restart of PostgreSQL.
 ALTER SYSTEM SET max_connections = [[ connections ]];

@@ -30,6 +30,9 @@ done <"$settings"
 export FLASK_APP=[[ (root ~ "/wsgi.py") | quoted ]]
 # What deploy prints or writes is for root's places.
 if [ "$(id -u)" = 0 ] && [ "${1:-}" != deploy ] && [ [[ user | quoted ]] != root ]; then
+    # As the service has it: what reads files at home, PostgreSQL's TLS for one, may not read root's.
+    HOME=$(getent passwd [[ user | quoted ]] | cut -d: -f6)
+    export HOME
     exec setpriv --reuid=[[ user | quoted ]] --regid=[[ user | quoted ]] --init-groups -- [[ flask | quoted ]] "$@"
 fi
 exec [[ flask | quoted ]] "$@"

@@ -181,8 +181,24 @@ def test_a_database_out_of_reach_is_said_in_a_line(words: list[str], url: str, t
     result = typed(*words, DATABASE_URL=url.format(folder=tmp_path))
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code == (2 if "there is no database" in result.output else 1)
-    assert result.output.startswith("DATABASE_URL: ")
+    assert result.output.startswith("DATABASE_URL: ") and result.output.count("\n") == 1
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql+psycopg://ramz:hunter2@127.0.0.1:1/ramz", "127.0.0.1"),
+        ("sqlite:///{folder}/file/ramz.db", "File exists"),
+        ("sqlite:///{folder}", "unable to open"),
+        ("postgresql+psycopg://ramz:hun@ter2@127.0.0.1:1/ramz", "OperationalError"),
+    ],
+)
+def test_why_it_is_out_of_reach_is_said_in_the_drivers_words(url: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder", "utf-8")
+    result = typed("season", "show", DATABASE_URL=url.format(folder=tmp_path))
+    assert words in result.output
+    assert "hunter2" not in result.output and "ter2@" not in result.output
 
 
 # flask season

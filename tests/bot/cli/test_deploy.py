@@ -2,6 +2,7 @@
 
 import base64
 import os
+import pwd
 import re
 import shlex
 import stat
@@ -259,9 +260,11 @@ class TestWrapper:
         (tmp_path / "ramz.env").write_text("\n".join(f"{name}={it}" for name, it in OPEN.items()), "utf-8")
         words = ["systemd", "--wrapper", "--user", "daemon", "--settings", str(tmp_path / "ramz.env")]
         wrapper = tmp_path / "ramz"
-        wrapper.write_text(re.sub(r"-- \S+/flask", "-- /usr/bin/id -un; exit; :", printed(*words).stdout), "utf-8")
+        wrapper.write_text(
+            re.sub(r"-- \S+/flask", "-- /bin/sh -c 'id -un; echo $HOME'; exit; :", printed(*words).stdout), "utf-8"
+        )
         wrapper.chmod(0o755)
-        assert self.run(wrapper, "season", "show").stdout == "daemon\n"
+        assert self.run(wrapper, "season", "show").stdout.split() == ["daemon", pwd.getpwnam("daemon").pw_dir]
         assert self.run(wrapper, "deploy", "nginx").stdout.startswith("# The proxy before Ramz")
 
     def test_without_the_settings_file_it_says_so(self, tmp_path: Path) -> None:
@@ -299,6 +302,24 @@ def test_what_a_pooler_does_not_pass_on_the_role_has() -> None:
     found = printed("postgresql", DATABASE_URL=f"{url}?pooler=transaction").stdout
     given = dict(re.findall(r'^ALTER ROLE "ramz" IN DATABASE "ramz" SET (\w+) = \'(\d+)s\';$', found, re.MULTILINE))
     assert given == {name: str(seconds) for name, seconds in TIMEOUTS.items()}
+
+
+@pytest.mark.parametrize(
+    ("server", "listens"),
+    [
+        ("ramz:x@10.0.0.1/ramz", "'localhost, 10.0.0.1'"),
+        ("ramz:x@db.example:5433/ramz", "'localhost, db.example'"),
+        ("/ramz?host=/var/run/postgresql", None),
+        ("ramz@localhost/ramz", None),
+        ("ramz@127.0.0.1/ramz", None),
+        ("ramz@/ramz?host=a:5432&host=b:5432", None),
+        ("ramz@pooler:6432/ramz?pooler=transaction", None),
+    ],
+)
+def test_postgresql_listens_where_other_hosts_are_to_find_it(server: str, listens: str | None) -> None:
+    found = printed("postgresql", DATABASE_URL=f"postgresql+psycopg://{server}").stdout
+    told = re.search(r"^ALTER SYSTEM SET listen_addresses = (.*);$", found, re.MULTILINE)
+    assert (told and told[1]) == listens
 
 
 def tools_of(url: str) -> dict[str, str]:
