@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
-from playwright.sync_api import Playwright
+from playwright.sync_api import Browser
 
 from bot.build import Bot, build
 from bot.platform import log
@@ -106,9 +106,9 @@ def store(request: pytest.FixtureRequest, backend: str) -> Store:
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     browser.chromium()
-    with browser.playwright() as started:
+    with browser.started(tmp_path_factory.mktemp("chromium")) as started:
         yield started
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import OperationalError
 
@@ -109,11 +109,11 @@ def main(*wanted: str) -> None:
     """Take all of them, or those of the situations that are named."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    with browser.playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, browser.started(Path(folder)) as chromium:
         for name, prepare in SITUATIONS.items():
             if wanted and name not in wanted:
                 continue
-            with _served(playwright, prepare) as (found, clock):
+            with _served(chromium, prepare) as (found, clock):
                 window = found.window("fa")
                 camera = Camera(window.page, name)
                 if name == "empty":
@@ -133,9 +133,7 @@ def main(*wanted: str) -> None:
 
 
 @contextmanager
-def _served(
-    playwright: Playwright, prepare: Callable[[Bot, datetime], object]
-) -> Iterator[tuple[Office, StoppedClock]]:
+def _served(chromium: Browser, prepare: Callable[[Bot, datetime], object]) -> Iterator[tuple[Office, StoppedClock]]:
     clock = StoppedClock()
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
@@ -146,7 +144,7 @@ def _served(
         seed(bot.store)
         app = create_app(bot)
         app.add_url_rule("/locked", view_func=_out_of_reach)
-        with office(playwright, bot, here, app) as found:
+        with office(chromium, bot, app) as found:
             yield found, clock
 
 

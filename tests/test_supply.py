@@ -45,6 +45,7 @@ def test_what_the_bot_runs_on_is_the_same_for_the_tests() -> None:
     assert pins(ROOT / "constraints.txt").items() <= pins(ROOT / "tests" / "constraints.txt").items()
 
 
+@pytest.mark.process
 def test_an_audit_says_what_was_found_and_what_nobody_answered() -> None:
     told = audit()
     unknown = {"name": "a", "skip_reason": "not found"}

@@ -294,6 +294,7 @@ def backup(days: int, server: str | None, environment: str, user: str, into: Pat
     """Print a script that backs up, restores what it made, and proves it; with --into, its timer too."""
     found, values = _about()
     values |= {"days": days, "environment": environment, "user": user, "role": None, "server": None}
+    values["address"] = make_url(found.database_url).render_as_string(hide_password=True)
     if values["is_postgresql"]:
         url = _postgresql(found)
         own = _server(_past_the_pooler(url, server))

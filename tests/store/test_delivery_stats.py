@@ -367,7 +367,8 @@ def some_texts(random_source: Random, number: int, days: int) -> Iterator[dict[s
         )
 
 
-@pytest.mark.parametrize("seed", range(3))
+# On PostgreSQL, where each of them takes half a minute, one: what a seed finds is arithmetic, and not the database's.
+@pytest.mark.parametrize(("backend", "seed"), [("sqlite", 0), ("sqlite", 1), ("sqlite", 2), ("postgresql", 0)])
 @pytest.mark.slow
 def test_counting_ahead_changes_no_figure_at_any_time(store: Store, clock: StoppedClock, seed: int) -> None:
     random_source, days = Random(seed), 4

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 from werkzeug.serving import make_server
 
 from tests.support import lifeline
@@ -46,10 +46,12 @@ def chromium() -> str:
 
 
 @contextmanager
-def playwright() -> Iterator[Playwright]:
-    """Playwright, for a whole run."""
-    with sync_playwright() as started:
-        yield started
+def started(folder: Path) -> Iterator[Browser]:
+    """The browser, for a whole run; a folder that its processes are known by."""
+    lifeline.hold_all_on(folder)
+    with sync_playwright() as playwright:
+        flags = [*FLAGS, f"--disk-cache-dir={folder}"]
+        yield playwright.chromium.launch(executable_path=chromium(), args=flags, chromium_sandbox=False)
 
 
 @contextmanager
@@ -91,10 +93,12 @@ class Window:
         """The requests that left this page's own host."""
         return [url for url in self.requests if not url.startswith((self.home, "data:", "blob:"))]
 
-    def barriers(self) -> list[str]:
-        """What axe finds that keeps people out, at level serious or above: rule and element."""
-        self.page.evaluate(AXE.read_text("utf-8"))
-        found: dict[str, Any] = self.page.evaluate("axe.run({resultTypes: ['violations']})")
+    def barriers(self, *rules: str) -> list[str]:
+        """What axe finds that keeps people out, at level serious or above: rule and element. By all rules, or some."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text("utf-8"))
+        chosen: dict[str, Any] = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+        found: dict[str, Any] = self.page.evaluate("(chosen) => axe.run(chosen)", chosen)
         return [
             f"{rule['id']}: {node['target']} {node['failureSummary']}"
             for rule in found["violations"]
@@ -109,18 +113,10 @@ class Window:
 
 
 @contextmanager
-def browsing(playwright: Playwright, profile: Path, home: str, **options: Any) -> Iterator[Window]:
-    """A window of its own on an empty profile. Options are the context's: viewport, locale, javascript."""
-    context: BrowserContext = playwright.chromium.launch_persistent_context(
-        profile,
-        executable_path=chromium(),
-        args=list(FLAGS),
-        chromium_sandbox=False,
-        base_url=home,
-        **options,
-    )
-    lifeline.hold_all_on(profile)
+def browsing(browser: Browser, home: str, **options: Any) -> Iterator[Window]:
+    """A window that shares nothing with another. Options are the context's: viewport, locale, javascript."""
+    context = browser.new_context(base_url=home, **options)
     try:
-        yield Window(context.pages[0], home)
+        yield Window(context.new_page(), home)
     finally:
         context.close()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psutil  # type: ignore[import-untyped]
 
@@ -25,7 +25,17 @@ MODULE = __spec__.name  # its name, also where it runs as a program
 # Seconds that a server has to end by itself, before it is killed.
 GRACE = 1
 Fact = dict[str, Any]
-P = TypeVar("P", "subprocess.Popen[str]", "subprocess.Popen[bytes]")
+
+
+class Started(Protocol):
+    """A process, whoever has started it."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+
+P = TypeVar("P", bound=Started)
 
 
 @cache

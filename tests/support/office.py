@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from playwright.sync_api import Playwright, expect
+from playwright.sync_api import Browser, expect
 
 from bot.build import Bot
 from bot.gateways.simulated import Simulated
@@ -30,14 +29,12 @@ class Office:
 
     bot: Bot
     home: str
-    playwright: Playwright
-    profiles: Path
+    browser: Browser
     open: ExitStack = field(default_factory=ExitStack)
 
     def window(self, language: str, viewport: dict[str, int] = WIDE, **options: Any) -> Window:
         """The console's first page."""
-        profile = self.profiles / f"profile-{len(list(self.profiles.iterdir()))}"
-        window = self.open.enter_context(browsing(self.playwright, profile, self.home, viewport=viewport, **options))
+        window = self.open.enter_context(browsing(self.browser, self.home, viewport=viewport, **options))
         window.page.set_default_timeout(PATIENCE)
         window.page.goto(f"/console?lang={language}")
         return window
@@ -61,11 +58,9 @@ class Office:
 
 
 @contextmanager
-def office(playwright: Playwright, bot: Bot, folder: Path, app: Flask | None = None) -> Iterator[Office]:
-    """Serve a bot by its application, or by one that can do more; keep the browsers' profiles in a folder."""
-    profiles = folder / "profiles"
-    profiles.mkdir()
+def office(browser: Browser, bot: Bot, app: Flask | None = None) -> Iterator[Office]:
+    """Serve a bot by its application, or by one that can do more."""
     bot.start()
     with ExitStack() as opened:
         opened.callback(bot.stop)
-        yield Office(bot, opened.enter_context(served(app or create_app(bot))), playwright, profiles, opened)
+        yield Office(bot, opened.enter_context(served(app or create_app(bot))), browser, opened)

@@ -1,5 +1,6 @@
 """The people of the tests."""
 
+from itertools import groupby
 from typing import Any
 
 from bot.build import Bot
@@ -64,9 +65,10 @@ PLACES = {
 
 def settle(store: Store, *people: dict[str, Any]) -> None:
     """Put people into a store; everybody, where none are named."""
+    rows = [PLACES.get(person["national_id"], {}) | person for person in people or EVERYBODY]
     with store.writing() as connection:
-        for person in people or EVERYBODY:
-            accounts.put(connection, [PLACES.get(person["national_id"], {}) | person], NOON)
+        for _, alike in groupby(rows, dict.keys):
+            accounts.put(connection, list(alike), NOON)
 
 
 def employ(store: Store, *people: dict[str, Any]) -> None:

@@ -77,31 +77,46 @@ def restored(url: str, file: Path, tmp_path: Path) -> str:
     return target.replace("postgresql://", "postgresql+psycopg://")
 
 
-def test_a_backup_holds_all_and_is_its_owners_alone(url: str, tmp_path: Path) -> None:
+def test_a_backup_holds_all_and_is_its_owners_alone_and_leaves_no_copy(url: str, tmp_path: Path) -> None:
     ran = back_up(url, tmp_path / "backups")
     assert ran.returncode == 0, ran.stderr
     (file,) = (tmp_path / "backups").iterdir()
     assert ran.stdout.splitlines()[-1] == str(file) and stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "unbroken" in ran.stdout or "sealed" in ran.stdout or "proven" in ran.stdout, ran.stdout
+    assert is_emptied(url)
     store = Store(restored(url, file, tmp_path))
     with store.reading() as connection:
         mobiles = set(connection.execute(select(ACCOUNT.c.mobile)).scalars())
     store.close()
     assert ZAHRA["mobile"] in mobiles
+    # The next one finds what was restored there, and empties it all the same.
+    ran = back_up(url, tmp_path / "backups")
+    assert ran.returncode == 0, ran.stderr
+    assert is_emptied(url) and not list((tmp_path / "backups").glob(".*"))
 
 
-def test_what_it_was_restored_into_is_emptied(url: str, tmp_path: Path) -> None:
-    for _ in range(2):
-        ran = back_up(url, tmp_path / "backups")
-        assert ran.returncode == 0, ran.stderr
+def is_emptied(url: str) -> bool:
+    """Whether nothing is left of what a backup was restored into."""
     found = make_url(url)
     if found.get_backend_name() == "sqlite":
-        assert not list((tmp_path / "backups").glob(".*"))
-        return
+        return True  # that lay in a file beside the backups
     store = Store(found.set(database=f"{found.database}_restored").render_as_string(False))
     with store.reading() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").scalar() == 0
+        left = connection.exec_driver_sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").scalar_one()
     store.close()
+    return bool(left == 0)
+
+
+def test_a_script_that_was_printed_for_another_database_makes_no_backup(url: str, tmp_path: Path) -> None:
+    script = tmp_path / "ramz-backup"
+    script.write_text(printed("backup", DATABASE_URL=url).stdout, "utf-8")
+    script.chmod(0o755)
+    elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    assert typed("db", "upgrade", DATABASE_URL=elsewhere).exit_code == 0
+    environment = around({"DATABASE_URL": elsewhere, "SECRET_KEYS": KEYS, **tools_of(url)})
+    ran = subprocess.run([script, tmp_path / "backups"], env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2 and "DATABASE_URL" in ran.stderr
+    assert not (tmp_path / "backups").exists()
 
 
 def test_a_database_whose_audit_is_broken_leaves_no_backup_that_looks_well(url: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.providers.smpp_operator import SmppOperator
 from tests.support import lifeline
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, eventually
-from tests.system.test_service import Pilgrim, free_port, pilgrims, serve, without_times
+from tests.system.test_service import Pilgrim, Process, free_port, pilgrims, serve, without_times
 
 BEARERBOX, SMSBOX = (
     shutil.which("bearerbox", path="/usr/sbin:/usr/bin"),
@@ -164,12 +164,11 @@ class Line:
     database_url: str
     port: int
     folder: Path
-    process: "subprocess.Popen[str] | None" = None
+    process: Process | None = None
 
     def start(self) -> None:
         settings = {"DATABASE_URL": self.database_url, **self.kannel.settings()}
-        with (self.folder / "printed").open("a", encoding="utf-8") as printed:
-            self.process = serve(settings, stdout=printed, stderr=subprocess.STDOUT)
+        self.process = serve(settings, self.folder / "printed")
         assert eventually(self.is_ready, 60), self.printed
 
     @property

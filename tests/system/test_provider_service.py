@@ -1,6 +1,5 @@
 """A service of two processes on providers that fail in every way: one that calls, one that is asked."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,8 +46,7 @@ class ProviderService(Service):
 
     def start(self) -> None:
         own = {"DATABASE_URL": self.database_url, "SECRET_KEYS": KEYS, "PORT": str(self.port), "WORKERS": "2"}
-        with (self.folder / "printed").open("a", encoding="utf-8") as printed:
-            self.process = serve({**own, **self.settings}, stdout=printed, stderr=subprocess.STDOUT)
+        self.process = serve({**own, **self.settings}, self.folder / "printed")
         assert eventually(self.is_ready), self.printed
 
     def push(self, what: str, **fields: str) -> tuple[int, str]:

@@ -21,11 +21,12 @@ from sqlalchemy import select
 from store.tables import SendShareRow, table
 from tests.providers import twilio_standin
 from tests.providers.twilio_standin import PUBLIC_URL, TOKEN, new_sid, settings_at, text_form
-from tests.support import slow_callers
+from tests.support import forked, slow_callers
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, PATIENCE_SECONDS, eventually
+from tests.support.places import ROOT
 from tests.support.slow_callers import SENT
-from tests.system.test_service import SMS, Pilgrim, Service, free_port, serve, service_on, some
+from tests.system.test_service import SMS, Pilgrim, Service, environment, free_port, service_on, some
 from webhooks.request_reader import BODY_WITHIN, HEADERS_WITHIN
 
 pytestmark = pytest.mark.process
@@ -298,10 +299,9 @@ class TestStarting:
             **settings_at(service.standin.url),
             **changed,
         }
-        process = serve(settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        assert out == ""
-        return process.returncode, err.splitlines()
+        done = forked.run("serve", folder=ROOT, environment=environment(**settings))
+        assert done.stdout == ""
+        return done.returncode, done.stderr.splitlines()
 
     @pytest.mark.parametrize("host", ["192.0.2.7", "nowhere.invalid", "2001:db8::7"])
     def test_an_address_that_is_not_here_is_named(self, service: Service, host: str) -> None:
@@ -317,7 +317,7 @@ class TestStarting:
         self, fresh_sqlite: Fresh, tmp_path: Path, record_property: Callable[[str, object], None]
     ) -> None:
         floor, began = bare_seconds(), time.monotonic()
-        with service_on(fresh_sqlite(), tmp_path) as service:
+        with service_on(fresh_sqlite(), tmp_path, anew=True) as service:
             assert eventually(lambda: len(service.workers()) == 2)
             wall, spent = time.monotonic() - began, cpu_seconds(service)
             sizes = [megabytes(pid) for pid in service.workers()]

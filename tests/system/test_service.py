@@ -16,7 +16,7 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Union
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -43,8 +43,9 @@ from tests.providers.twilio_standin import (
     receipt_form,
     settings_at,
 )
-from tests.support import lifeline
+from tests.support import forked, lifeline
 from tests.support.databases import Fresh
+from tests.support.forked import Forked
 from tests.support.parts import KEYS, NOON, PATIENCE_SECONDS, eventually
 from tests.support.people import UNKNOWN_ID
 from tests.support.places import ROOT
@@ -104,9 +105,19 @@ def environment(**settings: str) -> dict[str, str]:
     return {**kept, "NO_PROXY": "*", **settings}
 
 
-def serve(settings: dict[str, str], root: Path = ROOT, **options: Any) -> "subprocess.Popen[str]":
+Process = Union[Forked, "subprocess.Popen[str]"]
+
+
+def serve(settings: dict[str, str], printed: Path, root: Path = ROOT, *, anew: bool = False) -> Process:
+    """Start the service; what it prints goes to the end of a file. Code of elsewhere is always started anew."""
+    own = environment(**settings)
+    if not anew and root == ROOT:
+        return forked.start("serve", folder=root, environment=own, out=printed, err=printed)
     command = [sys.executable, "-m", "flask", "serve"]
-    return lifeline.hold(subprocess.Popen(command, cwd=root, env=environment(**settings), text=True, **options))
+    with printed.open("a", encoding="utf-8") as out:
+        return lifeline.hold(
+            subprocess.Popen(command, cwd=root, env=own, text=True, stdout=out, stderr=subprocess.STDOUT)
+        )
 
 
 # Log events that come where nothing is wrong.
@@ -123,7 +134,8 @@ class Service:
     port: int = field(default_factory=free_port)
     more: dict[str, str] = field(default_factory=dict)
     root: Path = ROOT  # where the code is that runs
-    process: "subprocess.Popen[str] | None" = None
+    anew: bool = False  # started as a shell does
+    process: Process | None = None
 
     @property
     def address(self) -> str:
@@ -141,19 +153,10 @@ class Service:
         return [line for line in self.printed.splitlines() if not any(it in line for it in SAID_OF_ITSELF)]
 
     def start(self) -> None:
-        with (self.folder / "printed").open("a", encoding="utf-8") as printed:
-            self.process = serve(
-                {
-                    "DATABASE_URL": self.database_url,
-                    "SECRET_KEYS": KEYS,
-                    "PORT": str(self.port),
-                    **settings_at(self.standin.url),
-                    **self.more,
-                },
-                root=self.root,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-            )
+        own = {"DATABASE_URL": self.database_url, "SECRET_KEYS": KEYS, "PORT": str(self.port)}
+        self.process = serve(
+            {**own, **settings_at(self.standin.url), **self.more}, self.folder / "printed", self.root, anew=self.anew
+        )
         assert eventually(self.is_ready), self.printed
 
     def is_ready(self) -> bool:
@@ -239,11 +242,10 @@ class TestSettings:
     def refused(self, tmp_path: Path, **settings: str) -> tuple[int, str]:
         """The exit status of a service that can't start, and what it wrote to stderr."""
         settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "PORT": str(free_port()), **settings}
-        process = serve(settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        assert out == ""
+        done = forked.run("serve", folder=ROOT, environment=environment(**settings))
+        assert done.stdout == ""
         assert not (tmp_path / "x.db").exists(), "it must not have begun"
-        return process.returncode, err
+        return done.returncode, done.stderr
 
     def test_it_names_every_setting_that_is_missing(self, tmp_path: Path) -> None:
         assert self.refused(tmp_path) == (2, "GATEWAYS: missing\nSECRET_KEYS: missing\n")

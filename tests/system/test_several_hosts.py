@@ -23,7 +23,7 @@ from tests.support.hosts.steady_texts import SteadyTexts
 from tests.support.parts import PATIENCE_SECONDS, eventually
 from tests.system.test_service import Pilgrim, Service, some
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.process
 # Seconds, over which what was held up for a moment weighs little.
 SPAN = 4
 
@@ -136,6 +136,7 @@ def test_pgbouncer_is_restarted(pooler: PgBouncer, tmp_path: Path) -> None:
         under_load(services, restart, "restart of PgBouncer")
 
 
+@pytest.mark.alone
 def test_two_services_never_send_more_than_the_rate(postgresql_url: str, tmp_path: Path) -> None:
     """Both have more to do than they may; a third joins, one stops."""
     rate = 20

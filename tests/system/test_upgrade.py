@@ -18,6 +18,7 @@ from store.database.engine import Store
 from store.database.migrate import OLDEST
 from tests.conftest import MakeBot
 from tests.providers.twilio_standin import new_sid
+from tests.support import forked
 from tests.support.parts import KEYS
 from tests.support.places import ROOT, TESTS
 from tests.system.test_service import Service, environment, service_on, some
@@ -45,6 +46,8 @@ def old_database(database_url: str) -> str:
 def flask(folder: Path, url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """One command of a release."""
     settings = environment(DATABASE_URL=url, SECRET_KEYS=KEYS) if url else environment()
+    if folder == ROOT:
+        return forked.run(*arguments, folder=folder, environment=settings)
     command = [sys.executable, "-m", "flask", *arguments]
     return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)
 

@@ -90,6 +90,7 @@ def test_both_languages_have_the_same_words() -> None:
             assert re.findall(r"{\w+}", value).sort() == re.findall(r"{\w+}", en[name]).sort()
 
 
+@pytest.mark.process
 def test_the_command_writes_the_file_and_says_where_there_is_no_browser(sqlite_url: str, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     done = typed("kpi", "report", "--html", str(page), DATABASE_URL=sqlite_url, SECRET_KEYS=KEYS)

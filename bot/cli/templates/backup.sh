@@ -7,6 +7,15 @@ umask 077
 folder=${1:-[[ backups ]]}
 export FLASK_APP=[[ (root ~ "/wsgi.py") | quoted ]] PYTHONPATH=[[ root | quoted ]]
 python=[[ python | quoted ]] flask=[[ flask | quoted ]]
+# Else the database that was moved away from would be backed up, night after night.
+now=$("$python" -c 'import os
+from sqlalchemy.engine import make_url
+from bot.settings import read_for_command
+print(make_url(read_for_command(os.environ).database_url).render_as_string(True))')
+if [ "$now" != [[ address | quoted ]] ]; then
+    echo "ramz-backup: DATABASE_URL is another since this was printed; flask deploy backup prints it anew" >&2
+    exit 2
+fi
 mkdir -p "$folder"
 file=$folder/ramz-$(date -u +%Y%m%dT%H%M%SZ).[[ "dump" if is_postgresql else "db" ]]
 part=$file.part

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Timer
@@ -27,7 +28,7 @@ from dialogs.tables.machine import mermaid
 from dialogs.vocabulary import AnyEvent, Event
 from store.database import migrate
 from store.database.engine import Store
-from tests.support import lifeline
+from tests.support import forked, lifeline
 from tests.support.parts import KEYS, PATIENCE_SECONDS, Carrier
 from tests.support.people import ZAHRA, settle, settled
 from tests.support.places import ROOT
@@ -51,15 +52,7 @@ def around(environment: dict[str, str]) -> dict[str, str]:
 
 def flask(*words: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end, in a process of its own."""
-    return subprocess.run(
-        [*COMMAND, *words],
-        cwd=folder,
-        env=around(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_SECONDS,
-    )
+    return forked.run("--app", f"{ROOT}/wsgi.py", *words, folder=folder, environment=around(environment))
 
 
 @contextmanager
@@ -157,13 +150,9 @@ def test_upgrade_makes_the_folder_that_the_database_lies_in(tmp_path: Path) -> N
 @pytest.mark.process
 def test_hosts_that_start_at_once_upgrade_one_after_the_other(database_url: str, tmp_path: Path) -> None:
     url = emptied(database_url)
-    environment = around({"DATABASE_URL": url})
-    hosts = [
-        subprocess.Popen([*COMMAND, "db", "upgrade"], text=True, stderr=subprocess.PIPE, cwd=tmp_path, env=environment)
-        for _ in range(3)
-    ]
-    told = [host.communicate(timeout=PATIENCE_SECONDS)[1] for host in hosts]
-    assert [host.returncode for host in hosts] == [0, 0, 0], told
+    with ThreadPoolExecutor(3) as pool:
+        hosts = list(pool.map(lambda _: flask("db", "upgrade", folder=tmp_path, DATABASE_URL=url), range(3)))
+    assert [host.returncode for host in hosts] == [0, 0, 0], [host.stderr for host in hosts]
     assert is_current(url)
 
 
@@ -196,7 +185,7 @@ def test_a_database_out_of_reach_is_said_in_a_line(words: list[str], url: str, t
 )
 def test_why_it_is_out_of_reach_is_said_in_the_drivers_words(url: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder", "utf-8")
-    result = typed("season", "show", DATABASE_URL=url.format(folder=tmp_path))
+    result = typed("db", "upgrade", DATABASE_URL=url.format(folder=tmp_path))
     assert words in result.output
     assert "hunter2" not in result.output and "ter2@" not in result.output
 

@@ -248,6 +248,7 @@ def test_it_refuses_a_password_that_it_has_no_keys_for(reader: Desk) -> None:
 # Beside a bot at work
 
 
+@pytest.mark.slow
 def test_a_text_is_heard_while_an_import_runs(bot: Bot, database_url: str, tmp_path: Path) -> None:
     settled(bot)
     file = tmp_path / "many.csv"
@@ -315,7 +316,7 @@ def test_the_command_says_by_its_exit_what_came_of_the_file(sqlite_url: str, tmp
 
 
 MEASURED = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from bot.accounts.csv_import import Import
 from bot.platform.clock import system_clock
@@ -323,7 +324,8 @@ from bot.platform.phone_numbers import PhoneNumbers
 from store.database.engine import Store
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not ru_maxrss: that begins with what the process had that started this one.
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 
 store, file, before = Store(sys.argv[1]), Path(sys.argv[2]), peak()
 taking = Import(store, PhoneNumbers("IR", ("IR",)), None, system_clock)
@@ -333,8 +335,8 @@ print(result.taken, result.rejected, peak() - before)
 
 
 @pytest.mark.process
-def test_two_hundred_thousand_rows_need_no_more_memory_than_a_few(sqlite_url: str, tmp_path: Path) -> None:
-    file, number = tmp_path / "many.csv", 200_000
+def test_fifty_thousand_rows_need_no_more_memory_than_a_few(sqlite_url: str, tmp_path: Path) -> None:
+    file, number = tmp_path / "many.csv", 50_000
     with file.open("w", encoding="utf-8") as lines:
         lines.write(HEADER)
         lines.writelines(f"{it},user{it},0912{it[2:9]}\n" for it in national_ids(number))
@@ -349,4 +351,4 @@ def test_two_hundred_thousand_rows_need_no_more_memory_than_a_few(sqlite_url: st
     )
     taken, rejected, grown = map(int, done.stdout.split())
     assert (taken, rejected) == (number, 0)
-    assert grown < 40, f"{grown} MiB"
+    assert grown < 10, f"{grown} MiB"

@@ -4,6 +4,7 @@ import csv
 from io import StringIO
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -36,6 +37,7 @@ CELL = st.one_of(
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@pytest.mark.slow
 def test_it_takes_just_what_csv_reads_whatever_the_cells_are(
     reader: Desk, names: list[tuple[str, str]], strangers: list[list[str]], delimiter: str, end: str, quoting: Any
 ) -> None:

@@ -7,7 +7,6 @@ import re
 import shlex
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -22,6 +21,7 @@ from bot.cli.deploy import deploy, verifier
 from bot.cli.printing import in_quotes, literal, name
 from store.database.engine import TIMEOUTS, Store
 from tests.bot.cli.test_commands import TWILIO, around, typed
+from tests.support import forked
 from tests.support.databases import Fresh
 from tests.support.debian import program
 from tests.support.parts import KEYS
@@ -118,10 +118,13 @@ def test_no_secret_is_printed_where_none_is_needed(kind: str, tmp_path: Path) ->
 @pytest.mark.process
 @pytest.mark.parametrize(("kind", "mode"), [("kannel", 0o600), ("postgresql", 0o600), ("nginx", 0o644)])
 def test_a_file_that_is_to_hold_secrets_is_its_owners_alone(kind: str, mode: int, tmp_path: Path) -> None:
-    command = f"umask 022; '{sys.executable}' -m flask --app '{ROOT}/wsgi.py' deploy {kind} > {kind}"
-    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=around(WHOLE), capture_output=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert stat.S_IMODE((tmp_path / kind).stat().st_mode) == mode
+    out, err = tmp_path / kind, tmp_path / "err"
+    out.touch(0o644)  # as a shell makes what is written to by ">"
+    words = ("--app", f"{ROOT}/wsgi.py", "deploy", kind)
+    assert forked.start(*words, folder=tmp_path, environment=around(WHOLE), out=out, err=err).wait() == 0, (
+        err.read_text()
+    )
+    assert out.stat().st_size and stat.S_IMODE(out.stat().st_mode) == mode
 
 
 def test_it_writes_files_to_their_places_each_with_its_mode(tmp_path: Path) -> None:

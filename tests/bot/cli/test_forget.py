@@ -28,6 +28,7 @@ from store.tables import (
     table,
 )
 from tests.bot.cli.test_commands import typed
+from tests.cases import for_each
 from tests.support.parts import KEYS, NOON, Carrier, StoppedClock
 from tests.support.people import CHIEF, COLLEAGUE, OMID, STRANGER, TEHRAN, TWIN, UNKNOWN_ID, ZAHRA, employ, settle
 
@@ -66,12 +67,13 @@ class Life:
 
     def neighbours(self) -> None:
         """People enough that pages are split, moved and joined."""
-        random_source = Random(11)
+        random_source, people = Random(11), list[dict[str, Any]]()
         for number in range(400):
             mobile = f"+98913{random_source.randrange(10**7):07d}"
             person = {"national_id": f"{number:010d}", "username": f"n{number}" * 3, "mobile": mobile}
-            with self.bot.store.writing() as connection:
-                accounts.put(connection, [person | {"full_name": "x" * random_source.randrange(100)}], NOON)
+            people.append(person | {"full_name": "x" * random_source.randrange(100)})
+        with self.bot.store.writing() as connection:
+            accounts.put(connection, people, NOON)
 
     def says(self, phone: str, words: str) -> str:
         """A text, and the newest one that then left."""
@@ -206,7 +208,7 @@ def test_whoever_comes_next_has_a_number_of_their_own(life: Life, database_url: 
         assert new not in numbers and new > max(numbers)
 
 
-@pytest.mark.parametrize("person", [UNKNOWN_ID, "0012345678", "nobody", "", erasure.NOBODY])
+@for_each("person", [UNKNOWN_ID, "0012345678", "nobody", "", erasure.NOBODY])
 def test_an_unknown_id_is_not_repeated(life: Life, database_url: str, person: str) -> None:
     before = rows(life.bot.store, AuditRow)
     done = forget(database_url, person)

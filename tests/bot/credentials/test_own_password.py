@@ -157,10 +157,10 @@ def town_on(store: Store, **changes: str) -> Town:
     return Town(bot, carrier, clock, create_app(bot).test_client())
 
 
-def send_by_each_path(town: Town) -> None:
+def send_by_each_path(town: Town, some: tuple[str, ...]) -> None:
     """Every way in which a password comes to the bot, wanted or not."""
     asked = f"تغییر {ZAHRA['national_id']}"
-    for password in ALL:
+    for password in some:
         # out of the blue, in a recovery, with a wrong code, from a stranger
         town.clock.forward(hours=1)
         town.say(password)
@@ -244,7 +244,8 @@ TAKEN = {
 def test_it_leaves_no_trace(database_url: str, printed: StringIO, allowed: str, paths: set[Event]) -> None:
     with closing(Store(database_url)) as store:
         town = town_on(store, OWN_PASSWORD_BY_SMS=allowed, **EVENTS)
-        send_by_each_path(town)
+        # What PostgreSQL holds is known by one of each kind; what lies in SQLite's file is looked for byte by byte.
+        send_by_each_path(town, ALL if store.is_sqlite else (GOOD[2], SHORT, COMMONPLACE, PERSONAL))
         with store.reading() as connection:
             assert paths <= set(connection.execute(text("SELECT DISTINCT event FROM inbound_message")).scalars())
         assert passwords_in(lines_of(printed)) == set()

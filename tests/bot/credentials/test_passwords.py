@@ -22,15 +22,17 @@ from bot.fakher.service import Caller, TicketGone
 from store.database.engine import Store
 from store.tables import AccountRow, CloseReason, CodeRow, ResetGrantRow, table
 from tests.conftest import MakeBot
-from tests.support.parts import KEYS, NOON, Carrier, StoppedClock, settings
+from tests.support.parts import CHEAP, KEYS, NOON, Carrier, StoppedClock, settings
 from tests.support.people import OMID, PHONES, TWIN, ZAHRA, settled
 from tests.support.transcript import Player
 
 ACCOUNT, CODE, GRANT = table(AccountRow), table(CodeRow), table(ResetGrantRow)
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
-BEFORE = Keyring.of({"old": OLD})
-BETWEEN = Keyring.of({"new": NEW, "old": OLD})
-AFTER = Keyring.of({"new": NEW})
+BEFORE = Keyring.of({"old": OLD}, CHEAP)
+BETWEEN = Keyring.of({"new": NEW, "old": OLD}, CHEAP)
+AFTER = Keyring.of({"new": NEW}, CHEAP)
+# At the cost that passwords have: where time or parameters are what is asked about.
+DEAR_BEFORE, DEAR_AFTER = Keyring.of({"old": OLD}), Keyring.of({"new": NEW})
 NEW_FIRST = f"k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=,{KEYS}"
 OWN, OTHER = "Saffron-1447-kettle", "Lantern-1448-kettle"
 TEMPORARY = timedelta(hours=72)
@@ -145,9 +147,9 @@ def taken(check: Callable[[], object]) -> float:
 
 
 def test_it_takes_as_long_to_refuse_nobody_as_somebody() -> None:
-    kept = passwords.hashed(BEFORE, OWN)
-    wrong = taken(lambda: passwords.verify(BEFORE, kept, OTHER))
-    for nobody in (lambda: passwords.verify(BEFORE, None, OTHER), lambda: passwords.verify(AFTER, kept, OTHER)):
+    before, after, kept = DEAR_BEFORE, DEAR_AFTER, passwords.hashed(DEAR_BEFORE, OWN)
+    wrong = taken(lambda: passwords.verify(before, kept, OTHER))
+    for nobody in (lambda: passwords.verify(before, None, OTHER), lambda: passwords.verify(after, kept, OTHER)):
         assert 1 / 3 < taken(nobody) / wrong < 3
 
 
@@ -177,7 +179,8 @@ def test_an_older_key_makes_it_outdated() -> None:
     ids=["fewer passes", "more passes", "less memory", "more lanes", "argon2i"],
 )
 def test_other_parameters_make_it_outdated(hasher: PasswordHasher) -> None:
-    assert passwords.is_outdated(BEFORE, kept_by(hasher, OWN))
+    assert not passwords.is_outdated(DEAR_BEFORE, passwords.hashed(DEAR_BEFORE, OWN))
+    assert passwords.is_outdated(DEAR_BEFORE, kept_by(hasher, OWN))
 
 
 # What a change by text leaves behind

@@ -30,6 +30,12 @@ SMS, RECEIPTS = "/webhooks/kannel/sms", "/webhooks/kannel/receipts"
 
 
 @pytest.fixture
+def backend() -> str:
+    """One database: what a call is taken for is decided before it."""
+    return "sqlite"
+
+
+@pytest.fixture
 def wire() -> Iterator[KannelWire]:
     with KannelWire.opened() as wire:
         yield wire

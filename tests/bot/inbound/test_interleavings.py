@@ -5,7 +5,6 @@ A forger texts from any number, and reads nobody's phone: of codes they know non
 
 import re
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +25,7 @@ from store.audit import AUDIT
 from store.database.engine import Store
 from store.tables import AccountRow, CodeRow, MobileChangeRow, OutboundMessageRow, StaffOrderRow, table
 from tests.support import parts
-from tests.support.databases import Fresh
+from tests.support.databases import Emptied
 from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock
 from tests.support.people import EVERYBODY, LOCKED, OMID, PHONES, STAFF, ZAHRA, employ, settle
 
@@ -123,7 +122,8 @@ class Town:
         if kind == "time":
             self.clock.forward(seconds=who)
             for job in self.bot.jobs.all():
-                job.run()
+                if job.name != "measures":  # it only counts
+                    job.run()
         else:
             self.texts += 1
             self.bot.hear(Inbound("simulated", f"M{self.texts}", who, words))
@@ -222,9 +222,10 @@ def town(store: Store) -> Town:
     chosen = parts.settings(RESEND_AFTER_SECONDS="0", CODES_PER_HOUR="1000", CODES_PER_DAY="1000")
     settle(store)
     employ(store)
-    return Town(
-        build(chosen, clock=clock, random_source=LoadedRandomSource(), gateways=[carrier], store=store), carrier, clock
+    bot = build(
+        chosen, clock=clock, random_source=LoadedRandomSource(), gateways=[carrier], store=store, cost=parts.CHEAP
     )
+    return Town(bot, carrier, clock)
 
 
 @pytest.mark.parametrize(("kind", "examples"), [("sqlite", 60), ("postgresql", 25)])
@@ -232,8 +233,7 @@ def town(store: Store) -> Town:
 def test_codes_passwords_and_mobiles_stay_with_their_owners(
     kind: str, examples: int, request: pytest.FixtureRequest
 ) -> None:
-    fresh: Fresh = request.getfixturevalue(f"fresh_{kind}")
-
+    emptied: Emptied = request.getfixturevalue(f"emptied_{kind}")
     reached: set[str] = set()
 
     @settings(
@@ -247,13 +247,12 @@ def test_codes_passwords_and_mobiles_stay_with_their_owners(
     @given(st.lists(acts, min_size=4, max_size=16))
     @example(EVERYTHING)
     def run(all_acts: list[list[Step]]) -> None:
-        with closing(Store(fresh())) as store:
-            here = town(store)
-            for act in all_acts:
-                for step in act:
-                    here.take(step)
-            here.audit_tells_of_it_all()
-            reached.update(here.reached)
+        here = town(emptied())
+        for act in all_acts:
+            for step in act:
+                here.take(step)
+        here.audit_tells_of_it_all()
+        reached.update(here.reached)
 
     run()
     assert reached == {"a password", "a mobile", *Command}, "not everything was tried"

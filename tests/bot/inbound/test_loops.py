@@ -93,11 +93,13 @@ def quick(sqlite_url: str, clock: StoppedClock, random_source: LoadedRandomSourc
 
 
 @for_each("phrase", PHRASES)
+@pytest.mark.slow
 def test_it_ends_with_one_that_says_back_what_it_is_told(town: Town, phrase: str) -> None:
     assert town.talk(phrase, lambda told: told) <= REPLIES
 
 
 @for_each("phrase", PHRASES)
+@pytest.mark.slow
 def test_it_ends_with_one_that_says_one_thing_for_ever(town: Town, phrase: str) -> None:
     assert town.talk(phrase, lambda _told: phrase) <= REPLIES
 

@@ -364,6 +364,7 @@ class TestReceipts:
         names = rows(bot.store, select(MESSAGE.c.provider_id).order_by(MESSAGE.c.id))
         return [row.provider_id for row in names][-number:]
 
+    @pytest.mark.slow
     def test_a_text_is_asked_for_until_it_has_come_to_its_end(
         self, bot: Bot, provider: Provider, polling: Polling, clock: StoppedClock
     ) -> None:
@@ -380,6 +381,7 @@ class TestReceipts:
         assert asked_at == [20, 40, 80, 160, 320, 640, 1280]
         assert rows(bot.store, select(MESSAGE.c.status))[-1].status == DeliveryStatus.DELIVERED
 
+    @pytest.mark.slow
     def test_nobody_asks_beyond_the_profiles_hours(
         self, bot: Bot, provider: Provider, polling: Polling, clock: StoppedClock
     ) -> None:

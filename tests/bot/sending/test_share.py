@@ -175,6 +175,7 @@ def test_there_may_be_more_processes_than_texts_in_a_second(store: Store, ticks:
 
 @given(seed=st.integers(0, 10**9), whole=st.sampled_from([1, 3, 10, 100]))
 @how(max_examples=25, deadline=None)
+@pytest.mark.slow
 def test_it_is_never_more_than_the_rate_whatever_happens(
     fresh_sqlite: Callable[[], str], seed: int, whole: int
 ) -> None:

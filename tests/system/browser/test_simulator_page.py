@@ -6,11 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Playwright, Route, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from bot.build import Bot, build
 from bot.simulation.demo import mobiles, seed
@@ -76,8 +75,7 @@ class Town:
     bot: Bot
     clock: StoppedClock
     home: str
-    playwright: Playwright
-    profiles: Path
+    browser: Browser
     open: ExitStack
 
     def desk(
@@ -88,8 +86,7 @@ class Town:
         **options: Any,
     ) -> Desk:
         """The page, as it opens but for whose phone the second one is; None leaves that as it is."""
-        profile = self.profiles / f"profile-{len(list(self.profiles.iterdir()))}"
-        window = browsing(self.playwright, profile, self.home, viewport=viewport or WIDE, **options)
+        window = browsing(self.browser, self.home, viewport=viewport or WIDE, **options)
         desk = Desk(self.open.enter_context(window), self.clock, self.bot)
         desk.window.page.set_default_timeout(PATIENCE)
         desk.window.page.goto(f"/phone?lang={language}")
@@ -100,12 +97,11 @@ class Town:
 
 @pytest.fixture
 def town(
-    playwright: Playwright,
+    chromium: Browser,
     sqlite_url: str,
     simulation: Simulation,
     clock: StoppedClock,
     random_source: LoadedRandomSource,
-    tmp_path: Path,
 ) -> Iterator[Town]:
     """A bot whose clock stands still but for what a test or the page moves it on by."""
     bot = build(settings(DATABASE_URL=sqlite_url), random_source=random_source, simulation=simulation)
@@ -114,9 +110,7 @@ def town(
     with ExitStack() as opened:
         opened.callback(bot.stop)
         home = opened.enter_context(served(create_app(bot)))
-        profiles = tmp_path / "profiles"
-        profiles.mkdir()
-        yield Town(bot, clock, home, playwright, profiles, opened)
+        yield Town(bot, clock, home, chromium, opened)
 
 
 @pytest.fixture

@@ -32,6 +32,12 @@ REQUEST = f"رمز {ZAHRA.national_id}"
 PATHS = ("/phone", "/phone/now", "/phone/texts", "/phone/later", "/phone/faults", "/phone/transcript")
 
 
+@pytest.fixture
+def backend() -> str:
+    """One database: the page shows what transcripts play on both."""
+    return "sqlite"
+
+
 class Page:
     """What the page's script does, without a browser."""
 
