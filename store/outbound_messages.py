@@ -230,11 +230,15 @@ def receive_receipt(
 
     Receipts come late, twice and out of order, so a lower or equal status changes nothing; a text that was dropped may
     turn out to have arrived. `ref` is the text's own id, which finds it even before its provider's id has been written.
+    A text that is to be tried again, here or by another gateway, does not end because an earlier attempt has failed.
     """
     same: ColumnElement[bool] = (MESSAGE.c.gateway == gateway) & (MESSAGE.c.provider_id == provider_id)
     if ref is not None:
-        same = or_(same, (MESSAGE.c.id == ref) & MESSAGE.c.provider_id.is_(None))
+        # One that nobody has tried yet is another's of this number: a backup's, which gives its numbers out again.
+        same = or_(same, (MESSAGE.c.id == ref) & MESSAGE.c.provider_id.is_(None) & (MESSAGE.c.attempts > 0))
     is_open = MESSAGE.c.status <= FINAL if status is DeliveryStatus.DELIVERED else MESSAGE.c.status < FINAL
+    if status is DeliveryStatus.FAILED:
+        is_open &= (MESSAGE.c.status > DeliveryStatus.QUEUED) | _is_first_attempt(gateway)
     raised = update(MESSAGE).where(same, MESSAGE.c.status < status, is_open)
     changes: dict[str, Any] = {"status": int(status), "secret": None}
     if status is DeliveryStatus.SENT:
@@ -247,6 +251,12 @@ def receive_receipt(
         return replace(SentMessage(*row[:-1]), has_risen=True)
     row = connection.execute(select(*_SENT).where(same)).first()
     return SentMessage(*row) if row else None
+
+
+def _is_first_attempt(gateway: str) -> ColumnElement[bool]:
+    """Whether nothing has failed yet: then a receipt that names no text by its provider's id is about this attempt."""
+    by = MESSAGE.c.gateway
+    return (MESSAGE.c.attempts <= 1) & (MESSAGE.c.consecutive_failures == 0) & (by.is_(None) | (by == gateway))
 
 
 def drop_expired(connection: Connection, now: datetime) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, Response, make_response, render_template, request, url_for
 from jinja2 import pass_context
@@ -77,8 +78,9 @@ def in_language(language: str) -> str:
     if rule is None or request.endpoint is None or "GET" not in (rule.methods or ()):
         area = request.path.startswith("/console")
         return url_for("console.show" if area else "error_pages.first", lang=language)
-    kept = request.args.to_dict() | dict(request.view_args or {}) | {"lang": language}
-    return url_for(request.endpoint, **kept)
+    kept = request.args.to_dict() | {"lang": language}
+    # Not by url_for: it takes some names, as _method and endpoint, for its own.
+    return f"{url_for(request.endpoint, **(request.view_args or {}))}?{urlencode(kept)}"
 
 
 def address(endpoint: str, language: str, **words: str) -> str:

@@ -78,13 +78,15 @@ class Import:
             changes,
         )
         self._met = _Met()
+        self.result = ImportResult()  # so far
 
     def run(self, source: Path, rejects: Path, progress: Callable[[int], None]) -> ImportResult:
         """Add or update every good row; write the bad ones, with line and reason, to `rejects`.
 
-        `progress` is told how many bytes have been read. BadFile where the file as a whole can't be taken.
+        `progress` is told how many bytes of a file have been read, but nothing of a pipe. BadFile where the file as a
+        whole can't be taken.
         """
-        result = ImportResult()
+        result = self.result = ImportResult()
         # A byte that is not UTF-8 costs its row, not the file.
         with source.open("rb") as raw, TextIOWrapper(raw, "utf-8", "surrogateescape", newline="") as text:
             csv_header.check_kind(raw.peek(64)[:64])
@@ -92,9 +94,11 @@ class Import:
             with Rejects(rejects, header.names, header.delimiter) as aside:
                 while batch := list(islice(records, BATCH)):
                     self._take(list(self._read(batch, header, aside, result)), aside, result)
-                    progress(raw.tell())
-                result.rejected = aside.count
-            progress(raw.seek(0, SEEK_END))
+                    result.rejected = aside.count
+                    if raw.seekable():
+                        progress(raw.tell())
+            if raw.seekable():
+                progress(raw.seek(0, SEEK_END))
         return result
 
     def _read(self, records: list[Record], header: Header, aside: Rejects, result: ImportResult) -> Iterator[Row]:

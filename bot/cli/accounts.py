@@ -1,6 +1,8 @@
 """`flask accounts import|forget`: the holders of accounts."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -17,10 +19,11 @@ from bot.platform import clock
 from bot.platform.phone_numbers import PhoneNumbers
 from bot.platform.random_source import SystemRandomSource
 from bot.settings import Settings
-from dialogs.audit_vocabulary import Action, Actor
+from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.parsing.normalise import fold, national_id
 from store import accounts as kept_accounts
 from store import erasure
+from store.database.engine import Store
 
 SOME_REJECTED = 3
 accounts = AppGroup("accounts", help="The holders of accounts.")
@@ -52,21 +55,16 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
         fail("--rejects: would overwrite the file that is being read")
     if aside.exists() and not aside.is_file():
         fail("--rejects: is no file")
+    if rejects is None and not file.is_file():
+        fail("--rejects: is needed where FILE is a pipe")
     store = opened(found)
     with store.writing() as connection:
         keyring = writing_keys(found, connection)
     changes = _changes(keyring, found) if change_mobiles else None
     phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
     job = Import(store, phone_numbers, keyring, clock.system_clock, changes)
-    try:
-        with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
-            result = job.run(file, aside, lambda read: bar.update(read - bar.pos))
-    except BadFile as bad:
-        fail(f"{file.name}: {bad}")
-    except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the import stopped ({type(error).__name__}); what went in stays, so run it again", 1)
-    except OSError as error:
-        fail(f"{error.filename}: {error.strerror}", 1)
+    with _noted_if_stopped(found, store, job):
+        result = _run(job, file, aside)
     with store.writing() as connection:
         note(found, connection, Action.ACCOUNTS_IMPORTED, _summary(result))
     _say(result)
@@ -98,6 +96,31 @@ def forget_account(person: str) -> None:
         click.echo(f"{len(traces.shared)} of their phones is another's too, and stays known as that.")
     if not store.scrub():
         click.echo("Others are writing: the log of the database still holds it for some seconds.", err=True)
+
+
+def _run(job: Import, file: Path, aside: Path) -> ImportResult:
+    try:
+        with click.progressbar(length=file.stat().st_size, label="Reading", file=sys.stderr) as bar:
+            return job.run(file, aside, lambda read: bar.update(read - bar.pos))
+    except BadFile as bad:
+        fail(f"{file.name}: {bad}")
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the import stopped ({type(error).__name__}); what went in stays, so run it again", 1)
+    except OSError as error:
+        fail(f"{error.filename or aside}: {error.strerror}; what went in stays", 1)
+
+
+@contextmanager
+def _noted_if_stopped(found: Settings, store: Store, job: Import) -> Iterator[None]:
+    """Write down what an import had done that stopped in the middle, by Ctrl-C too; unless the database is gone."""
+    try:
+        yield
+    except BaseException:
+        if job.result.taken or job.result.rejected:
+            with suppress(SQLAlchemyError), store.writing() as connection:
+                stopped = Entry(Actor.OPERATOR, Action.ACCOUNTS_IMPORTED, Outcome.FAILED, _summary(job.result))
+                write(found, connection, stopped)
+        raise
 
 
 def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -64,9 +65,17 @@ def cause(error: SQLAlchemyError) -> str:
     return words if words and words.isprintable() and "@" not in words else kind
 
 
+def existing(found: Settings) -> Store:
+    """The database of one command, or an end where SQLite's file is not there: a slip in its name makes none."""
+    file = Path(make_url(found.database_url).database or "")
+    if found.database_url.startswith("sqlite") and not file.exists():
+        fail(f"DATABASE_URL: there is no database at {file}")
+    return database(found)
+
+
 def opened(found: Settings) -> Store:
     """The database, or an end that says how to bring it up to date."""
-    store = database(found)
+    store = existing(found)
     try:
         current = migrate.is_current(store)
     except migrate.NewerDatabase as newer:

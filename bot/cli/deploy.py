@@ -286,16 +286,19 @@ def logrotate(into: Path | None) -> None:
 
 @deploy.command("backup")
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 400), help="How long each is kept.")
+@click.option("--server", metavar="HOST[:PORT]", help="PostgreSQL itself, where DATABASE_URL names PgBouncer.")
 @SETTINGS
 @USER
 @INTO
-def backup(days: int, environment: str, user: str, into: Path | None) -> None:
+def backup(days: int, server: str | None, environment: str, user: str, into: Path | None) -> None:
     """Print a script that backs up, restores what it made, and proves it; with --into, its timer too."""
     found, values = _about()
     values |= {"days": days, "environment": environment, "user": user, "role": None, "server": None}
     if values["is_postgresql"]:
         url = _postgresql(found)
-        values |= {"role": url.username, "database": url.database, "check": f"{url.database}_restored", **_server(url)}
+        own = _server(_past_the_pooler(url, server))
+        values |= {"role": url.username, "database": url.database, "check": f"{url.database}_restored", **own}
+        values["is_past_pooler"] = server is not None
     else:
         values["database"] = str(_file(found))
     folder = "/etc/systemd/system"
@@ -305,6 +308,16 @@ def backup(days: int, environment: str, user: str, into: Path | None) -> None:
         Piece("backup.timer", f"{folder}/ramz-backup.timer"),
     ]
     _deliver(into, pieces, values)
+
+
+def _past_the_pooler(url: URL, server: str | None) -> URL:
+    """PostgreSQL's own address.
+
+    pg_dump sets `search_path` for its session, and a pooler gives that connection to others, who then find no table.
+    """
+    if server is None and url.query.get("pooler") == "transaction":
+        fail("--server: is needed where DATABASE_URL names PgBouncer, for pg_dump through it would break the service")
+    return url if server is None else URL.create(url.drivername, query={"host": server})
 
 
 def _server(url: URL) -> dict[str, str]:

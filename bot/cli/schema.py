@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from bot import settings
-from bot.cli.common import chosen, database, fail, say_database, upgraded
+from bot.cli.common import chosen, existing, fail, say_database, upgraded
 from store.database import migrate
 
 db = AppGroup("db", help="The database's schema.")
@@ -25,7 +25,7 @@ def upgrade() -> None:
 def downgrade(revision: str, *, yes: bool) -> None:
     """Bring the schema back to REVISION, an older release's. Stop every process first."""
     found = chosen(settings.read_for_command)
-    store = database(found)
+    store = existing(found)
     try:
         undone = migrate.steps_back(store, revision)
         say_database(found)

@@ -22,14 +22,19 @@ _ENDS = frozenset({Meaning.STOP, Meaning.CANCEL, Meaning.REFUSAL})
 _SAYS_LITTLE = frozenset({Meaning.FILLER, Meaning.SMALL_TALK, Meaning.COURTESY})
 _CHANGED = frozenset({Meaning.CONTACT, Meaning.PASSWORD})
 _NEGATES = frozenset({Meaning.DECLINED, Meaning.NEGATION})
+_OF_REQUEST = _REQUEST | _BESIDE | {Meaning.NATIONAL_ID}
+_SENTENCE_ENDS = frozenset(".!?؟\n")
 
 
 def is_stop(said: Tokens) -> bool:
     """Whether it asks for no more texts, by number, by word, or by verb and object."""
-    if said.numbers:
-        return said.is_just(_OPT_OUT_NUMBER) and _is_all(said, _beside_number(said, Meaning.STOP, Meaning.CANCEL))
-    stops = said.says(Meaning.STOP) or (said.says(Meaning.MESSAGES) and said.says(Meaning.REFUSAL, Meaning.CANCEL))
-    return stops and _is_all(said, _STOPS) and not _keeps(said)
+    ends_messages = said.says(Meaning.MESSAGES) and said.says(Meaning.REFUSAL, Meaning.CANCEL)
+    whole = (ends_messages or said.says(Meaning.STOP)) and _is_all(said, _STOPS) and not _keeps(said)
+    if not said.numbers:
+        return whole
+    if not said.is_just(_OPT_OUT_NUMBER):
+        return False
+    return (ends_messages and whole) or _is_all(said, _beside_number(said, Meaning.STOP, Meaning.CANCEL))
 
 
 def is_cancel(said: Tokens) -> bool:
@@ -73,10 +78,13 @@ def changes_phone(said: Tokens) -> bool:
 
 
 def is_order_alone(said: Tokens) -> bool:
-    """Whether it is a word of staff's, alone or with an ID."""
-    if not said.says(Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET):
+    """Whether it is an order of staff's, alone, or one word of it with an ID; who names what is locked says more."""
+    if not said.says(Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET) or not _is_all(said, _ORDERS):
         return False
-    return _is_all(said, _ORDERS) and (not said.numbers or said.names_somebody)
+    if not said.numbers:
+        return True
+    words = sum([not piece.is_digits for piece in said.pieces])
+    return said.names_somebody and words == len(said.tokens)
 
 
 def refuses(said: Tokens) -> bool:
@@ -84,25 +92,57 @@ def refuses(said: Tokens) -> bool:
 
     Where a wish follows, it does not: not the old one, send a new password.
     """
-    if said.says(Meaning.DECLINED) and not said.says_any(REQUESTS):
+    if said.says(Meaning.DECLINED) and not (said.strange or said.says_any(REQUESTS)):
         return True
-    if not said.says(Meaning.REFUSED, Meaning.DECLINED, Meaning.NEGATION):
+    if not said.says(Meaning.REFUSED, Meaning.UNDONE, Meaning.DECLINED, Meaning.NEGATION):
         return False
     tokens = said.tokens
     ends = [_refused(said, place) for place in range(len(tokens)) if _refuses_at(said, place)]
     return bool(ends) and not any(token.meanings & REQUESTS for token in tokens[max(ends) :])
 
 
+def disowns(said: Tokens) -> bool:
+    """Whether its sender has made no request."""
+    return any(_disowns_at(said, place) for place in range(len(said.tokens)))
+
+
 def _refuses_at(said: Tokens, place: int) -> bool:
     meanings = said.tokens[place].meanings
-    if Meaning.REFUSED in meanings:
+    if Meaning.REFUSED in meanings or _disowns_at(said, place):
         return True
     if meanings.isdisjoint(_NEGATES):
         return False
     before = _next_that_counts(said.tokens[:place][::-1])
-    if before is not None:
-        return not before.meanings.isdisjoint(_REQUEST)
-    return Meaning.DECLINED in meanings  # it refuses what follows
+    if before is None:  # it refuses what follows
+        after = _next_that_counts(said.tokens[place + 1 :])
+        return Meaning.DECLINED in meanings and (after is None or not after.meanings.isdisjoint(_REQUEST))
+    if not before.meanings.isdisjoint(_REQUEST):
+        return True
+    return Meaning.DECLINED in meanings and _is_sentence(said, place)
+
+
+def _disowns_at(said: Tokens, place: int) -> bool:
+    """Whether a verb stands here of what its sender has not done, and beside it the request, but for what it is for."""
+    if Meaning.UNDONE not in said.tokens[place].meanings:
+        return False
+    beside = said.tokens[:place][::-1], said.tokens[place + 1 :]
+    nearest = (next((token for token in tokens if not _is_of_request(token)), None) for tokens in beside)
+    return any(token is not None and Meaning.ASKING in token.meanings for token in nearest)
+
+
+def _is_of_request(token: Token) -> bool:
+    return Meaning.ASKING not in token.meanings and not token.meanings.isdisjoint(_OF_REQUEST)
+
+
+def _is_sentence(said: Tokens, place: int) -> bool:
+    """Whether the word that stands here is a sentence by itself, but for courtesy."""
+    start, end = place, place + 1
+    while start and _SENTENCE_ENDS.isdisjoint(said.between(start - 1, start)):
+        start -= 1
+    while end < len(said.tokens) and _SENTENCE_ENDS.isdisjoint(said.between(end - 1, end)):
+        end += 1
+    others = [*said.tokens[start:place], *said.tokens[place + 1 : end]]
+    return all(not token.meanings.isdisjoint(_BESIDE) for token in others)
 
 
 def _refused(said: Tokens, place: int) -> int:

@@ -35,12 +35,15 @@ class Meaning(StrEnum):
     MESSAGES = auto()  # with a refusal: stop
     REFUSAL = auto()
     REFUSED = auto()  # a whole refusal: I asked for nothing, do not change it
+    ASKING = auto()  # a request, by that name: with the next one a refusal
+    UNDONE = auto()  # what its sender has not done
     COURTESY = auto()  # may stand beside a command
     FILLER = auto()  # so may this, and between a refusal and what it refuses
     NATIONAL_ID = auto()
     LABEL = auto()  # what other numbers are called: an account, a ticket
     CONTACT = auto()  # a mobile number and its like, which this service does not change at a pilgrim's wish
     MOBILE = auto()  # the mobile number itself: staff can have it changed
+    NUMBER = auto()  # a number of any kind: a mobile's, where one stands beside
     NO = auto()
     ELSEWHERE = auto()  # other business: reservations, banks
     MONEY = auto()  # what bank messages and advertisements say
@@ -90,9 +93,18 @@ def find(word: str) -> Word | None:
     return written().get(word) or sounding().get(sound(word))
 
 
+def begins(word: str) -> bool:
+    """Whether a keyword longer than a folded word begins with it, by its sound."""
+    return sound(word) in _by_sound()[1]
+
+
 def sound(word: str) -> str:
     """The word with doubled letters single and letters that sound the same made one."""
-    return _DOUBLED.sub(r"\1", word.translate(_SOUND_ALIKES))
+    return _DOUBLED.sub(_single, word.translate(_SOUND_ALIKES))
+
+
+def _single(doubled: re.Match[str]) -> str:  # a template in its place ("\\1") is read anew at every call, twice as slow
+    return doubled[1]
 
 
 @cache
@@ -118,15 +130,23 @@ def _vocabulary(language: str) -> Book:
     return grown | listed
 
 
-@cache
 def sounding() -> Book:
     """The words by their sound. Short Latin ones are left out: too many others sound like them."""
+    return _by_sound()[0]
+
+
+@cache
+def _by_sound() -> tuple[Book, frozenset[str]]:
+    """The words by their sound, and what the sounds begin with."""
     book: Book = {}
+    openings: set[str] = set()
     for word, entry in written().items():
         key = sound(word)
         if len(key) > (3 if key.isascii() else 2):
             _join(book, key, entry)
-    return book
+        while (key := key[:-1]) and key not in openings:  # what is there has brought its own beginnings
+            openings.add(key)
+    return book, frozenset(openings)
 
 
 @cache

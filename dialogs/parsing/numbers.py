@@ -86,7 +86,7 @@ class Number:
 
 def pieces(folded: str) -> list[Piece]:
     """The words and the runs of digits of a folded text, in order; dates and times are left out."""
-    return [Piece(found.group(), *found.span()) for found in _PIECE.finditer(_without_moments(folded))]
+    return [Piece(found[0], found.start(), found.end()) for found in _PIECE.finditer(_without_moments(folded))]
 
 
 def numbers(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], bool], code_length: int) -> list[Number]:

@@ -35,7 +35,7 @@ def parse(text: str, code_length: int = 6, sender: str = "") -> ParsedMessage:
     evidence = _evidence(said)
     intent, order = decide(evidence).means, decide(evidence | _FROM_STAFF).means
     naming = _naming(said, intent, order)
-    brought = offered(text, code_length)
+    brought = offered(text, code_length) if said.numbers else None
     brings_password, brings_phrase = (brought is not None and brought.is_phrase is each for each in (False, True))
     return ParsedMessage(
         intent=intent,
@@ -101,7 +101,7 @@ _FOR_NOBODY = {Intent.HELP, Intent.CANCEL, Intent.OPT_OUT, Intent.OPT_IN, Intent
 
 
 def _evidence(said: Tokens) -> frozenset[Evidence]:
-    looked_for = _ALWAYS.union(*[_SHOWN_BY[meaning] for meaning in said.meanings])
+    looked_for = (_ALWAYS if said.numbers else _WITHOUT_NUMBERS).union(*[_SHOWN_BY[it] for it in said.meanings])
     return frozenset([each for each in looked_for if _HOLDS[each](said)])
 
 
@@ -151,7 +151,7 @@ def _brings_password(said: Tokens) -> bool:
 
 
 def _negates(said: Tokens) -> bool:
-    return said.says(Meaning.NEGATION, Meaning.DECLINED)
+    return said.says(Meaning.NEGATION, Meaning.DECLINED) or commands.disowns(said)
 
 
 def _advertises(said: Tokens) -> bool:
@@ -169,10 +169,15 @@ def _wants_unlock(said: Tokens) -> bool:
 
 
 def _wants_mobile(said: Tokens) -> bool:
-    """Whether it is about the mobile of somebody who is named, and asks for no password."""
-    if said.naming is Naming.NOBODY or said.says_any(REQUESTS - {Meaning.CHANGE} | OTHER_BUSINESS):
+    """Whether it is about the mobile of somebody who is named, and asks for no password.
+
+    Where that mobile is there too, less need be said.
+    """
+    if said.naming is Naming.NOBODY or said.says_any(REQUESTS - {Meaning.CHANGE}) or said.has_strange(beyond=_FEW):
         return False
-    return said.says(Meaning.MOBILE) and not said.has_strange(beyond=_FEW)
+    if any(number.is_mobile and number.digits[-_NATIONAL_DIGITS:] != said.own for number in said.numbers):
+        return said.says(Meaning.MOBILE, Meaning.NUMBER, Meaning.CHANGE)
+    return said.says(Meaning.MOBILE) and not said.says_any(OTHER_BUSINESS)
 
 
 def _mobile(said: Tokens) -> str | None:
@@ -261,7 +266,7 @@ def _says(*meanings: Meaning) -> Callable[[Tokens], bool]:
 
 
 def _wants_stats(said: Tokens) -> bool:
-    return said.says(Meaning.STATS) and not (said.strange or said.numbers or said.says_any(REQUESTS))
+    return said.says(Meaning.STATS) and not (said.has_strange(beyond=1) or said.numbers or said.says_any(REQUESTS))
 
 
 # What each piece of evidence is that a text can give.
@@ -298,23 +303,27 @@ _HOLDS: Mapping[Evidence, Callable[[Tokens], bool]] = {
 _MEANT: Mapping[Evidence, frozenset[Meaning]] = {
     Evidence.CANCEL_COMMAND: frozenset({Meaning.CANCEL, Meaning.DECLINED}),
     Evidence.ORDER_ALONE: frozenset({Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET}),
-    Evidence.REFUSED: frozenset({Meaning.REFUSED, Meaning.DECLINED, Meaning.NEGATION}),
+    Evidence.REFUSED: frozenset({Meaning.REFUSED, Meaning.UNDONE, Meaning.DECLINED, Meaning.NEGATION}),
     Evidence.ASKS: REQUESTS,
     Evidence.RESET: frozenset({Meaning.RESET}),
     Evidence.STATUS: frozenset({Meaning.STATUS}),
     Evidence.UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
     Evidence.STATS: frozenset({Meaning.STATS}),
-    Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED}),
+    Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED, Meaning.UNDONE}),
     Evidence.SELLS: frozenset({Meaning.MONEY}),
     Evidence.WANTS_STATUS: frozenset({Meaning.STATUS}),
     Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
-    Evidence.WANTS_MOBILE: frozenset({Meaning.MOBILE}),
+    Evidence.WANTS_MOBILE: frozenset({Meaning.MOBILE, Meaning.NUMBER, Meaning.CHANGE}),
     Evidence.WANTS_HELP: frozenset({Meaning.HELP}),
     Evidence.WANTS_CHANGE: frozenset({Meaning.CHANGE}),
     Evidence.WANTS_RECOVERY: REQUESTS | {Meaning.SLIP},
     Evidence.LACKS_CODE: frozenset({Meaning.ONE_TIME}),
 }
 _ALWAYS = frozenset(_HOLDS) - frozenset(_MEANT)
+_IN_NUMBERS = frozenset(
+    {Evidence.CODE, Evidence.ID, Evidence.BADLY_NAMED, Evidence.LABELLED, Evidence.BRINGS_CODE, Evidence.NAMES_ITSELF}
+)
+_WITHOUT_NUMBERS = _ALWAYS - _IN_NUMBERS
 _SHOWN_BY = {meaning: frozenset(each for each, words in _MEANT.items() if meaning in words) for meaning in Meaning}
 
 # What a number alone, or a sign, shows as well.

@@ -1,7 +1,7 @@
 """A text taken apart: its words and what they mean, its numbers, and the language that it is in."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -80,11 +80,15 @@ class Tokens:
         self.naming = self._naming() if self.numbers else Naming.NOBODY
 
     def _ids(self) -> frozenset[str]:
-        """The IDs, but for sums of money, the sender's own number, and mobiles beside an ID that pass for one."""
+        """The IDs, but for sums of money, the sender's own number, and what beside an ID only passes for one."""
         sums = self.says(Meaning.MONEY)
         ids = frozenset([it.national_id for it in self.numbers if it.national_id and not (sums and it.money)])
         ids = ids - {self.own} if self.own in ids else ids
-        return ids if len(ids) < 2 else self._without_mobiles(ids)
+        return ids if len(ids) < 2 else self._without_mobiles(self._without_labelled(ids))
+
+    def _without_labelled(self, ids: frozenset[str]) -> frozenset[str]:
+        befores = [(it.national_id, self.before(it)) for it in self.numbers]
+        return ids - {each for each, before in befores if before and Meaning.LABEL in before.meanings} or ids
 
     def _without_mobiles(self, ids: frozenset[str]) -> frozenset[str]:
         if self.count(Meaning.NATIONAL_ID) > 1:  # each is called an ID
@@ -109,6 +113,10 @@ class Tokens:
     def before(self, number: Number) -> Token | None:
         """The word that stands before a number, on its line or not."""
         return next((token for token in reversed(self.tokens) if token.piece.end <= number.start), None)
+
+    def between(self, one: int, other: int) -> str:
+        """What stands between two words: signs and numbers."""
+        return self.folded[self.tokens[one].piece.end : self.tokens[other].piece.start]
 
     @property
     def language(self) -> str | None:
@@ -154,7 +162,8 @@ class Tokens:
         return arabic > persian
 
     def _votes(self, language: str) -> int:
-        return sum(word.languages == {language} for word in self.words)
+        only = frozenset((language,))
+        return sum([word.languages == only for word in self.words])
 
 
 def read(text: str, code_length: int, own: str = "") -> Tokens:
@@ -182,40 +191,37 @@ def _tokens(found: Sequence[Piece]) -> Iterator[Token]:
 
 def _longest_keyword(found: Sequence[Piece], place: int) -> tuple[int, Word | None]:
     """How many pieces the longest keyword is spread over that begins here, and what it means."""
-    run = [place]
-    for each in range(place + 1, min(place + lexicon.LONGEST, len(found))):
-        if found[each].is_digits:
-            break
-        run.append(each)
-    spread = _spread(found, run)
+    following = range(place + 1, min(place + lexicon.LONGEST, len(found)))
+    spread = _spread(found, place, following)
     if spread is None and found[place].text in lexicon.beginnings():
-        spread = _spread(found, _run_over_persons(found, place))
+        spread = _spread(found, place, _beyond_persons(found, place))
     return spread or (1, lexicon.find(found[place].text))
 
 
-def _spread(found: Sequence[Piece], run: Sequence[int]) -> tuple[int, Word] | None:
-    """How many pieces the longest keyword of two words or more takes, whose words stand at these places."""
-    for length in range(len(run), 1, -1):
-        word = lexicon.find("".join([found[each].text for each in run[:length]]))
-        if word:
-            return run[length - 1] + 1 - run[0], word
-    return None
-
-
-def _run_over_persons(found: Sequence[Piece], place: int) -> list[int]:
-    """The places of words that may belong together, though a person is named between them; one where nobody is."""
-    run = [place]
-    near = found[place + 1 : place + _NEAR]
-    if not any(number.is_digits and not word.is_digits for number, word in pairwise(near)):
-        return run
-    while len(run) < lexicon.LONGEST:
-        place += 1
-        if (beyond := _beyond_person(found, place)) is not None:
-            place = beyond
-        if place >= len(found) or found[place].is_digits:
+def _spread(found: Sequence[Piece], place: int, following: Iterable[int]) -> tuple[int, Word] | None:
+    """How many pieces the longest keyword takes that begins here and goes on in words at the places that follow."""
+    longest = None
+    joined = found[place].text
+    for each in following:
+        if found[each].is_digits or not lexicon.begins(joined):
             break
-        run.append(place)
-    return run
+        joined += found[each].text
+        if word := lexicon.find(joined):
+            longest = each + 1 - place, word
+    return longest
+
+
+def _beyond_persons(found: Sequence[Piece], place: int) -> Iterator[int]:
+    """The places of the words that may belong to this one, though a person is named between; none where nobody is."""
+    near = found[place + 1 : place + _NEAR]
+    if any(number.is_digits and not word.is_digits for number, word in pairwise(near)):
+        for _ in range(lexicon.LONGEST - 1):
+            place += 1
+            if (beyond := _beyond_person(found, place)) is not None:
+                place = beyond
+            if place >= len(found):
+                return
+            yield place
 
 
 def _beyond_person(found: Sequence[Piece], place: int) -> int | None:

@@ -1,31 +1,37 @@
 """What texts cost once they are many: how large the tables are that grow, and what a text and a clean-up then take.
 
 Of each recovery there are two texts heard and two sent, a code and three rows of the audit. BENCH_TEXTS says how many
-texts were sent.
+texts were sent, one a second; BENCH_DATABASES names the databases.
 """
 
 import os
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from bot.build import Bot, build
 from bot.ports import Inbound
-from store import accounts
+from store import accounts, expiry
 from store.database import migrate
 from store.database.engine import Store
+from store.retention import Retention
 from tests.support import databases
 from tests.support.parts import NOON, Carrier, StoppedClock, settings
 from tests.system.test_service import pilgrims
+from webhooks import metrics
 
 TEXTS = int(os.environ.get("BENCH_TEXTS", "1000000"))
-ROUNDS, BATCH = 200, 10_000
+DATABASES = os.environ.get("BENCH_DATABASES", "postgresql sqlite").split()
+ROUNDS, BATCH, SCRAPES = 200, 10_000, 5
+NOTHING_IS_OLD = Retention(*[timedelta(days=4000)] * 3)
 GROWING = ("outbound_message", "inbound_message", "code", "audit")
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number}) "
@@ -62,12 +68,14 @@ SHARES = {"inbound_message": 1.0, "outbound_message": 1.0, "code": 0.5, "audit":
 
 def main() -> None:
     """On PostgreSQL, then on SQLite."""
-    with databases.postgresql() as fresh:
-        _measure(Store(fresh()))
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{Path(folder) / 'growth.db'}")
-        migrate.upgrade(store)
-        _measure(store)
+    if "postgresql" in DATABASES:
+        with databases.postgresql() as fresh:
+            _measure(Store(fresh()))
+    if "sqlite" in DATABASES:
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(f"sqlite:///{Path(folder) / 'growth.db'}")
+            migrate.upgrade(store)
+            _measure(store)
 
 
 def _measure(store: Store) -> None:
@@ -99,14 +107,39 @@ def _measure(store: Store) -> None:
     with store.reading() as connection:
         connection.exec_driver_sql("ANALYZE")
         sizes = {name: _size(connection, kind, name) for name in GROWING}
+        indexes = {name: sizes[name] - _size(connection, kind, name, alone=True) for name in GROWING}
     total = sum(sizes.values())
     print(f"{kind}: {TEXTS:,} texts, filled in {time.monotonic() - began:.0f} s")
-    print("  " + ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in sizes.items()))
+    parts = (f"{name} {size / 2**20:,.0f} (indexes {indexes[name] / 2**20:,.0f})" for name, size in sizes.items())
+    print(f"  MiB: {', '.join(parts)}")
     each = total / TEXTS
     print(f"  in all {total / 2**20:,.0f} MiB, {each:,.0f} bytes a text; ten million: {each * 1e7 / 2**30:,.1f} GiB")
     print(f"  a text heard: {before * 1000:.2f} ms when empty, {_hearing(bot, requests) * 1000:.2f} ms now")
+    _scrape(bot)
     print(f"  {BATCH:,} old texts dropped in {_dropping(store):.2f} s")
+    print(f"  nothing old to be found in {_timed(lambda: expiry.drop(store, NOON, NOTHING_IS_OLD)):.2f} s")
     store.close()
+
+
+def _scrape(bot: Bot) -> None:
+    """How long a scrape of /metrics takes, and the statements that take most of it."""
+    took: Counter[str] = Counter()
+
+    @event.listens_for(bot.store.engine, "before_cursor_execute")
+    def begin(*called: Any) -> None:
+        called[4].began = time.perf_counter()
+
+    @event.listens_for(bot.store.engine, "after_cursor_execute")
+    def end(*called: Any) -> None:
+        took[" ".join(called[2].split())] += round((time.perf_counter() - called[4].began) * 1e6 / SCRAPES)
+
+    scrape = metrics.exposition(bot)
+    first = _timed(scrape)
+    took.clear()
+    again = statistics.median(_timed(scrape) for _ in range(SCRAPES))
+    print(f"  a scrape of /metrics: {first * 1000:.0f} ms the first time, {again * 1000:.0f} ms then")
+    for statement, microseconds in took.most_common(3):
+        print(f"    {microseconds / 1000:.1f} ms: {statement[:90]} … {statement[-60:]}")
 
 
 def _fill(connection: Connection, kind: str, name: str, number: int) -> None:
@@ -117,12 +150,13 @@ def _fill(connection: Connection, kind: str, name: str, number: int) -> None:
     connection.execute(text(f"INSERT INTO {name} ({columns}) {numbers}SELECT {made} FROM {source}".replace(":", r"\:")))
 
 
-def _size(connection: Connection, kind: str, name: str) -> int:
-    """Bytes of a table with its indexes."""
+def _size(connection: Connection, kind: str, name: str, *, alone: bool = False) -> int:
+    """Bytes of a table, with its indexes unless it stands alone."""
     if kind == "postgresql":
-        found = connection.execute(text("SELECT pg_total_relation_size(:name)"), {"name": name})
+        size = "pg_table_size" if alone else "pg_total_relation_size"
+        found = connection.execute(text(f"SELECT {size}(:name)"), {"name": name})
     else:
-        parts = "SELECT name FROM sqlite_schema WHERE tbl_name = :name"
+        parts = f"SELECT name FROM sqlite_schema WHERE {'name' if alone else 'tbl_name'} = :name"
         found = connection.execute(text(f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({parts})"), {"name": name})
     return int(found.scalar_one())
 

@@ -1,15 +1,18 @@
 """What is evidence of what: texts aimed at the rules, and what must hold of any text of the lexicon's words."""
 
 import csv
+from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dialogs.classify import classify, hands_back_code
 from dialogs.parsing import lexicon
+from dialogs.parsing.lexicon import Meaning
 from dialogs.parsing.normalise import national_id
 from dialogs.parsing.parse import explain, from_staff, parse
 from dialogs.parsing.rules import NOTHING, RULES, decide
+from dialogs.parsing.tokens import read
 from dialogs.replies.phrases import languages
 from dialogs.vocabulary import Asker, CodeResult, Event, Evidence, Facts, Intent, Naming, ParsedMessage, State
 from tests.cases import for_each
@@ -82,6 +85,26 @@ def known_words() -> list[str]:
     return sorted({*found, "11", "12"})
 
 
+@settings(deadline=None)  # the machine may be busy
+@given(st.sampled_from(sorted(lexicon.written())), st.data())
+def test_a_keyword_may_be_written_apart_anywhere(keyword: str, data: st.DataObject) -> None:
+    assume(len(keyword) > 1)
+    places = data.draw(st.sets(st.integers(1, len(keyword) - 1), min_size=1, max_size=lexicon.LONGEST - 1))
+    ends = [0, *sorted(places), len(keyword)]
+    token, *more = read(" ".join(keyword[start:end] for start, end in pairwise(ends)), 6).tokens
+    assert token.word == lexicon.find(keyword)
+    assert not more
+
+
+def test_no_look_alike_hides_what_a_word_of_other_business_means() -> None:
+    hidden = {Meaning.ELSEWHERE, Meaning.LABEL}
+    for language in languages():
+        for lists in lexicon.lists_of(language):
+            alike = {word for meaning, word in lexicon.keywords_in(lists["words"]) if meaning is Meaning.ALIKE}
+            others = {word for meaning, word in lexicon.keywords_in(lists["stems"]) if meaning in hidden}
+            assert not alike & others
+
+
 def valid_ids() -> st.SearchStrategy[str]:
     nine = st.text("0123456789", min_size=9, max_size=9)
     ids = nine.map(lambda digits: [digits + last for last in "0123456789" if national_id(digits + last)])
@@ -121,7 +144,7 @@ def test_a_code_beside_an_id_is_tried_too(before: str, code: str, number: str) -
     assert hands_back_code(heard, State.AWAITING_CODE, has_live_code=True, own_password_allowed=False, opted_out=False)
 
 
-ENDING = {lexicon.Meaning.STOP, lexicon.Meaning.REFUSAL, lexicon.Meaning.CANCEL, lexicon.Meaning.MESSAGES}
+ENDING = {Meaning.STOP, Meaning.REFUSAL, Meaning.CANCEL, Meaning.MESSAGES}
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -133,6 +156,24 @@ def test_no_text_that_says_more_opts_out_or_cancels(said: list[str], more: str) 
     for place in range(len(said) + 1):
         text = " . ".join([*said[:place], more, *said[place:]])
         assert parse(text).intent not in {Intent.OPT_OUT, Intent.CANCEL} or _joins(said, place, more)
+
+
+def keywords(language: str, meaning: Meaning) -> list[str]:
+    """The keywords of one meaning, as the language's file has them."""
+    lists = [kinds.get(kind, {}) for kinds in lexicon.lists_of(language) for kind in ("words", "stems")]
+    return [word for each in lists for word in each.get(meaning, ())]
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.sampled_from(sorted(languages())), st.data())
+def test_messages_and_a_refusal_opt_out(language: str, data: st.DataObject) -> None:
+    messages, refusal, courtesy = (
+        data.draw(st.sampled_from(keywords(language, meaning)))
+        for meaning in (Meaning.MESSAGES, Meaning.REFUSAL, Meaning.COURTESY)
+    )
+    spoken = [messages, refusal] if language in {"fa", "ckb"} else [refusal, messages]
+    assert parse(" ".join(spoken)).intent is Intent.OPT_OUT
+    assert parse(f"{' '.join(spoken)}. {courtesy}").intent is Intent.OPT_OUT
 
 
 def _joins(said: list[str], place: int, more: str) -> bool:

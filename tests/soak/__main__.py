@@ -1,6 +1,7 @@
 """`make soak`: soak both worlds by a seed, which is printed first; SEED=… make soak has the same done again.
 
-Ends with 1 where anything that must hold does not.
+Ends with 1 where anything that must hold does not. SIGTERM and Ctrl-C take disks, servers and services down, and end it
+with 1 too.
 """
 
 import argparse
@@ -8,9 +9,10 @@ import secrets
 import signal
 import sys
 from pathlib import Path
+from threading import Event
 
 from tests.soak.faults import FAULTS
-from tests.soak.run import RATE, WORLDS, Plan, report, run
+from tests.soak.run import RATE, WORLDS, Ended, Plan, report, run
 
 
 def main() -> int:
@@ -25,8 +27,14 @@ def main() -> int:
     found = asked.parse_args()
     print(f"seed {found.seed}", flush=True)
     plan = Plan(found.seed, found.minutes, found.faults, found.worlds, found.rate)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that disks and servers are taken down
-    results = run(plan, lambda line: print(line, flush=True), found.keep)
+    end = Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: end.set())
+    try:
+        results = run(plan, lambda line: print(line, flush=True), found.keep, end)
+    except Ended:
+        print("ended before its time", flush=True)
+        return 1
     print("\n".join(map(report, results)), f"seed {found.seed}", sep="\n", flush=True)
     return 0 if all(result.is_well for result in results) else 1
 

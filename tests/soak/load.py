@@ -130,11 +130,11 @@ class Load:
         """Let people come."""
         self._thread.start()
 
-    def end(self) -> None:
-        """Let nobody come any more, and wait until all have gone."""
+    def end(self, *, waits: bool = True) -> None:
+        """Let nobody come any more, and wait until all have gone, if that is wanted."""
         self._ending.set()
         self._thread.join()
-        for person in self._people:
+        for person in self._people if waits else ():
             person.join()
 
     def _go_on(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, Event
 
 from store import outbound_messages
 from store.database.engine import is_out_of_reach
@@ -70,13 +70,20 @@ class Result:
 Say = Callable[[str], None]
 
 
-def run(plan: Plan, say: Say = print, keep: Path | None = None) -> list[Result]:
-    """Soak every world of a plan; what came of each. `keep` is a folder for what the services write."""
-    together = Barrier(len(plan.worlds))
+class Ended(Exception):
+    """The run is to end before its time."""
+
+
+def run(plan: Plan, say: Say = print, keep: Path | None = None, end: Event | None = None) -> list[Result]:
+    """Soak every world of a plan; what came of each. `keep` is a folder for what the services write.
+
+    When `end` is set, every world is taken down at once, and Ended raised.
+    """
+    together, ends = Barrier(len(plan.worlds)), end or Event()
     with tempfile.TemporaryDirectory(prefix="soak") as name, ThreadPoolExecutor(len(plan.worlds)) as pool:
         folder = Path(name)
         try:
-            return list(pool.map(lambda it: _soaked(it, plan, folder / it, say, together), plan.worlds))
+            return list(pool.map(lambda it: _soaked(it, plan, folder / it, say, together, ends), plan.worlds))
         finally:
             if keep is not None:
                 _keep(folder, keep)
@@ -88,17 +95,17 @@ def _keep(folder: Path, at: Path) -> None:
         shutil.copy(log, at / log.name)
 
 
-def _soaked(name: str, plan: Plan, folder: Path, say: Say, together: Barrier) -> Result:
+def _soaked(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, end: Event) -> Result:
     result = Result(name)
     try:
-        _soak(name, plan, folder, say, together, result)
+        _soak(name, plan, folder, say, together, result, end)
     except (NotReady, BrokenBarrierError) as error:
         together.abort()
         result.violations["services_come_and_go"] = [str(error) or "another world has none"]
     return result
 
 
-def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, result: Result) -> None:
+def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, result: Result, end: Event) -> None:
     rng = Random(f"{plan.seed} {name}")
     people = int(plan.rate * (plan.minutes * 60 + SPARE_SECONDS)) + 100
     needs = {"movable_clock": "move_clock" in plan.faults, "small_disk": "fill_disk" in plan.faults}
@@ -109,11 +116,11 @@ def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, resu
         load = Load(there, plan.rate, Random(f"{plan.seed} {name} load"))
         load.start()
         try:
-            _befall(there, plan, rng, result, say)
+            _befall(there, plan, rng, result, say, end)
         finally:
-            load.end()
+            load.end(waits=not end.is_set())
         result.outcomes = dict(load.outcomes)
-        _calm_down(there, result)
+        _calm_down(there, result, end)
         tried = logins(there, rng)
         for host in there.hosts:
             host.stop()
@@ -123,7 +130,12 @@ def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, resu
     result.violations |= reconcile.violations(evidence)
 
 
-def _befall(there: World, plan: Plan, rng: Random, result: Result, say: Say) -> None:
+def _rest(seconds: float, end: Event) -> None:
+    if end.wait(seconds):
+        raise Ended
+
+
+def _befall(there: World, plan: Plan, rng: Random, result: Result, say: Say, end: Event) -> None:
     began, order = time.monotonic(), list[str]()
     while time.monotonic() - began < plan.minutes * 60:
         if not order:
@@ -131,8 +143,8 @@ def _befall(there: World, plan: Plan, rng: Random, result: Result, say: Say) -> 
             rng.shuffle(order)
         if not order:
             return
-        time.sleep(rng.uniform(*CALM_SECONDS))
-        happened = _one(there, order.pop(), plan, rng, began)
+        _rest(rng.uniform(*CALM_SECONDS), end)
+        happened = _one(there, order.pop(), plan, rng, began, end)
         result.happened.append(happened)
         say(
             f"{there.name}: {happened.began:5.0f} s {happened.fault}, for {happened.lasted:.1f} s;"
@@ -140,36 +152,41 @@ def _befall(there: World, plan: Plan, rng: Random, result: Result, say: Say) -> 
         )
 
 
-def _one(there: World, name: str, plan: Plan, rng: Random, began: float) -> Happened:
+def _one(there: World, name: str, plan: Plan, rng: Random, began: float, end: Event) -> Happened:
     fault, start = FAULTS[name], time.monotonic()
     with fault.act(there, rng):
-        time.sleep(min(rng.uniform(*fault.seconds), plan.longest))
-    end = time.monotonic()
-    return Happened(name, start - began, end - start, _recovered(there, end))
+        _rest(min(rng.uniform(*fault.seconds), plan.longest), end)
+    ended = time.monotonic()
+    return Happened(name, start - began, ended - start, _recovered(there, ended, end))
 
 
-def _recovered(there: World, end: float) -> float:
+def _recovered(there: World, ended: float, end: Event) -> float:
     """How many seconds after a fault's end each service hears a request at once and its code is at the provider."""
     asking = [(host, next(there.pilgrims)) for host in there.hosts]
     with ThreadPoolExecutor(len(asking)) as pool:
-        return max(pool.map(lambda it: _asked(there, *it), asking)) - end
+        return max(pool.map(lambda it: _asked(there, it[0], it[1], end), asking)) - ended
 
 
-def _asked(there: World, host: Host, who: Person) -> float:
+def _asked(there: World, host: Host, who: Person, end: Event) -> float:
     there.doors.text("twilio", who.mobile, f"RESET {who.national_id}", only=host.address)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         for text in there.carriers.texts_to(who.mobile):
             if CODE.search(text.body):
                 return text.at
-        time.sleep(0.02)
+        _rest(0.02, end)
     return time.monotonic()
 
 
-def _calm_down(there: World, result: Result) -> None:
+def _calm_down(there: World, result: Result, end: Event) -> None:
     """Wait until nothing waits any more; what still does is said by the invariants."""
+
+    def is_quiet() -> bool:
+        _rest(0, end)
+        return there.carriers.are_quiet() and _is_empty(there)
+
     try:
-        until(lambda: there.carriers.are_quiet() and _is_empty(there), QUIET_SECONDS, "queues are not empty")
+        until(is_quiet, QUIET_SECONDS, "queues are not empty")
     except NotReady as waiting:
         result.violations["quiet"] = [str(waiting)]
 

@@ -2,17 +2,23 @@
 
 import stat
 import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.build import build
 from store.database.engine import Store
 from store.tables import AccountRow, table
 from tests.bot.cli.test_commands import around, typed
 from tests.bot.cli.test_deploy import as_superuser, printed, role_url, tools_of
+from tests.support.hosts.postgresql_servers import pgbouncer
 from tests.support.parts import CHEAP, KEYS, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import ZAHRA, settled
 
@@ -52,9 +58,9 @@ def played(url: str) -> None:
     store.close()
 
 
-def back_up(url: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+def back_up(url: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     script = folder.parent / "ramz-backup"
-    script.write_text(printed("backup", DATABASE_URL=url).stdout, "utf-8")
+    script.write_text(printed("backup", *options, DATABASE_URL=url).stdout, "utf-8")
     script.chmod(0o755)
     environment = {"DATABASE_URL": url, "SECRET_KEYS": KEYS, **tools_of(url)}
     return subprocess.run([script, folder], env=around(environment), capture_output=True, text=True, check=False)
@@ -109,3 +115,51 @@ def test_a_database_whose_audit_is_broken_leaves_no_backup_that_looks_well(url: 
     ran = back_up(url, tmp_path / "backups")
     assert ran.returncode != 0
     assert not list((tmp_path / "backups").iterdir())
+
+
+class TestBehindPgBouncer:
+    """pg_dump through a pooler sets `search_path` on connections that others are given: they find no table."""
+
+    @pytest.fixture(params=["postgresql"])
+    def url(self, request: pytest.FixtureRequest, role_url: str, postgresql_url: str) -> str:
+        script = printed("postgresql", DATABASE_URL=role_url).stdout
+        assert as_superuser(role_url, postgresql_url, script).returncode == 0
+        assert typed("db", "upgrade", DATABASE_URL=role_url).exit_code == 0
+        played(role_url)
+        return role_url
+
+    def test_it_goes_past_it_and_takes_nobody_s_tables_away(self, url: str, tmp_path: Path) -> None:
+        own = make_url(url)
+        with pgbouncer(own.set(password=None)) as pooler, ExitStack() as open_:
+            pooled = own.set(host="127.0.0.1", port=pooler.port, query={"pooler": "transaction"})
+            behind = pooled.render_as_string(hide_password=False)
+            refused = printed("backup", DATABASE_URL=behind)
+            assert (refused.exit_code, refused.stdout, "--server" in refused.stderr) == (2, "", True)
+            others = [open_.enter_context(asking(behind)) for _ in range(3)]
+            ran = back_up(behind, tmp_path / "backups", "--server", str(own.query["host"]))
+        assert ran.returncode == 0, ran.stderr
+        assert all(set(seen) == {"ok"} for seen in others), others
+
+
+@contextmanager
+def asking(url: str) -> Iterator[Counter[str]]:
+    """Somebody who reads the accounts all the time; how often that went well, and what went wrong."""
+    seen, ending = Counter[str](), Event()
+
+    def go_on() -> None:
+        with closing(Store(url)) as store:
+            while not ending.wait(0.01):
+                try:
+                    with store.reading() as connection:
+                        connection.execute(select(ACCOUNT.c.id)).all()
+                    seen["ok"] += 1
+                except SQLAlchemyError as error:
+                    seen[str(error)[:100]] += 1
+
+    thread = Thread(target=go_on)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ending.set()
+        thread.join()

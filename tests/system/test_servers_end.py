@@ -49,3 +49,21 @@ def test_servers_end_with_the_run_that_began_them(tmp_path: Path, end: signal.Si
         run.send_signal(end)
     assert eventually(lambda: not of_a_run(folder) and not of_a_run(str(tmp_path)), 20)
     assert eventually(lambda: not Path(folder).exists(), 5)
+
+
+@pytest.mark.process
+def test_a_soak_that_is_told_to_end_takes_its_services_and_database_down(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.soak", "--minutes", "9", "--faults", "kill_worker"]
+    command += ["--worlds", "postgresql"]
+    own = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=own, stdout=subprocess.PIPE, text=True) as soak:
+        lifeline.hold(soak)
+        assert soak.stdout
+        assert any("kill_worker, for" in line for line in soak.stdout)
+        begun = psutil.Process(soak.pid).children(recursive=True)
+        soak.send_signal(signal.SIGTERM)
+        assert soak.stdout.read().endswith("ended before its time\n")
+        assert soak.wait(30) == 1
+    assert begun
+    assert eventually(lambda: not any(it.is_running() for it in begun) and not of_a_run(str(tmp_path)), 20)
+    assert not [it for it in tmp_path.iterdir() if it.is_dir()]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from statistics import median
@@ -25,7 +26,7 @@ from bot.gateways.twilio import Twilio
 from bot.platform.http_client import READ_SECONDS, HttpClient
 from bot.platform.version import VERSION
 from dialogs.vocabulary import Event
-from store import webhook_events
+from store import outbound_messages, webhook_events
 from store.database.engine import Store
 from store.tables import DeliveryStatus, InboundMessageRow, OutboundMessageRow, table
 from store.webhook_events import NewEvent
@@ -539,6 +540,8 @@ class TestReceipts:
         twilio.text(ZAHRA["mobile"], REQUEST)
         (text,) = twilio.texts()
         assert text.secret is not None
+        with twilio.bot.store.writing() as connection:  # it is in a sender's hands
+            outbound_messages.claim(connection, text.created_at, 1, timedelta(seconds=30))
         assert twilio.receipt(SID, "sent", text.id).status_code == 204
         (found,) = twilio.texts()
         assert (found.status, found.secret) == (DeliveryStatus.SENT, None)

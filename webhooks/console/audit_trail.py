@@ -24,7 +24,7 @@ def show(bot: Bot, login: Login) -> Response:
     if not login.sees_all:
         abort(403)
     formatter, fault, today = Formatter(html.language_asked()), "", today_in_tehran(bot.clock())
-    before, day = min(request.args.get("before", LARGEST_ID, int), LARGEST_ID), None
+    before, day = max(0, min(request.args.get("before", LARGEST_ID, int), LARGEST_ID)), None
     by_staff = "staff" in request.args
     try:
         day = period.read_end("to")

@@ -60,7 +60,8 @@ def _wanted(asked: Asked) -> Wanted:
 
 
 def _short(name: str) -> str | None:
-    return request.args.get(name, "")[:LONGEST] or None
+    # Nothing that is kept under these names has a character that can't be seen, and PostgreSQL takes no NUL.
+    return "".join(filter(str.isprintable, request.args.get(name, "")[:LONGEST])) or None
 
 
 def _title(formatter: Formatter, wanted: Wanted) -> str:

@@ -14,9 +14,14 @@ part=$file.part
 # Of DATABASE_URL, which may be in a file: a part of it, or the whole with another database.
 url() {
     "$python" -c 'import os, sys
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from bot.settings import read_for_command
 url = make_url(read_for_command(os.environ).database_url)
+[% if is_past_pooler %]
+own = {**url.query, "host": os.environ["PGHOST"], "port": os.environ["PGPORT"]}
+own.pop("pooler", None)
+url = URL.create(url.drivername, url.username, url.password, database=url.database, query=own)
+[% endif %]
 print(url.password or "" if sys.argv[1] == "password" else url.set(database=sys.argv[2]).render_as_string(False))' "$@"
 }
 [% if server %]

@@ -1,11 +1,15 @@
 """flask audit, and what the other commands leave in it."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import Result
 from sqlalchemy import delete, update
 
+from bot.accounts.csv_import import BATCH
 from bot.build import Bot
 from bot.ports import Inbound
 from store.audit import AUDIT, HEAD
@@ -14,6 +18,7 @@ from tests.bot.audit.test_hash_chain import NEW
 from tests.bot.cli.test_commands import flask as in_a_process
 from tests.bot.cli.test_commands import typed
 from tests.support.databases import SQLITE_ONLY
+from tests.support.import_desk import HEADER, national_ids
 from tests.support.parts import KEYS, StoppedClock
 from tests.support.people import FATIMA, TEHRAN, UNKNOWN_ID, ZAHRA, employ, settled
 
@@ -163,6 +168,32 @@ def test_what_the_operator_does_is_told(bot: Bot, database_url: str, tmp_path: P
     ]
     assert token.partition(".")[2] not in repr(rows(bot.store))
     assert flask(database_url, "audit", "verify").exit_code == 0
+
+
+def rows_of(number: int) -> Iterator[str]:
+    """So many rows of a list that can be taken."""
+    return (f"{it},u{it},09121234567\n" for it in national_ids(number))
+
+
+def test_an_import_that_stops_in_the_middle_is_told(bot: Bot, database_url: str, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text(HEADER + "".join(rows_of(BATCH)) + "0012345678,bad,1\n", "utf-8")
+    done = flask(database_url, "accounts", "import", str(people), "--rejects", str(tmp_path / "nowhere" / "aside.csv"))
+    assert (done.exit_code, "aside.csv: No such file or directory; what went in stays" in done.output) == (1, True)
+    told = [(row.action, row.outcome, row.reason) for row in rows(bot.store)]
+    assert told == [("accounts_imported", "failed", f"{BATCH} taken, 0 rejected")]
+
+
+def test_an_import_reads_a_pipe_too(bot: Bot, database_url: str, tmp_path: Path) -> None:
+    pipe, aside, number = tmp_path / "pipe", tmp_path / "aside.csv", 2 * BATCH + 1
+    os.mkfifo(pipe)
+    done = flask(database_url, "accounts", "import", str(pipe))
+    assert (done.exit_code, "--rejects: is needed" in done.output) == (2, True)
+    written = Thread(target=pipe.write_text, args=(HEADER + "".join(rows_of(number)),), daemon=True)
+    written.start()
+    done = flask(database_url, "accounts", "import", str(pipe), "--rejects", str(aside))
+    assert (done.exit_code, f"{number} accounts" in done.output) == (0, True), done.output
+    assert [(row.outcome, row.reason) for row in rows(bot.store)] == [("ok", f"{number} taken, 0 rejected")]
 
 
 @pytest.mark.process

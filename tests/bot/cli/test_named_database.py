@@ -57,6 +57,19 @@ def test_a_command_ends_where_no_database_is_named_and_no_trial_was(tmp_path: Pa
     assert done.stderr == "DATABASE_URL: missing, and there is no trial's database here\n"
 
 
+@pytest.mark.parametrize("words", [*CHANGING[1:], *READING, ("db", "downgrade", "0013")], ids=" ".join)
+def test_a_slip_in_the_name_of_a_database_makes_no_second_one(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = in_folder(tmp_path, *words, DATABASE_URL="sqlite:///elsewhere/ramzz.db")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "DATABASE_URL: there is no database at elsewhere/ramzz.db\n"
+
+
+def test_a_chat_without_a_trial_makes_none(tmp_path: Path) -> None:
+    with chdir(tmp_path):
+        done = typed("chat", "--from", "09121234567", DATABASE_URL="", SECRET_KEYS="")
+        assert (done.exit_code, list(Path().rglob("*.db"))) == (2, [])
+
+
 def test_a_command_works_on_the_trial_s_database_where_there_is_one(tmp_path: Path) -> None:
     with chdir(tmp_path):
         Path("instance").mkdir()

@@ -7,11 +7,11 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bot.build import Bot
 from bot.platform.clock import today_in_tehran
-from bot.ports import Inbound, Reason, Receipt
+from bot.ports import Inbound, Reason, Receipt, SendFailed
 from bot.reports import kpi
 from dialogs.vocabulary import Event
 from store import codes, outbound_messages
@@ -173,6 +173,8 @@ class TestACodeThatDidNotArrive:
     def test_a_receipt_that_is_older_than_the_acceptance_does_the_same(self, pair: Bot, second: Carrier) -> None:
         pair.hear(Inbound("first", f"R{next(NUMBERS)}", ZAHRA["mobile"], REQUEST))
         (row,) = rows(pair)
+        with pair.store.writing() as connection:
+            outbound_messages.claim(connection, row.created_at, 1, timedelta(seconds=30))
         assert pair.note(Receipt("first", "P-early", DeliveryStatus.FAILED, Reason.UNREACHABLE, row.id))
         pair.courier.deliver_due()
         assert len(second.sent) == 1
@@ -269,3 +271,47 @@ class TestCounting:
             'ramz_flood{guard="unused"} 0.0',
         ):
             assert line in told
+
+
+class TestATextThatHasMovedOn:
+    """One gateway did not answer, and says later what became of the text; another is to try it."""
+
+    @pytest.fixture
+    def moved(self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock) -> Any:
+        """A new password that the second gateway will be given."""
+        text(pair, REQUEST)
+        first.failures += [SendFailed(Reason.TIMEOUT, permanent=False)] * 2
+        text(pair, digits(first))
+        clock.forward(seconds=1)
+        pair.courier.deliver_due()
+        row = rows(pair)[-1]
+        assert (row.kind, row.status, row.gateway) == (MessageKind.PASSWORD, DeliveryStatus.QUEUED, "second")
+        return row
+
+    @pytest.mark.parametrize("gateway", ["first", "elsewhere"])
+    def test_that_it_failed_there_does_not_end_it(
+        self, pair: Bot, second: Carrier, clock: StoppedClock, moved: Any, gateway: str
+    ) -> None:
+        assert pair.note(Receipt(gateway, "P9", DeliveryStatus.FAILED, Reason.UNREACHABLE, moved.id, "30003"))
+        clock.forward(seconds=5)
+        pair.courier.deliver_due()
+        assert [it.ref for it in second.sent] == [moved.id]
+        assert rows(pair)[-1].status == DeliveryStatus.ACCEPTED
+
+    def test_that_it_arrived_there_ends_it(self, pair: Bot, second: Carrier, clock: StoppedClock, moved: Any) -> None:
+        assert pair.note(Receipt("first", "P9", DeliveryStatus.DELIVERED, ref=moved.id))
+        clock.forward(seconds=5)
+        pair.courier.deliver_due()
+        assert (second.sent, rows(pair)[-1].status) == ([], DeliveryStatus.DELIVERED)
+
+    @pytest.mark.parametrize("status", [DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.DELIVERED])
+    def test_one_that_nobody_has_tried_yet_has_no_receipt(
+        self, pair: Bot, first: Carrier, status: DeliveryStatus
+    ) -> None:
+        pair.hear(Inbound("first", "R", ZAHRA["mobile"], REQUEST))
+        (row,) = rows(pair)
+        with pair.store.writing() as connection:
+            connection.execute(update(MESSAGE).values(attempts=0, next_attempt_at=row.created_at))
+        assert not pair.note(Receipt("first", "P9", status, ref=row.id))
+        pair.courier.deliver_due()
+        assert [it.ref for it in first.sent] == [row.id]

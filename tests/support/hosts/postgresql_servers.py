@@ -190,8 +190,9 @@ class PgBouncer:
             "password": at.password,
         }
         database = " ".join(f"{name}={value}" for name, value in where.items() if value)
+        others = " ".join(f"{name}={value}" for name, value in where.items() if value and name != "dbname")
         return (
-            f"[databases]\nramz = {database}\n[pgbouncer]\npool_mode = transaction\nauth_type = any\n"
+            f"[databases]\nramz = {database}\n* = {others}\n[pgbouncer]\npool_mode = transaction\nauth_type = any\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\ndefault_pool_size = 10\n"
         )
 
