@@ -24,14 +24,13 @@ from bot.build import Bot
 from bot.inbound.polling import answered
 from bot.platform.clock import today_in_tehran
 from bot.platform.version import VERSION
-from bot.reports.kpi import Point
 from bot.sending.flood_guard import GUARDS
 from bot.settings import key_ids
 from store import audit, outbound_messages, webhook_events
 from store.service import circuit_breakers, counters, heartbeats, seasons
 from store.service.counters import Key
 from store.service.counting import BEYOND, DELIVERY_BUCKETS, HTTP_BUCKETS, SUM
-from store.views import delivery_stats
+from store.views import text_list
 
 WINDOW = timedelta(hours=1)
 # What is counted in the store, in all processes together, and the words of its labels.
@@ -127,11 +126,10 @@ class Figures(Collector):
             "ramz_in_time_share", "Delivered within 60 s, of the last hour's texts whose fate is known", labels=["step"]
         )
         measured = GaugeMetricFamily("ramz_measured_texts", "How many texts that share is of", labels=["step"])
-        for subject, found in delivery_stats.lately(connection, now - WINDOW, now).items():
-            point = Point(found)
-            measured.add_metric([subject], point.in_time + point.missed)
-            if point.share is not None:
-                share.add_metric([subject], point.share)
+        for subject, (in_time, missed) in text_list.in_time_and_missed(connection, now - WINDOW, now).items():
+            measured.add_metric([subject], in_time + missed)
+            if in_time + missed:
+                share.add_metric([subject], in_time / (in_time + missed))
         return [share, measured]
 
     def _ages(self, connection: Connection, now: datetime) -> list[Metric]:

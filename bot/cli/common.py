@@ -51,6 +51,25 @@ def database(found: Settings) -> Store:
     return store
 
 
+def existing(found: Settings) -> Store:
+    """The database of one command, or an end where SQLite's file is not there: a slip in its name makes none."""
+    file = Path(make_url(found.database_url).database or "")
+    if found.database_url.startswith("sqlite") and _is_missing(file):
+        fail(f"DATABASE_URL: there is no database at {file}")
+    return database(found)
+
+
+def _is_missing(file: Path) -> bool:
+    """Whether a file is not there; where its folder is none, or not to be entered, SQLite says why better."""
+    try:
+        file.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def cause(error: SQLAlchemyError) -> str:
     """Why the database can't be reached, in its driver's words; of a statement that failed, only the kind of error.
 
@@ -63,14 +82,6 @@ def cause(error: SQLAlchemyError) -> str:
     words = " ".join(str(error.orig).split())
     # A password with an @ in it, written as it is, ends in what is taken for the host's name.
     return words if words and words.isprintable() and "@" not in words else kind
-
-
-def existing(found: Settings) -> Store:
-    """The database of one command, or an end where SQLite's file is not there: a slip in its name makes none."""
-    file = Path(make_url(found.database_url).database or "")
-    if found.database_url.startswith("sqlite") and not file.exists():
-        fail(f"DATABASE_URL: there is no database at {file}")
-    return database(found)
 
 
 def opened(found: Settings) -> Store:

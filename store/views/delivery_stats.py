@@ -244,7 +244,6 @@ def _of_accounts(*of: ColumnElement[bool]) -> list[Select[Any]]:
     return [_summed(each(*of)) for each in (_points, _fates, _errors)]
 
 
-_POINTS_OF_ALL = _summed(_points())
 _EVERYBODY = [*_of_accounts(), _summed(_unanswered())]
 _OF_PROVINCE = _of_accounts(ACCOUNT.c.province == bindparam("province"))
 # The accounts are asked for first, and then their texts: without that, all of the period's texts would be read.
@@ -274,15 +273,6 @@ def count(
     for statement in statements:
         for row in connection.execute(statement, values):
             _add(found.setdefault(Cell(*row[:4]), Counter()), *row[4:])
-    return found
-
-
-def lately(connection: Connection, begin: datetime, now: datetime) -> dict[str, Counts]:
-    """What became of the texts of each control point since a time; by Subject, the whole country."""
-    values = {"begin": begin, "end": now, "now": now, "minute_ago": now - TARGET, "midnight": begin}
-    found: dict[str, Counts] = {Subject.CODE: Counter(), Subject.PASSWORD: Counter()}
-    for row in connection.execute(_POINTS_OF_ALL, values):
-        _add(found[row.subject], *row[4:])
     return found
 
 

@@ -1,7 +1,7 @@
 """What texts cost once they are many: how large the tables are that grow, and what a text and a clean-up then take.
 
 Of each recovery there are two texts heard and two sent, a code and three rows of the audit. BENCH_TEXTS says how many
-texts were sent, one a second; BENCH_DATABASES names the databases.
+texts were sent, BENCH_PER_SECOND how many a second; BENCH_DATABASES names the databases.
 """
 
 import os
@@ -29,6 +29,7 @@ from tests.system.test_service import pilgrims
 from webhooks import metrics
 
 TEXTS = int(os.environ.get("BENCH_TEXTS", "1000000"))
+PER_SECOND = int(os.environ.get("BENCH_PER_SECOND", "1"))
 DATABASES = os.environ.get("BENCH_DATABASES", "postgresql sqlite").split()
 ROUNDS, BATCH, SCRAPES = 200, 10_000, 5
 NOTHING_IS_OLD = Retention(*[timedelta(days=4000)] * 3)
@@ -36,8 +37,8 @@ GROWING = ("outbound_message", "inbound_message", "code", "audit")
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number}) "
 AT = {
-    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', '2026-09-01 09:00:00', '-' || (i % 34560000) || ' seconds')",
-    "postgresql": "timestamptz '2026-09-01 09:00:00Z' - (i % 34560000) * interval '1 second'",
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', '2026-09-01 09:00:00', '-' || (i / {rate} % 34560000) || ' seconds')",
+    "postgresql": "timestamptz '2026-09-01 09:00:00Z' - (i / {rate} % 34560000) * interval '1 second'",
 }
 BYTES = {"sqlite": "randomblob(32)", "postgresql": "sha256(i::text::bytea)"}
 NAME = {"sqlite": "lower(hex(randomblob(11)))", "postgresql": "substr(md5(i::text), 1, 22)"}
@@ -144,7 +145,7 @@ def _scrape(bot: Bot) -> None:
 
 def _fill(connection: Connection, kind: str, name: str, number: int) -> None:
     columns, values = ROWS[name]
-    made = values.format(name=NAME[kind], at=AT[kind], bytes=BYTES[kind], account=ACCOUNT)
+    made = values.format(name=NAME[kind], at=AT[kind].format(rate=PER_SECOND), bytes=BYTES[kind], account=ACCOUNT)
     numbers = {"sqlite": NUMBERS.format(number=number), "postgresql": ""}[kind]
     source = {"sqlite": "n", "postgresql": f"generate_series(1, {number}) AS i"}[kind]
     connection.execute(text(f"INSERT INTO {name} ({columns}) {numbers}SELECT {made} FROM {source}".replace(":", r"\:")))

@@ -15,9 +15,10 @@ from tests.support.hosts.postgresql_servers import Server, primary_and_standby, 
 from tests.support.hosts.steady_texts import SteadyTexts
 from tests.support.parts import eventually
 from tests.system.test_service import Pilgrim, Service, some
-from tests.system.test_several_hosts import A_SECOND, CODE, HAPPENS_AFTER, SECONDS, found, hosts
+from tests.system.test_several_hosts import A_SECOND, CODE, SECONDS, found, hosts
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+AFTER = 5.0  # seconds
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def _round(primary: Server, standby: Server, folder: Path) -> str:
         people = some(services[0].database_url, A_SECOND * SECONDS)
         texts = [(it.mobile, f"RESET {it.national_id}") for it in people]
         load = SteadyTexts([services[0].address], texts)
-        at = load.run(fail_over, HAPPENS_AFTER)
+        at = load.run(fail_over, AFTER)
         assert eventually(lambda: found(services[0], select(CODE.c.phone)) is not None)
         return _told(services[0], people, load, at)
 

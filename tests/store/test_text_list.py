@@ -59,6 +59,18 @@ def test_every_number_of_a_control_point_is_that_of_its_texts(store: Store, scop
             assert listed(store, wanted) == point.missed, (subject, gateway)
 
 
+def test_what_a_scrape_counts_is_what_the_figures_say(store: Store) -> None:
+    # A scrape counts what was written before it.
+    now = NOON + timedelta(seconds=1)
+    found = kpi.figures(store, FIRST, FIRST + timedelta(days=DAYS), now)
+    with store.reading() as connection:
+        told = text_list.in_time_and_missed(connection, BEGIN, now)
+        assert text_list.in_time_and_missed(connection, now, now) == dict.fromkeys(POINTS, (0, 0))
+    whole = {subject: found.points[subject].whole for subject in POINTS}
+    assert told == {subject: (point.in_time, point.missed) for subject, point in whole.items()}
+    assert all(point.missed for point in whole.values())
+
+
 def test_every_number_of_errors_is_that_of_its_texts(store: Store) -> None:
     found = kpi.figures(store, FIRST, FIRST + timedelta(days=DAYS), NOON)
     assert found.errors

@@ -29,6 +29,7 @@ CELL = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(
     names=st.lists(st.tuples(CELL, CELL), max_size=6),
     strangers=st.lists(st.lists(CELL, min_size=5, max_size=5), max_size=3),
@@ -37,7 +38,6 @@ CELL = st.one_of(
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
 @how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
-@pytest.mark.slow
 def test_it_takes_just_what_csv_reads_whatever_the_cells_are(
     reader: Desk, names: list[tuple[str, str]], strangers: list[list[str]], delimiter: str, end: str, quoting: Any
 ) -> None:

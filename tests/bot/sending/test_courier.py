@@ -18,14 +18,14 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.build import Bot, build
 from bot.ports import Inbound, Outbound, Reason, Receipt, SendFailed
-from bot.reports.kpi import Point
 from bot.sending.courier import LAST_WORDS, LEASE, ROOM, SENDERS
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbound_messages
 from store.database.engine import Store
 from store.outbound_messages import NewMessage
 from store.tables import CloseReason, CodeRow, ConversationRow, DeliveryStatus, MessageKind, OutboundMessageRow, table
-from store.views import delivery_stats
+from store.views import text_list
+from store.views.delivery_stats import Subject
 from tests.conftest import MakeBot
 from tests.support.parts import (
     KEYS,
@@ -432,8 +432,8 @@ class TestSecrets:
         code, _ = rows(bot.store)
         assert (code.status, code.error, code.secret, code.ended_at) == (DeliveryStatus.DELIVERED, None, None, NOON)
         with store.reading() as connection:
-            found = delivery_stats.lately(connection, NOON - timedelta(minutes=1), NOON + timedelta(minutes=2))
-        assert Point(found["code"]).in_time == 1
+            found = text_list.in_time_and_missed(connection, NOON - timedelta(minutes=1), NOON + timedelta(minutes=2))
+        assert found[Subject.CODE] == (1, 0)
         clock.forward(seconds=60)
         bot.courier.deliver_due()
         assert [sent.kind for sent in silent.sent] == [MessageKind.CODE, MessageKind.PASSWORD]
