@@ -26,10 +26,14 @@ _OF_THE_MATTER = REQUESTS | {
     Meaning.MOBILE,
     Meaning.CONTACT,
 }
+_COMMANDS = frozenset({Meaning.STOP, Meaning.START, Meaning.CANCEL})
 _GREETING = frozenset({Meaning.COURTESY, Meaning.FILLER})
 
 # What is no word of a phrase: the places for its parameters, and numbers.
 _PARAMETER = re.compile(r"\{\w+\}|\d+")
+
+# The digits after a code that somebody may want for a password.
+SHORTEST_CHOICE = 4
 
 # What people put between a code and what follows it.
 _GAP = r"(?:\s*[:،,]\s*|\s+[-–—/]\s+|\s+)"
@@ -70,10 +74,11 @@ def offered(text: str, code_length: int) -> CodeAndPassword | None:
         return None
     before, code, password = read(found["before"], code_length), fold(found["code"]), _line(found["rest"])
     said = read(password, code_length)
-    if said.says(Meaning.PASSWORD) and (unlabelled := _unlabelled(password, code_length)) != password:
+    is_new = bool(said.strange or said.numbers)  # or it is a word for a password, of which one part looks like a label
+    if is_new and said.says(Meaning.PASSWORD) and (unlabelled := _unlabelled(password, code_length)) != password:
         password, said = unlabelled, read(unlabelled, code_length)
     is_several = len(password.split()) > 1
-    is_plain = bool(said.strange) or any(map(str.isdigit, password))
+    is_plain = bool(said.strange) or any(_has_chosen_digits(word, code_length) for word in password.split())
     if before.strange or fold(password) == code or not (is_plain or is_several):
         return None
     if is_plain and (not is_several or before.says(Meaning.CHANGE)):
@@ -81,6 +86,13 @@ def offered(text: str, code_length: int) -> CodeAndPassword | None:
     # "The code 482913 has come": one sentence goes on over the code.
     goes_on = before.says(Meaning.ONE_TIME) and not said.strange
     return None if goes_on or _is_talk(said) else CodeAndPassword(code, password, is_phrase=True)
+
+
+def _has_chosen_digits(word: str, code_length: int) -> bool:
+    """Whether digits in a word tell that it was chosen: a command may be written in some, or beside some, as 11 is."""
+    if word.isdigit():
+        return len(word) >= SHORTEST_CHOICE
+    return any(map(str.isdigit, word)) and not read(word, code_length).says_any(_COMMANDS)
 
 
 def _line(rest: str) -> str:

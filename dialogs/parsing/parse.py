@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dialogs.parsing import commands
 from dialogs.parsing.lexicon import OTHER_BUSINESS, REQUESTS, Meaning
 from dialogs.parsing.numbers import Number
-from dialogs.parsing.own_password import offered
+from dialogs.parsing.own_password import SHORTEST_CHOICE, offered
 from dialogs.parsing.rules import Rule, decide
 from dialogs.parsing.tokens import Tokens, read
 from dialogs.vocabulary import Evidence, Intent, Naming, ParsedMessage
@@ -18,7 +18,6 @@ _MANY = 8
 
 # From a number written without its zero to one with a country's code and the zeros before it.
 _MOBILE_DIGITS = range(10, 16)
-_SHORTEST_CHOICE = 4  # digits after a code that somebody may want for a password
 _NATIONAL_DIGITS = 10  # of a mobile, without its zero
 
 _FROM_STAFF = frozenset({Evidence.FROM_STAFF})
@@ -87,7 +86,8 @@ def _decides(said: Tokens, number: Number, given: frozenset[Evidence]) -> bool:
 
 
 def _may_be_chosen(number: Number) -> bool:
-    return len(number.digits) >= _SHORTEST_CHOICE and not (number.national_id or number.is_mobile)
+    is_one_run = number.end - number.start == len(number.digits)  # or it may be commands: 11 and 12
+    return is_one_run and len(number.digits) >= SHORTEST_CHOICE and not (number.national_id or number.is_mobile)
 
 
 def _naming(said: Tokens, intent: Intent, order: Intent) -> Naming:

@@ -3,7 +3,7 @@
 import csv
 from itertools import pairwise
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from dialogs.classify import classify, hands_back_code
@@ -125,6 +125,7 @@ def test_no_text_with_an_id_opts_out_or_cancels(before: str, number: str, after:
 
 @settings(deadline=None)  # the machine may be busy
 @given(some_words, st.text("0123456789", min_size=6, max_size=6), some_words, st.sampled_from([True, False]))
+@example(before="avaz", code="000000", after="11 12", own_password_allowed=False)
 def test_a_code_that_is_out_is_tried_whatever_stands_beside_it(
     before: str, code: str, after: str, own_password_allowed: bool
 ) -> None:
