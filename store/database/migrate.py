@@ -22,7 +22,9 @@ ADVISORY_LOCK = 7041326
 OLDEST = "0011"
 # How long a migration waits for a table that others use, how often it begins anew, and how long it lets them go first.
 LOCK_SECONDS, ATTEMPTS, PAUSE_SECONDS = 2, 10, 1.0
-LOCK_NOT_AVAILABLE = "55P03"
+# Who waited too long, and who waited for somebody that waited for it: a text locks its conversation and reads staff, a
+# migration may do both the other way round.
+GIVEN_WAY = {"55P03": "lock_not_available", "40P01": "deadlock_detected"}
 
 
 class NewerDatabase(Exception):
@@ -77,7 +79,7 @@ def _migrate(store: Store, work: Callable[[Config], None]) -> None:
                 config.attributes["connection"] = connection
                 work(config)
         except OperationalError as error:
-            if attempt == ATTEMPTS - 1 or getattr(error.orig, "sqlstate", "") != LOCK_NOT_AVAILABLE:
+            if attempt == ATTEMPTS - 1 or getattr(error.orig, "sqlstate", "") not in GIVEN_WAY:
                 raise
             time.sleep(PAUSE_SECONDS)
         else:

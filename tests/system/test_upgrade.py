@@ -7,6 +7,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -19,7 +20,7 @@ from store.database.migrate import OLDEST
 from tests.conftest import MakeBot
 from tests.providers.twilio_standin import new_sid
 from tests.support import forked
-from tests.support.parts import KEYS
+from tests.support.parts import KEYS, eventually
 from tests.support.places import ROOT, TESTS
 from tests.system.test_service import Service, environment, service_on, some
 
@@ -158,6 +159,27 @@ def test_an_upgrade_lets_go_and_begins_anew_where_a_table_is_in_use(postgresql_u
             assert migrate.current(other) == OLDEST
         upgrading.join()
         assert migrate.is_current(store)
+
+
+@pytest.mark.slow
+def test_an_upgrade_begins_anew_where_it_and_a_text_wait_for_each_other(postgresql_url: str) -> None:
+    """It has staff and wants conversations, a text has its conversation and wants staff: one of them must give way."""
+    with closing(Store(postgresql_url)) as store, closing(Store(postgresql_url)) as other:
+        migrate.downgrade(store, OLDEST)
+        upgrading = Thread(target=migrate.upgrade, args=(store,))
+        with other.writing() as connection:
+            connection.execute(text("LOCK TABLE conversation IN ROW EXCLUSIVE MODE"))
+            upgrading.start()
+            assert eventually(partial(somebody_waits, other))
+            connection.execute(text("SELECT 1 FROM staff"))
+        upgrading.join()
+        assert migrate.is_current(store)
+
+
+def somebody_waits(store: Store) -> bool:
+    with store.reading() as connection:
+        of = "locktype = 'relation' AND relation = 'conversation'::regclass AND NOT granted"
+        return bool(connection.execute(text(f"SELECT 1 FROM pg_locks WHERE {of}")).scalar())
 
 
 @pytest.mark.process

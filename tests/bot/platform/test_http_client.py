@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from bot.platform.http_client import CONNECT_SECONDS, CONNECTIONS, READ_SECONDS, HttpAnswer, HttpClient
 from bot.ports import Reason, SendFailed
 from bot.sending import courier
+from tests.support.parts import eventually
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MOVED = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
@@ -23,7 +25,7 @@ class Server:
     """A server on loopback that does with every connection what it is told; it counts what comes in."""
 
     def __init__(self, serve: Serve) -> None:
-        self.serve, self.connections = serve, 0
+        self.serve, self.connections, self.closed = serve, 0, 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
         Thread(target=self._accept, daemon=True).start()
@@ -40,6 +42,7 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):  # the caller may hang up first
             self.serve(connection)
+        self.closed += 1  # and its end has come in, on loopback
 
 
 @contextmanager
@@ -92,11 +95,15 @@ def test_a_connection_is_kept_for_the_next_call(http: HttpClient) -> None:
         assert server.connections == 1
 
 
+def closed(server: Server, times: int) -> bool:
+    return server.closed == times
+
+
 def test_one_that_the_server_has_closed_meanwhile_is_replaced_and_no_call_is_lost(http: HttpClient) -> None:
     with serving(answers(OK, times=1)) as server:
         for calls in range(1, 6):
             assert post(http, server.url).status == 200
-            time.sleep(0.05)  # its end has come in by then
+            assert eventually(partial(closed, server, calls))
             assert server.connections == calls
 
 
