@@ -7,8 +7,8 @@ WAITING ?= 3
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run serve test test-work test-wait test-fast soak mutants install setup lint diagram screenshots bench constraints licences sbom \
-	audit
+.PHONY: help run serve test test-work test-wait test-fast soak mutants install setup lint diagram screenshots \
+	bench constraints licences sbom audit
 # The files in which tests have a mark.
 marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
 

@@ -295,11 +295,11 @@ def backup(days: int, server: str | None, environment: str, user: str, into: Pat
     found, values = _about()
     values |= {"days": days, "environment": environment, "user": user, "role": None, "server": None}
     values["address"] = make_url(found.database_url).render_as_string(hide_password=True)
+    values["is_past_pooler"] = server is not None
     if values["is_postgresql"]:
         url = _postgresql(found)
         own = _server(_past_the_pooler(url, server))
         values |= {"role": url.username, "database": url.database, "check": f"{url.database}_restored", **own}
-        values["is_past_pooler"] = server is not None
     else:
         values["database"] = str(_file(found))
     folder = "/etc/systemd/system"

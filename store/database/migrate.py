@@ -24,7 +24,7 @@ OLDEST = "0011"
 LOCK_SECONDS, ATTEMPTS, PAUSE_SECONDS = 2, 10, 1.0
 # Who waited too long, and who waited for somebody that waited for it: a text locks its conversation and reads staff, a
 # migration may do both the other way round.
-GIVEN_WAY = {"55P03": "lock_not_available", "40P01": "deadlock_detected"}
+GIVEN_WAY = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 
 
 class NewerDatabase(Exception):

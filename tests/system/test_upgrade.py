@@ -6,13 +6,13 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from store.database import migrate
 from store.database.engine import Store
@@ -145,35 +145,38 @@ class TestGoingBack:
             migrate.downgrade(store, migrate.newest())
 
 
-@pytest.mark.slow
-def test_an_upgrade_lets_go_and_begins_anew_where_a_table_is_in_use(postgresql_url: str) -> None:
-    """An ALTER TABLE that waited for as long as it took would have every text wait behind it."""
-    with closing(Store(postgresql_url)) as store, closing(Store(postgresql_url)) as other:
+@contextmanager
+def upgrade_beside(url: str, lock: str) -> Iterator[tuple[Store, Connection, Thread]]:
+    """Another store, a transaction of its that holds a lock, and an upgrade that begins meanwhile and ends well."""
+    with closing(Store(url)) as store, closing(Store(url)) as other:
         migrate.downgrade(store, OLDEST)
         upgrading = Thread(target=migrate.upgrade, args=(store,))
         with other.writing() as connection:
-            connection.execute(text("LOCK TABLE outbound_message IN SHARE UPDATE EXCLUSIVE MODE"))
+            connection.execute(text(f"LOCK TABLE {lock} MODE"))
             upgrading.start()
-            time.sleep(migrate.LOCK_SECONDS + 0.5)
-            assert upgrading.is_alive()
-            assert migrate.current(other) == OLDEST
+            yield other, connection, upgrading
         upgrading.join()
         assert migrate.is_current(store)
+
+
+@pytest.mark.slow
+def test_an_upgrade_lets_go_and_begins_anew_where_a_table_is_in_use(postgresql_url: str) -> None:
+    """An ALTER TABLE that waited for as long as it took would have every text wait behind it."""
+    with upgrade_beside(postgresql_url, "outbound_message IN SHARE UPDATE EXCLUSIVE") as (other, _, upgrading):
+        time.sleep(migrate.LOCK_SECONDS + 0.5)
+        assert upgrading.is_alive()
+        assert migrate.current(other) == OLDEST
 
 
 @pytest.mark.slow
 def test_an_upgrade_begins_anew_where_it_and_a_text_wait_for_each_other(postgresql_url: str) -> None:
     """It has staff and wants conversations, a text has its conversation and wants staff: one of them must give way."""
-    with closing(Store(postgresql_url)) as store, closing(Store(postgresql_url)) as other:
-        migrate.downgrade(store, OLDEST)
-        upgrading = Thread(target=migrate.upgrade, args=(store,))
-        with other.writing() as connection:
-            connection.execute(text("LOCK TABLE conversation IN ROW EXCLUSIVE MODE"))
-            upgrading.start()
-            assert eventually(partial(somebody_waits, other))
-            connection.execute(text("SELECT 1 FROM staff"))
-        upgrading.join()
-        assert migrate.is_current(store)
+    with upgrade_beside(postgresql_url, "conversation IN ROW EXCLUSIVE") as (other, connection, _):
+        assert eventually(partial(somebody_waits, other))
+        # Whoever looks first gives way: let it be the upgrade, however busy the machine is.
+        connection.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+        connection.execute(text("SET LOCAL lock_timeout = '1min'"))
+        connection.execute(text("SELECT 1 FROM staff"))
 
 
 def somebody_waits(store: Store) -> bool:

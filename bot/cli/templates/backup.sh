@@ -7,25 +7,14 @@ umask 077
 folder=${1:-[[ backups ]]}
 export FLASK_APP=[[ (root ~ "/wsgi.py") | quoted ]] PYTHONPATH=[[ root | quoted ]]
 python=[[ python | quoted ]] flask=[[ flask | quoted ]]
-# Else the database that was moved away from would be backed up, night after night.
-now=$("$python" -c 'import os
-from sqlalchemy.engine import make_url
-from bot.settings import read_for_command
-print(make_url(read_for_command(os.environ).database_url).render_as_string(True))')
-if [ "$now" != [[ address | quoted ]] ]; then
-    echo "ramz-backup: DATABASE_URL is another since this was printed; flask deploy backup prints it anew" >&2
-    exit 2
-fi
-mkdir -p "$folder"
-file=$folder/ramz-$(date -u +%Y%m%dT%H%M%SZ).[[ "dump" if is_postgresql else "db" ]]
-part=$file.part
-[% if is_postgresql %]
 # Of DATABASE_URL, which may be in a file: a part of it, or the whole with another database.
 url() {
     "$python" -c 'import os, sys
 from sqlalchemy.engine import URL, make_url
 from bot.settings import read_for_command
 url = make_url(read_for_command(os.environ).database_url)
+if sys.argv[1] == "shown":
+    sys.exit(print(url.render_as_string(hide_password=True)))
 [% if is_past_pooler %]
 own = {**url.query, "host": os.environ["PGHOST"], "port": os.environ["PGPORT"]}
 own.pop("pooler", None)
@@ -33,6 +22,15 @@ url = URL.create(url.drivername, url.username, url.password, database=url.databa
 [% endif %]
 print(url.password or "" if sys.argv[1] == "password" else url.set(database=sys.argv[2]).render_as_string(False))' "$@"
 }
+# Else the database that was moved away from would be backed up, night after night.
+if [ "$(url shown)" != [[ address | quoted ]] ]; then
+    echo "ramz-backup: DATABASE_URL is another since this was printed; flask deploy backup prints it anew" >&2
+    exit 2
+fi
+mkdir -p "$folder"
+file=$folder/ramz-$(date -u +%Y%m%dT%H%M%SZ).[[ "dump" if is_postgresql else "db" ]]
+part=$file.part
+[% if is_postgresql %]
 [% if server %]
 export PGHOST=[[ server | quoted ]] PGPORT=[[ server_port | quoted ]] PGTARGETSESSIONATTRS=read-write
 [% endif %]
