@@ -34,6 +34,17 @@ def _this_host() -> str:
     """Which start of a kernel, and which of its spaces of process ids (random(4), pid_namespaces(7)); else nothing."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}/{_first_process()}"
+    except OSError:
+        return ""
+
+
+def _first_process() -> str:
+    """When the first process began, in ticks: a container that starts anew may have the number of the former one's ids.
+
+    Empty where this process may not see it (proc(5), hidepid).
+    """
+    try:
+        return Path("/proc/1/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
     except OSError:
         return ""

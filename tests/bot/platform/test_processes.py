@@ -41,5 +41,9 @@ def test_the_first_of_all_which_runs_as_root_has_not_ended() -> None:
 
 def test_a_host_keeps_its_name_and_fits_its_column() -> None:
     assert HostProcesses().host == HERE.host
-    assert 0 < len(HERE.host) <= 64
+    boot, space, first = HERE.host.split("/")
+    assert boot.count("-") == 4
+    assert space.isdigit()
+    assert first.isdigit()
+    assert len(HERE.host) <= 64 - 10, "a first process may begin after years"
     assert HERE.own() == os.getpid()
