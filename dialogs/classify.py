@@ -18,8 +18,8 @@ from dialogs.vocabulary import (
     Facts,
     Intent,
     Naming,
+    OwnPasswordVerdict,
     ParsedMessage,
-    PasswordVerdict,
     Season,
     State,
 )
@@ -55,10 +55,10 @@ _BY_RESULT = {
     CodeResult.UNKNOWN_KEY: Event.CODE_UNDER_UNKNOWN_KEY,
 }
 _WITH_RIGHT_CODE = {
-    PasswordVerdict.GOOD: Event.RIGHT_CODE_AND_PASSWORD,
-    PasswordVerdict.SHORT: Event.RIGHT_CODE_AND_SHORT_PASSWORD,
-    PasswordVerdict.COMMON: Event.RIGHT_CODE_AND_COMMON_PASSWORD,
-    PasswordVerdict.PERSONAL: Event.RIGHT_CODE_AND_PERSONAL_PASSWORD,
+    OwnPasswordVerdict.GOOD: Event.RIGHT_CODE_AND_PASSWORD,
+    OwnPasswordVerdict.SHORT: Event.RIGHT_CODE_AND_SHORT_PASSWORD,
+    OwnPasswordVerdict.COMMON: Event.RIGHT_CODE_AND_COMMON_PASSWORD,
+    OwnPasswordVerdict.PERSONAL: Event.RIGHT_CODE_AND_PERSONAL_PASSWORD,
 }
 _OBJECTIONS = {Intent.CANCEL: Event.OBJECTED, Intent.OPT_OUT: Event.OBJECTED_BY_STOP}
 # The audit's row for a try that was spent on a text which is a request all the same.

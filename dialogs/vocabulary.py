@@ -329,7 +329,7 @@ class CodeResult(StrEnum):
     UNKNOWN_KEY = auto()  # this process lacks the key that made it, so it can say nothing: no try is spent
 
 
-class PasswordVerdict(StrEnum):
+class OwnPasswordVerdict(StrEnum):
     """What a password of one's own is worth."""
 
     GOOD = auto()
@@ -355,7 +355,7 @@ class Facts:
     in_dialog: bool = False  # a conversation is open, or a code sent to this phone is live
     result: CodeResult | None = None
     purpose: CodePurpose | None = None
-    password: PasswordVerdict | None = None
+    password: OwnPasswordVerdict | None = None
     own_password_allowed: bool = False
     mobile_held: bool = False  # staff are changing the mobile that this phone is
     staff: StaffFacts | None = None  # where a staff member's number texts

@@ -107,7 +107,7 @@ BY_STAFF = AUDIT.c.actor.in_([literal_column(f"'{actor}'") for actor in (Actor.S
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AuditFilter:
     """Which rows are wanted: all that is named must hold. `since` and `until` bound their time, `until` not in it."""
 
     account_id: int | None = None
@@ -118,7 +118,7 @@ class Wanted:
     by_staff: bool = False  # by staff and operators alone
 
 
-def matching(connection: Connection, wanted: Wanted, last: int | None = None) -> list[Row[Any]]:
+def matching(connection: Connection, wanted: AuditFilter, last: int | None = None) -> list[Row[Any]]:
     """The rows that are wanted, the oldest first; only so many of the last ones, where that is said."""
     named = {AUDIT.c.account_id: wanted.account_id, AUDIT.c.staff_id: wanted.staff_id, AUDIT.c.action: wanted.action}
     conditions = [column == value for column, value in named.items() if value is not None]
@@ -131,7 +131,7 @@ def matching(connection: Connection, wanted: Wanted, last: int | None = None) ->
 
 def about(connection: Connection, account_id: int, last: int | None) -> list[Row[Any]]:
     """An account's rows, the oldest first; only so many of the last ones, where that is said."""
-    return matching(connection, Wanted(account_id=account_id), last)
+    return matching(connection, AuditFilter(account_id=account_id), last)
 
 
 def newest(connection: Connection, before: int, most: int, *, by_staff: bool) -> Sequence[Row[Any]]:

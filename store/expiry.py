@@ -36,7 +36,7 @@ Span = Callable[[Retention], timedelta]
 
 
 @dataclass(frozen=True)
-class Rule:
+class RetentionRule:
     """What becomes of some tables' rows. `span` and `is_old` are None for what nothing drops by its age.
 
     `setting` is what an operator may choose it by, empty where it is fixed. Each of `tables` has its `is_old`.
@@ -60,8 +60,8 @@ class Rule:
 CARD = "process card: the season is measured to its end, and compared with the one before; lunar years are 354 days"
 NO_LONGER = "law: Electronic Commerce Act 2003, art. 59 (b), no more and no longer than the purpose needs"
 
-RULES: tuple[Rule, ...] = (
-    Rule(
+RULES: tuple[RetentionRule, ...] = (
+    RetentionRule(
         ("code", "reset_grant", "staff_order", "mobile_change", "outbound_message", "webhook_event"),
         "recoveries: codes, tickets, orders of staff, changes of mobile, texts sent, events for Fakher",
         CARD,
@@ -76,7 +76,7 @@ RULES: tuple[Rule, ...] = (
         ),
         "KEEP_RECOVERIES_DAYS",
     ),
-    Rule(
+    RetentionRule(
         ("inbound_message",),
         "ids of texts heard, never their words or senders",
         "a provider's call that was captured can be sent again until the provider's secret is changed, once a year",
@@ -84,7 +84,7 @@ RULES: tuple[Rule, ...] = (
         (inbound_messages.is_old,),
         "KEEP_HEARD_DAYS",
     ),
-    Rule(
+    RetentionRule(
         ("delivery_stat", "stats_period"),
         "figures of both control points, by day, province and gateway: numbers of nobody",
         "process card: seasons are compared, five of them and more",
@@ -92,61 +92,61 @@ RULES: tuple[Rule, ...] = (
         (stats_periods.is_old_count, stats_periods.is_old_period),
         "KEEP_FIGURES_DAYS",
     ),
-    Rule(
+    RetentionRule(
         ("conversation",),
         "where the dialog with a phone stands; after STOP, that it wants no texts, for ever",
         f"{NO_LONGER}; a STOP holds until START",
         lambda _: CONVERSATIONS,
         (conversations.is_old,),
     ),
-    Rule(
+    RetentionRule(
         ("console_session", "code"),
         "sessions at the console, and codes for it",
         f"{NO_LONGER}; the audit keeps who was let in",
         lambda _: CONSOLE,
         (console_sessions.is_old, codes.is_old_of_console),
     ),
-    Rule(
+    RetentionRule(
         ("console_browser",),
         "browsers in which staff have logged in to the console, by a keyed hash",
         f"{NO_LONGER}; one in which nobody logs in any more is a stranger's again",
         lambda _: BROWSERS,
         (console_sessions.is_old_browser,),
     ),
-    Rule(
+    RetentionRule(
         ("polled_message",),
         "texts fetched from a provider and not yet heard, encrypted; gone once heard",
         NO_LONGER,
         lambda _: FETCHED,
         (polled_messages.is_old,),
     ),
-    Rule(
+    RetentionRule(
         ("simulated_message",),
         "texts of the simulated carrier, encrypted; a trial's only",
         NO_LONGER,
         lambda _: SIMULATED_MESSAGES,
         (simulated_messages.is_old,),
     ),
-    Rule(
+    RetentionRule(
         ("rate_limit",),
         "calls in a minute or an hour",
         NO_LONGER,
         lambda _: RATE_LIMITS,
         (rate_limits.is_old,),
     ),
-    Rule(
+    RetentionRule(
         ("audit", "audit_head", "audit_key"),
         "who did or tried what, masked",
         "ASVS 16.2: a chain that loses rows proves nothing",
     ),
-    Rule(
+    RetentionRule(
         ("account",),
         "holders of accounts",
         "process card: they are whom the process serves; law: art. 59 (e), erased on request, flask accounts forget",
     ),
-    Rule(("staff",), "staff, also those removed", "the audit names them by their place here"),
-    Rule(("token",), "Fakher's tokens, hashed, also those revoked", "the audit names them"),
-    Rule(
+    RetentionRule(("staff",), "staff, also those removed", "the audit names them by their place here"),
+    RetentionRule(("token",), "Fakher's tokens, hashed, also those revoked", "the audit names them"),
+    RetentionRule(
         ("season", "counter", "heartbeat", "circuit_breaker", "poll_round", "late_receipt", "key_check", "send_share"),
         "what the service knows of itself",
         "of nobody, and never more than a few rows",
@@ -154,7 +154,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def due(connection: Connection, now: datetime, retention: Retention) -> list[tuple[Rule, dict[str, int]]]:
+def due(connection: Connection, now: datetime, retention: Retention) -> list[tuple[RetentionRule, dict[str, int]]]:
     """Every rule, with how many rows of each of its tables the next run drops."""
     return [
         (rule, {of.name: _number(connection, of, is_old) for of, is_old in rule.conditions(now, retention)})

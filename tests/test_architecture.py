@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -289,6 +290,18 @@ def test_the_map_of_the_tables_names_every_table_where_it_is() -> None:
     for file in sources("store/tables"):
         classes = {node.name for node in parsed(file).body if isinstance(node, ast.ClassDef)}
         assert said.get(file.name, set()) == classes, name_of(file)
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """The API's models are the schemas of its description, which have names of their own."""
+    names = Counter(
+        node.name
+        for file in EVERYTHING
+        if name_of(file) != "webhooks/api/models.py"
+        for node in parsed(file).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, number in names.items() if number > 1] == []
 
 
 @for_each("file", [*EVERYTHING, *sources("tests")])

@@ -66,11 +66,11 @@ def free_share(folder: Path) -> float:
 def exposition(bot: Bot, free: FreeShare = free_share) -> Callable[[], bytes]:
     """What writes the figures of a bot in Prometheus's text format."""
     registry = CollectorRegistry()
-    registry.register(Figures(bot, free))
+    registry.register(StoreCollector(bot, free))
     return lambda: generate_latest(registry)
 
 
-class Figures(Collector):
+class StoreCollector(Collector):
     """What the store says, asked afresh at every scrape, so that all processes tell the same."""
 
     def __init__(self, bot: Bot, free: FreeShare = free_share) -> None:

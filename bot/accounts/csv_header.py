@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 
 from bot.accounts.csv_cells import NEEDED, OPTIONAL, plain, value
-from bot.accounts.csv_records import Lines, Record, TooLong, records
+from bot.accounts.csv_records import CsvRecord, Lines, TooLong, records
 from dialogs.parsing.normalise import fold, national_id
 
 DELIMITERS = ",;\t"
@@ -79,7 +79,7 @@ def check_kind(head: bytes) -> None:
         raise BadFile(f'the file is {kind}; save it as "CSV UTF-8"')
 
 
-def read(lines: Lines) -> tuple[Header, Iterator[Record]]:
+def read(lines: Lines) -> tuple[Header, Iterator[CsvRecord]]:
     """The header, and the rows below it; BadFile where the file has none."""
     try:
         delimiter = _delimiter(lines)
@@ -118,7 +118,7 @@ def _name(cell: str) -> str:
     return re.sub("[ -]+", "_", fold(value(cell)).strip())
 
 
-def _check(names: list[str], header: Record, rows: Iterator[Record]) -> None:
+def _check(names: list[str], header: CsvRecord, rows: Iterator[CsvRecord]) -> None:
     missing = [f"missing {name}" for name in NEEDED if name not in names]
     unknown = [_shown(place, name) for place, name in enumerate(names, 1) if name and name not in _KNOWN]
     given = [name for name in names if name]
@@ -134,7 +134,7 @@ def _shown(place: int, name: str) -> str:
     return f"unknown {name!r}" if name.replace("_", "").isalpha() and len(name) <= 40 else f"unknown column {place}"
 
 
-def _find_cause(header: Record, rows: Iterator[Record]) -> None:
+def _find_cause(header: CsvRecord, rows: Iterator[CsvRecord]) -> None:
     if any("\ud800" <= character <= "\udfff" for cell in header.cells for character in cell):
         raise BadFile('the file is not UTF-8; save it as "CSV UTF-8"')
     if any(national_id(re.sub("[^0-9]", "", fold(cell))) for cell in header.cells):

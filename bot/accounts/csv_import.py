@@ -17,7 +17,7 @@ from bot.accounts import csv_cells, csv_header
 from bot.accounts.csv_cells import BadRow
 from bot.accounts.csv_header import BadFile, Header
 from bot.accounts.csv_mobiles import MobileChanges, Move
-from bot.accounts.csv_records import Lines, Record
+from bot.accounts.csv_records import CsvRecord, Lines
 from bot.accounts.csv_rejects import Rejects
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
@@ -101,7 +101,7 @@ class Import:
                 progress(raw.seek(0, SEEK_END))
         return result
 
-    def _read(self, records: list[Record], header: Header, aside: Rejects, result: ImportResult) -> Iterator[Row]:
+    def _read(self, records: list[CsvRecord], header: Header, aside: Rejects, result: ImportResult) -> Iterator[Row]:
         for record in records:
             if record.ends:
                 result.ended = record.line
@@ -114,7 +114,7 @@ class Import:
                 except BadRow as reason:
                     aside.put(record.line, str(reason), cells)
 
-    def _account(self, record: Record, cells: dict[str, str]) -> dict[str, Any]:
+    def _account(self, record: CsvRecord, cells: dict[str, str]) -> dict[str, Any]:
         if not cells:
             raise BadRow("not as many cells as the header has columns")
         csv_cells.check_text(record.cells)

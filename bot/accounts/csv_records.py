@@ -18,7 +18,7 @@ _LINE_END = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
-class Record:
+class CsvRecord:
     """A row of the file: the line where it begins, counted from 1, and its cells, or why it can't be read.
 
     Nothing after one that `ends` can be read; its line is where the quote was opened, if that is why.
@@ -83,12 +83,12 @@ class Lines:
         return quoted
 
 
-def records(lines: Lines, delimiter: str = ",") -> Iterator[Record]:
+def records(lines: Lines, delimiter: str = ",") -> Iterator[CsvRecord]:
     """Every row, an empty line too. What csv refuses is a record with its fault."""
     while True:
         try:
             for cells in csv.reader(lines, delimiter=delimiter, strict=True):
-                record = Record(lines.first, cells)
+                record = CsvRecord(lines.first, cells)
                 lines.forget()
                 yield record
             return
@@ -102,15 +102,15 @@ def records(lines: Lines, delimiter: str = ",") -> Iterator[Record]:
             return
 
 
-def _unclosed(lines: Lines, delimiter: str) -> Record:
+def _unclosed(lines: Lines, delimiter: str) -> CsvRecord:
     # Closed here, the last cell holds all that came after the quote.
     text = "".join(lines.row)
     *_, last = next(csv.reader([text + '"'], delimiter=delimiter))
     before = len(_LINE_END.findall(text)) - len(_LINE_END.findall(last))
-    return Record(lines.first + before, fault="a quote opens here and is never closed", ends=True)
+    return CsvRecord(lines.first + before, fault="a quote opens here and is never closed", ends=True)
 
 
-def _misplaced(lines: Lines, delimiter: str) -> Record:
+def _misplaced(lines: Lines, delimiter: str) -> CsvRecord:
     """A quoted cell goes on after its quote. csv, when it is not strict, tells where the row ends."""
     first = lines.first
     try:
@@ -119,13 +119,13 @@ def _misplaced(lines: Lines, delimiter: str) -> Record:
         return _too_long(lines)
     # Quotes that are right come in pairs; where they do, the row ends here by either reading.
     if lines.has_ended or "".join(lines.row).count('"') % 2:
-        return Record(first, fault="a quote is not closed, or stands in the wrong place", ends=True)
-    return Record(first, fault="a quote stands in the wrong place")
+        return CsvRecord(first, fault="a quote is not closed, or stands in the wrong place", ends=True)
+    return CsvRecord(first, fault="a quote stands in the wrong place")
 
 
-def _too_long(lines: Lines) -> Record:
+def _too_long(lines: Lines) -> CsvRecord:
     first, quoted = lines.first, any('"' in line for line in lines.row)
     fault = f"longer than {LONGEST_ROW} characters"
     if quoted or lines.skip_line():
-        return Record(first, fault=f"{fault}; a quote may not be closed", ends=True)
-    return Record(first, fault=fault)
+        return CsvRecord(first, fault=f"{fault}; a quote may not be closed", ends=True)
+    return CsvRecord(first, fault=fault)

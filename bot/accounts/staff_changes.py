@@ -51,7 +51,7 @@ class StaffChange:
     broker: str | None = None
 
 
-class Refused(Exception):
+class ChangeRefused(Exception):
     """A change was not taken, or not carried out; `reason` is a word of the audit's."""
 
     def __init__(self, reason: str) -> None:
@@ -68,7 +68,7 @@ class StaffChanges:
         self.parts, self.courier = parts, courier
 
     def order(self, by: Member, change: StaffChange, language: str) -> str:
-        """Send a code for a change to the member who orders it; the encrypted order. Refused says why not."""
+        """Send a code for a change to the member who orders it; the encrypted order. ChangeRefused says why not."""
         parts = self.parts
         drawn = one_time_codes.draw(parts.random_source, parts.keyring, parts.settings.code_length)
         with parts.store.writing() as connection:
@@ -78,12 +78,12 @@ class StaffChanges:
             self._note(connection, by, change, now, Outcome.REFUSED if refusal else Outcome.OK, refusal or "ordered")
             claimed = [] if refusal else self._send(connection, by, change, drawn, language, now)
         if refusal:
-            raise Refused(refusal)
+            raise ChangeRefused(refusal)
         self.courier.take(claimed)
         return parts.keyring.seal(json.dumps({"code": drawn.id, "change": asdict(change)})).decode()
 
     def confirm(self, by: Member, sealed: str, digits: str) -> StaffChange:
-        """Try the code, and carry the change out; the change. Refused says why it was not. UnknownKey as check says."""
+        """Try the code, and carry the change out; the change. ChangeRefused says why not. UnknownKey as check says."""
         code_id, change = self.opened(sealed)
         with self.parts.store.writing() as connection:
             now = self.parts.clock()
@@ -102,7 +102,7 @@ class StaffChanges:
             if not refusal:
                 self._carry_out(connection, by, change, now)
         if refusal:
-            raise Refused(refusal)
+            raise ChangeRefused(refusal)
         return change
 
     def _lock(self, connection: Connection, by: Member) -> Member | None:
@@ -137,13 +137,13 @@ class StaffChanges:
         return self.courier.write(connection, [text], now)
 
     def opened(self, sealed: str) -> tuple[str, StaffChange]:
-        """The id of the code that an order waits for, and the order. Refused where it can't be read."""
+        """The id of the code that an order waits for, and the order. ChangeRefused where it can't be read."""
         try:
             said = json.loads(self.parts.keyring.open(sealed.encode()))
             found = said["change"]
             return said["code"], StaffChange(**{**found, "command": StaffCommand(found["command"])})
         except (Unreadable, ValueError, KeyError, TypeError):
-            raise Refused("unknown_key") from None
+            raise ChangeRefused("unknown_key") from None
 
     def _count(self, connection: Connection, by: Member, check: CodeCheck, now: datetime) -> None:
         if check.right is not None:  # of another order of theirs, which stays to be confirmed

@@ -23,7 +23,7 @@ from bot.settings import Settings
 from dialogs.audit_vocabulary import Action
 from dialogs.parsing.normalise import fold, national_id
 from store import accounts, audit, staff
-from store.audit import Wanted
+from store.audit import AuditFilter
 
 # The last place that there is room for.
 LAST_PLACE = 2**31 - 1
@@ -89,7 +89,7 @@ def show_audit(
     with opened(found).reading() as connection:
         account_id = _account(connection, person) if person is not None else None
         staff_id = _member(found, connection, mobile) if mobile is not None else None
-        wanted = Wanted(account_id, staff_id, action, since, until)
+        wanted = AuditFilter(account_id, staff_id, action, since, until)
         rows = audit.matching(connection, wanted, last)
     if file is not None:
         _write(file, rows)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 
 from bot import settings
 from bot.cli.common import chosen, fail
-from bot.cli.printing import OWNER_ONLY, PROGRAM, Piece, put, show
+from bot.cli.printing import OWNER_ONLY, PROGRAM, PrintedFile, put, show
 from bot.platform.random_source import SystemRandomSource
 from bot.reports.kpi import TARGET_SHARE
 from bot.settings import Settings, is_loopback
@@ -52,7 +52,7 @@ SETTINGS = click.option(
 HOSTS = click.option("--host", "hosts", multiple=True, metavar="ADDRESS:PORT", help="A host of the service; repeat it.")
 
 
-def _deliver(into: Path | None, pieces: list[Piece], values: dict[str, Any]) -> None:
+def _deliver(into: Path | None, pieces: list[PrintedFile], values: dict[str, Any]) -> None:
     """Print the first of the files; or write all of them."""
     if into is None:
         show(pieces[0], values)
@@ -115,12 +115,12 @@ def _warn_of_hidden_code(user: str) -> None:
 def systemd(wrapper: bool, environment: str, user: str, into: Path | None) -> None:
     """Print the service's unit, or `ramz`, which gives commands the service's settings."""
     _warn_of_hidden_code(user)
-    command, given = Piece("ramz.sh", "/usr/local/bin/ramz", PROGRAM), {"environment": environment, "user": user}
+    command, given = PrintedFile("ramz.sh", "/usr/local/bin/ramz", PROGRAM), {"environment": environment, "user": user}
     if wrapper:
         _deliver(into, [command], _code() | given)
         return
     _found, values = _about()
-    _deliver(into, [Piece("ramz.service", "/etc/systemd/system/ramz.service"), command], values | given)
+    _deliver(into, [PrintedFile("ramz.service", "/etc/systemd/system/ramz.service"), command], values | given)
 
 
 @deploy.command("nginx")
@@ -154,7 +154,7 @@ def nginx(
         "inside": inside,
         "hosts": hosts or (_address(found),),
     }
-    _deliver(into, [Piece("nginx.conf", "/etc/nginx/conf.d/ramz.conf")], values)
+    _deliver(into, [PrintedFile("nginx.conf", "/etc/nginx/conf.d/ramz.conf")], values)
 
 
 @deploy.command("kannel")
@@ -199,9 +199,9 @@ def kannel(
         "spools": spools,
         "logs": logs,
     }
-    _deliver(into, [Piece("kannel.conf", "/etc/kannel/ramz.conf", OWNER_ONLY, "kannel")], values)
+    _deliver(into, [PrintedFile("kannel.conf", "/etc/kannel/ramz.conf", OWNER_ONLY, "kannel")], values)
     for box in ("bearerbox", "smsbox") if into else ():
-        unit = Piece("kannel.service", f"/etc/systemd/system/ramz-{box}.service")
+        unit = PrintedFile("kannel.service", f"/etc/systemd/system/ramz-{box}.service")
         put([unit], values | {"box": box, "command": f"/usr/sbin/{box}"}, into or Path("/"))
 
 
@@ -224,7 +224,7 @@ def postgresql(hosts: int, into: Path | None) -> None:
         "per_process": CONNECTIONS,
         "connections": max(100, hosts * found.workers * CONNECTIONS + 20),
     }
-    _deliver(into, [Piece("postgresql.sql", "/etc/ramz/postgresql.sql", OWNER_ONLY)], values)
+    _deliver(into, [PrintedFile("postgresql.sql", "/etc/ramz/postgresql.sql", OWNER_ONLY)], values)
 
 
 def _postgresql(found: Settings) -> URL:
@@ -260,8 +260,8 @@ def prometheus(config: bool, hosts: tuple[str, ...], into: Path | None) -> None:
     """Print the alarms, or the configuration that scrapes the service and goes by them."""
     found, values = _about()
     pieces = [
-        Piece("rules.yml", "/etc/prometheus/ramz.rules.yml"),
-        Piece("prometheus.yml", "/etc/prometheus/prometheus.yml"),
+        PrintedFile("rules.yml", "/etc/prometheus/ramz.rules.yml"),
+        PrintedFile("prometheus.yml", "/etc/prometheus/prometheus.yml"),
     ]
     values |= {"hosts": hosts or (_address(found),), "target_share": TARGET_SHARE}
     _deliver(into, pieces[::-1] if config else pieces, values)
@@ -273,7 +273,7 @@ def grafana(into: Path | None) -> None:
     """Print a dashboard for Grafana: import it by its page, and choose the Prometheus that it reads."""
     _found, values = _about()
     values["target_share"] = TARGET_SHARE
-    _deliver(into, [Piece("grafana.json", "/etc/grafana/dashboards/ramz.json")], values)
+    _deliver(into, [PrintedFile("grafana.json", "/etc/grafana/dashboards/ramz.json")], values)
 
 
 @deploy.command("logrotate")
@@ -281,7 +281,7 @@ def grafana(into: Path | None) -> None:
 def logrotate(into: Path | None) -> None:
     """Print how the logs beside the service's own are rotated."""
     _found, values = _about()
-    _deliver(into, [Piece("logrotate.conf", "/etc/logrotate.d/ramz")], values | {"nginx_pid": "/run/nginx.pid"})
+    _deliver(into, [PrintedFile("logrotate.conf", "/etc/logrotate.d/ramz")], values | {"nginx_pid": "/run/nginx.pid"})
 
 
 @deploy.command("backup")
@@ -304,9 +304,9 @@ def backup(days: int, server: str | None, environment: str, user: str, into: Pat
         values["database"] = str(_file(found))
     folder = "/etc/systemd/system"
     pieces = [
-        Piece("backup.sh", "/usr/local/sbin/ramz-backup", PROGRAM),
-        Piece("backup.service", f"{folder}/ramz-backup.service"),
-        Piece("backup.timer", f"{folder}/ramz-backup.timer"),
+        PrintedFile("backup.sh", "/usr/local/sbin/ramz-backup", PROGRAM),
+        PrintedFile("backup.service", f"{folder}/ramz-backup.service"),
+        PrintedFile("backup.timer", f"{folder}/ramz-backup.timer"),
     ]
     _deliver(into, pieces, values)
 

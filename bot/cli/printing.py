@@ -24,7 +24,7 @@ OWNER_ONLY, FOR_ALL, PROGRAM = 0o600, 0o644, 0o755
 
 
 @dataclass(frozen=True)
-class Piece:
+class PrintedFile:
     """A file to be put in its place: the template it is made of, its path, mode and owner."""
 
     template: str
@@ -67,12 +67,12 @@ def _environment() -> Environment:
     return made
 
 
-def rendered(piece: Piece, values: Mapping[str, Any]) -> str:
+def rendered(piece: PrintedFile, values: Mapping[str, Any]) -> str:
     """A template with the values in it. UndefinedError where one lacks."""
     return _environment().get_template(piece.template).render(values)
 
 
-def show(piece: Piece, values: Mapping[str, Any]) -> None:
+def show(piece: PrintedFile, values: Mapping[str, Any]) -> None:
     """Print a file. Where it holds secrets and stdout is a file, that becomes its owner's alone first."""
     text = rendered(piece, values)
     if piece.mode == OWNER_ONLY:
@@ -93,7 +93,7 @@ def _close_to_others() -> None:
         click.echo("The file is its owner's alone now (mode 0600): it holds secrets.", err=True)
 
 
-def put(pieces: list[Piece], values: Mapping[str, Any], into: Path) -> None:
+def put(pieces: list[PrintedFile], values: Mapping[str, Any], into: Path) -> None:
     """Write files to their places under a folder. What is there and differs is left, and so is all the rest then."""
     texts = {_place(piece, into): rendered(piece, values) for piece in pieces}
     for path, text in texts.items():
@@ -112,5 +112,5 @@ def put(pieces: list[Piece], values: Mapping[str, Any], into: Path) -> None:
         click.echo(f"{piece.mode:04o} {path}")
 
 
-def _place(piece: Piece, into: Path) -> Path:
+def _place(piece: PrintedFile, into: Path) -> Path:
     return into / piece.path.lstrip("/")

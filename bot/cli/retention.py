@@ -9,7 +9,7 @@ from bot import settings
 from bot.cli.common import chosen, opened
 from bot.platform import clock
 from store import expiry
-from store.expiry import Rule
+from store.expiry import RetentionRule
 from store.retention import Retention
 
 retention = AppGroup("retention", help="What is kept how long.")
@@ -27,7 +27,7 @@ def show() -> None:
     click.echo(f"The next run drops {whole} rows; one comes every hour while the service runs.")
 
 
-def _told(rule: Rule, chosen_spans: Retention, rows: dict[str, int]) -> Iterator[str]:
+def _told(rule: RetentionRule, chosen_spans: Retention, rows: dict[str, int]) -> Iterator[str]:
     yield f"{span_of(rule, chosen_spans)}: {rule.what}"
     yield f"  because   {rule.reason}"
     if rule.setting:
@@ -37,7 +37,7 @@ def _told(rule: Rule, chosen_spans: Retention, rows: dict[str, int]) -> Iterator
     yield ""
 
 
-def span_of(rule: Rule, chosen_spans: Retention) -> str:
+def span_of(rule: RetentionRule, chosen_spans: Retention) -> str:
     """How long a rule keeps its rows, in words."""
     if rule.span is None:
         return "not dropped by age"

@@ -26,7 +26,7 @@ from bot.ports import (
     as_name,
     as_ref,
 )
-from bot.simulation.state import DELAY, Fault, no_faults
+from bot.simulation.state import DELAY, CarrierFault, no_faults
 from store import simulated_messages
 from store.database.engine import Store
 from store.tables import DeliveryStatus
@@ -75,7 +75,7 @@ class Simulated:
         keyring: Keyring,
         clock: Clock,
         random_source: RandomSource,
-        faults: Callable[[], Collection[Fault]] = no_faults,
+        faults: Callable[[], Collection[CarrierFault]] = no_faults,
     ) -> None:
         """Take the store that its phones lie in, and what tells which faults are on."""
         self.store, self.keyring, self.clock, self.random_source, self.faults = (
@@ -114,10 +114,10 @@ class Simulated:
     def send(self, text: Outbound) -> str:
         """Put the text on the phone, with the faults that are on. SendFailed while the carrier is down."""
         faults = self.faults()
-        if Fault.DOWN in faults:
+        if CarrierFault.DOWN in faults:
             raise SendFailed(Reason.NO_CONNECTION, permanent=False)
         name = f"S{text.ref}.{self.random_source.token()}{_fate(faults)}"
-        arrives = self.clock() + (DELAY if Fault.DELAY in faults else timedelta())
+        arrives = self.clock() + (DELAY if CarrierFault.DELAY in faults else timedelta())
         with self.store.writing() as connection:
             simulated_messages.deliver(connection, text.to, name, self.keyring.seal(text.text), arrives)
         return name
@@ -149,7 +149,7 @@ def _ref(name: str) -> int | None:
     return as_ref(name.partition(".")[0].removeprefix("S"))
 
 
-def _fate(faults: Collection[Fault]) -> str:
-    if Fault.UNDELIVERED in faults:
+def _fate(faults: Collection[CarrierFault]) -> str:
+    if CarrierFault.UNDELIVERED in faults:
         return UNDELIVERED
-    return UNCONFIRMED if Fault.LOSE_RECEIPT in faults else ""
+    return UNCONFIRMED if CarrierFault.LOSE_RECEIPT in faults else ""

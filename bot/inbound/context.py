@@ -14,7 +14,7 @@ from bot.sending.messages import message
 from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.parsing.own_password import CodeAndPassword
 from dialogs.replies.phrases import languages
-from dialogs.vocabulary import CodePurpose, ParsedMessage, PasswordVerdict, Season, State
+from dialogs.vocabulary import CodePurpose, OwnPasswordVerdict, ParsedMessage, Season, State
 from store.accounts import Account
 from store.conversations import View
 from store.outbound_messages import NewMessage
@@ -74,7 +74,7 @@ class MessageContext:
     check: CodeCheck | None = None
     has_unknown_key: bool = False
     account: Account | None = None  # whom the right code is of
-    password: PasswordVerdict | None = None
+    password: OwnPasswordVerdict | None = None
     staff: StaffContext | None = None  # where a staff member's number texts
     texts: list[NewMessage] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)

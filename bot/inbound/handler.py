@@ -49,7 +49,7 @@ from dialogs.vocabulary import (
     Naming,
     OptIn,
     OptOut,
-    PasswordVerdict,
+    OwnPasswordVerdict,
     Reply,
     SendCode,
     State,
@@ -68,9 +68,9 @@ ATTEMPTS = 6
 _MAY_SEND_CODE = ORDERS | {Intent.CODE}
 
 _VERDICTS = {
-    password_policy.Weakness.TOO_SHORT: PasswordVerdict.SHORT,
-    password_policy.Weakness.TOO_COMMON: PasswordVerdict.COMMON,
-    password_policy.Weakness.TOO_PERSONAL: PasswordVerdict.PERSONAL,
+    password_policy.Weakness.TOO_SHORT: OwnPasswordVerdict.SHORT,
+    password_policy.Weakness.TOO_COMMON: OwnPasswordVerdict.COMMON,
+    password_policy.Weakness.TOO_PERSONAL: OwnPasswordVerdict.PERSONAL,
 }
 
 
@@ -258,7 +258,7 @@ class InboundHandler:
         ctx.account = accounts.get(connection, right.account_id)
         if own is not None:
             weak = password_policy.weaknesses(own, ctx.account)
-            ctx.password = _VERDICTS[weak[0]] if weak else PasswordVerdict.GOOD
+            ctx.password = _VERDICTS[weak[0]] if weak else OwnPasswordVerdict.GOOD
 
 
 def _as_sent_by(message: IncomingMessage, view: View, now: datetime) -> IncomingMessage:

@@ -44,7 +44,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Request(Section):
+class RequestTemplate(Section):
     """How to ask the provider for something. At most one of `form` and `json` is its body."""
 
     method: Literal["GET", "POST"] = "POST"
@@ -87,7 +87,7 @@ class Answers(Section):
         return self
 
 
-class Recall(Request):
+class Recall(RequestTemplate):
     """How to ask, before a text is sent again, whether the provider has it already: by our own id, `{uid}`."""
 
     id: Path
@@ -113,14 +113,14 @@ class Fields(Section):
         return given
 
 
-class Inbound(Fields):
+class InboundCall(Fields):
     """A call that brings a text. `answer` is what the provider wants to read then."""
 
     methods: list[Literal["GET", "POST"]] = Field(default=["GET", "POST"], min_length=1)
     answer: str = ""
 
 
-class Receipts(Section):
+class ReceiptCall(Section):
     """A call that brings receipts: one in its fields, or several in the list at a path of its JSON (`.` for itself)."""
 
     methods: list[Literal["GET", "POST"]] = Field(default=["GET", "POST"], min_length=1)
@@ -131,7 +131,7 @@ class Receipts(Section):
     answer: str = ""
 
 
-class PollReceipts(Request):
+class PollReceipts(RequestTemplate):
     """How to ask for receipts: of the texts `{ids}`, so many a call, some seconds after sending until some hours."""
 
     items: Path = Field(default="", alias="list")
@@ -149,7 +149,7 @@ class PollReceipts(Request):
         return self
 
 
-class PollInbound(Request):
+class PollInbound(RequestTemplate):
     """How to ask for texts: every so many seconds, popping, or from a cursor, the largest id or the like so far."""
 
     items: Path = Field(alias="list")
@@ -186,7 +186,7 @@ class Poll(Section):
     inbound: PollInbound | None = None
 
 
-class Pattern(Request):
+class Pattern(RequestTemplate):
     """How to send by an approved template. `templates` has a template's name and its values for `phrase.language`.
 
     A phrase without one goes as plain text, or by the next gateway (`otherwise`).
@@ -225,12 +225,12 @@ class Profile(Section):
     headers: Texts = {}
     basic: tuple[str, str] | None = None
     secret: str = Field(default="query:secret", pattern=r"^(query:[^\s:]+|header:[A-Za-z0-9-]+|path)$")
-    send: Request
+    send: RequestTemplate
     answer: Answers
     errors: Errors = {}
     recall: Recall | None = None
-    inbound: Inbound | None = None
-    receipts: Receipts | None = None
+    inbound: InboundCall | None = None
+    receipts: ReceiptCall | None = None
     poll: Poll = Poll()
     pattern: Pattern | None = None
 
@@ -262,7 +262,7 @@ class Profile(Section):
             ("poll.inbound", self.poll.inbound, {"cursor", "page"}),
         ]
         for name, section, known in sections:
-            asked = request_texts(section) if isinstance(section, Request) else section
+            asked = request_texts(section) if isinstance(section, RequestTemplate) else section
             for place, form in places(asked):
                 if place not in known and place not in self.needs:
                     yield f"{name}: {{{place}}} is nothing that fills it; it may hold {_named(known, self.needs)}"
@@ -279,7 +279,7 @@ class Profile(Section):
             yield "recall: [send] gives the provider no {uid} to ask by"
 
 
-def request_texts(request: Request) -> list[Any]:
+def request_texts(request: RequestTemplate) -> list[Any]:
     """All that a request may have places in."""
     return [request.path, request.query, request.headers, request.form, request.json_body]
 

@@ -12,7 +12,7 @@ from store.database.engine import Store
 from store.staff import NewMember
 
 
-class Person(NamedTuple):
+class DemoPerson(NamedTuple):
     """A made-up group leader."""
 
     name: str
@@ -24,10 +24,10 @@ class Person(NamedTuple):
 
 
 PEOPLE = (
-    Person("زهرا احمدی", "0012345679", "+989121234567", "fa", True, "recovers in Persian"),
-    Person("Omid Karimi", "8052916372", "+989351112233", "en", True, "recovers in English"),
-    Person("فاطمة العامري", "4409173529", "+989162223344", "ar", True, "recovers in Arabic"),
-    Person("رضا موسوی", "7604529186", "+989193334455", "fa", False, "is inactive: the neutral reply"),
+    DemoPerson("زهرا احمدی", "0012345679", "+989121234567", "fa", True, "recovers in Persian"),
+    DemoPerson("Omid Karimi", "8052916372", "+989351112233", "en", True, "recovers in English"),
+    DemoPerson("فاطمة العامري", "4409173529", "+989162223344", "ar", True, "recovers in Arabic"),
+    DemoPerson("رضا موسوی", "7604529186", "+989193334455", "fa", False, "is inactive: the neutral reply"),
 )
 # What the transcripts of the tests call them, in the same order.
 NICKS = ("zahra", "omid", "fatima", "retired")
@@ -105,5 +105,5 @@ def lives_in(connection: Connection) -> bool:
     return not known.isdisjoint(names_at(connection, [mobile for _, mobile in known]))
 
 
-def _username(person: Person) -> str:
+def _username(person: DemoPerson) -> str:
     return f"leader{person.national_id[-4:]}"

@@ -20,7 +20,7 @@ DOWN = timedelta(seconds=10)
 DELAY = timedelta(seconds=8)
 
 
-class Fault(StrEnum):
+class CarrierFault(StrEnum):
     """What the simulated carrier does wrong while it is switched on."""
 
     DUPLICATE = auto()  # it hands in every text and every receipt twice
@@ -52,15 +52,15 @@ class Simulation:
             ahead, faults = self._read()
             self._write(ahead + max(0.0, span.total_seconds()), faults)
 
-    def faults(self) -> frozenset[Fault]:
+    def faults(self) -> frozenset[CarrierFault]:
         """The faults that are on now."""
         now = self.clock()
         found = self._read()[1].items()
         return frozenset(fault for fault, until in found if until is None or datetime.fromisoformat(until) > now)
 
-    def fault(self, fault: Fault, *, on: bool) -> None:
+    def fault(self, fault: CarrierFault, *, on: bool) -> None:
         """Switch one of the carrier's faults on or off."""
-        until = (self.clock() + DOWN).isoformat() if fault is Fault.DOWN else None
+        until = (self.clock() + DOWN).isoformat() if fault is CarrierFault.DOWN else None
         with self._turn:
             ahead, faults = self._read()
             others = {name: end for name, end in faults.items() if name is not fault}
@@ -71,20 +71,20 @@ class Simulation:
         with self._turn:
             self._write(self._read()[0], {})
 
-    def _read(self) -> tuple[float, dict[Fault, str | None]]:
+    def _read(self) -> tuple[float, dict[CarrierFault, str | None]]:
         try:
             kept = json.loads(self.path.read_text("utf-8"))
-            return float(kept["ahead"]), {Fault(name): until for name, until in kept["bends"].items()}
+            return float(kept["ahead"]), {CarrierFault(name): until for name, until in kept["bends"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return 0.0, {}
 
-    def _write(self, ahead: float, faults: dict[Fault, str | None]) -> None:
+    def _write(self, ahead: float, faults: dict[CarrierFault, str | None]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".new")
         fresh.write_text(json.dumps({"ahead": ahead, "bends": faults}), "utf-8")
         fresh.replace(self.path)  # another process reads the old one or the new one, never half of it
 
 
-def no_faults() -> frozenset[Fault]:
+def no_faults() -> frozenset[CarrierFault]:
     """The faults where there is no trial: none."""
     return frozenset()

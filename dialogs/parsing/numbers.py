@@ -96,11 +96,11 @@ def numbers(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], b
         if chain.glued or chain.touched:
             found.append(_number(folded, chain))
         else:
-            found.extend(_number(folded, Chain(part)) for part in _parts(folded, chain.pieces, code_length))
+            found.extend(_number(folded, DigitChain(part)) for part in _parts(folded, chain.pieces, code_length))
     return found
 
 
-class Chain(NamedTuple):
+class DigitChain(NamedTuple):
     """Runs of digits with no letters between."""
 
     pieces: Sequence[Piece]
@@ -124,7 +124,7 @@ def _blank(moment: re.Match[str]) -> str:
     return " " * len(moment.group())
 
 
-def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], bool]) -> Iterator[Chain]:
+def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], bool]) -> Iterator[DigitChain]:
     chain: list[Piece] = []
     for place, piece in enumerate(all_pieces):
         if not piece.is_digits:
@@ -132,14 +132,14 @@ def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], b
         before = _gap_before(folded, all_pieces, place, is_word)
         gaps = [gap for gap in (before, _gap_after(folded, all_pieces, place, is_word)) if gap is not None]
         if chain and (gaps or not _linked(all_pieces[place - 1], piece)):
-            yield Chain(chain)
+            yield DigitChain(chain)
             chain = []
         if gaps:
-            yield Chain([piece], "" in gaps, True, before is not None)
+            yield DigitChain([piece], "" in gaps, True, before is not None)
         else:
             chain.append(piece)
     if chain:
-        yield Chain(chain)
+        yield DigitChain(chain)
 
 
 def _gap_before(folded: str, all_pieces: Sequence[Piece], place: int, is_word: Callable[[str], bool]) -> str | None:
@@ -209,27 +209,27 @@ def _halves(chain: Sequence[Piece], code_length: int) -> Sequence[Sequence[Piece
 
 def _is_half(part: Sequence[Piece], code_length: int) -> bool:
     """As strict as it must be: the groups of a bank card must not pass for a short national ID."""
-    digits = Chain(part).digits
+    digits = DigitChain(part).digits
     if len(part) == 1:
         return len(digits) == _PIN_DIGITS or _is_number(part, code_length)
     return len(digits) in (code_length, *_STRICT) and _is_number(part, code_length)
 
 
 def _is_a_persons(part: Sequence[Piece]) -> bool:
-    digits = Chain(part).digits
+    digits = DigitChain(part).digits
     return national_id(digits) is not None or _MOBILE.fullmatch(digits) is not None
 
 
 def _is_number(part: Sequence[Piece], code_length: int) -> bool:
-    return len(Chain(part).digits) == code_length or _is_grouped(part) or _is_a_persons(part)
+    return len(DigitChain(part).digits) == code_length or _is_grouped(part) or _is_a_persons(part)
 
 
 def _is_grouped(part: Sequence[Piece]) -> bool:
     """Whether it is a long number in the groups of three or four that it is printed in."""
-    return len(Chain(part).digits) in _PRINTED and max(len(piece.text) for piece in part) <= _GROUP
+    return len(DigitChain(part).digits) in _PRINTED and max(len(piece.text) for piece in part) <= _GROUP
 
 
-def _number(folded: str, chain: Chain) -> Number:
+def _number(folded: str, chain: DigitChain) -> Number:
     start, end = chain.pieces[0].start, chain.pieces[-1].end
     named = None if chain.glued or (chain.touched and len(chain.digits) < 10) else national_id(chain.digits)
     money = len(chain.pieces) > 1 and _MONEY.fullmatch(folded[start:end]) is not None

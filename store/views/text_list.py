@@ -46,7 +46,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TextFilter:
     """Which texts are listed: of a time (its end not within it), a scope, and whatever else is named.
 
     With `error` they are texts of any kind that were not delivered for that reason; else those of a control point.
@@ -75,7 +75,7 @@ _COLUMNS = (
 )
 
 
-def newest(connection: Connection, wanted: Wanted, now: datetime, skip: int, most: int) -> list[Row[Any]]:
+def newest(connection: Connection, wanted: TextFilter, now: datetime, skip: int, most: int) -> list[Row[Any]]:
     """The wanted texts but for the newest `skip`, `most` at most: _COLUMNS, with the whole national ID."""
     found = (
         select(*_COLUMNS)
@@ -93,12 +93,12 @@ def in_time_and_missed(connection: Connection, begin: datetime, now: datetime) -
     """
     fates = _fates(now)
     both = [func.sum(case((fates[each], 1), else_=0)) for each in (Fate.IN_TIME, Fate.MISSED)]
-    counted = select(MESSAGE.c.kind, *both).where(*_conditions(Wanted(begin, now), now)).group_by(MESSAGE.c.kind)
+    counted = select(MESSAGE.c.kind, *both).where(*_conditions(TextFilter(begin, now), now)).group_by(MESSAGE.c.kind)
     found = {kind: (int(in_time), int(missed)) for kind, in_time, missed in connection.execute(counted)}
     return {subject: found.get(int(kind), (0, 0)) for subject, kind in KINDS.items()}
 
 
-def _conditions(wanted: Wanted, now: datetime) -> list[ColumnElement[bool]]:
+def _conditions(wanted: TextFilter, now: datetime) -> list[ColumnElement[bool]]:
     found = [MESSAGE.c.created_at >= wanted.begin, MESSAGE.c.created_at < wanted.end]
     if wanted.error is not None:
         undelivered = (int(DeliveryStatus.DROPPED), int(DeliveryStatus.FAILED))

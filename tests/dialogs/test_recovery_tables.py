@@ -41,8 +41,8 @@ from dialogs.vocabulary import (
     NotifyFormer,
     OptIn,
     OptOut,
+    OwnPasswordVerdict,
     ParsedMessage,
-    PasswordVerdict,
     Reply,
     Season,
     SendCode,
@@ -103,7 +103,7 @@ FACTS_OF_A_CHANGE = [
         Allowance,
         (None, *CodeResult),
         (CodePurpose.RECOVERY, CodePurpose.CHANGE),
-        (None, *PasswordVerdict),
+        (None, *OwnPasswordVerdict),
         (False, True),
     )
 ]

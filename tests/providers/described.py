@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.profiles.places import PLACE, places
-from bot.profiles.profile import Profile, Request
+from bot.profiles.profile import Profile, RequestTemplate
 from tests.providers.standin import Asked, Page, ProviderStandIn, answer
 
 
@@ -51,7 +51,7 @@ class DescribedStandIn(ProviderStandIn):
         return answer(data)
 
 
-def _matched(request: Request, asked: Asked) -> dict[str, str] | None:
+def _matched(request: RequestTemplate, asked: Asked) -> dict[str, str] | None:
     """What fills a request's places in a call; None where the call is another."""
     path, _, query = request.path.partition("?")
     found = _unfilled(path, asked.path)

@@ -11,7 +11,7 @@ from store.database.engine import Store
 from store.tables import DeliveryStatus
 from store.views import text_list
 from store.views.delivery_stats import Scope
-from store.views.text_list import Fate, Wanted
+from store.views.text_list import Fate, TextFilter
 from tests.support import made_season
 from tests.support.made_texts import a_text, put
 from tests.support.parts import NOON
@@ -38,7 +38,7 @@ def store(store: Store) -> Store:
     return store
 
 
-def listed(store: Store, wanted: Wanted) -> int:
+def listed(store: Store, wanted: TextFilter) -> int:
     with store.reading() as connection:
         return len(text_list.newest(connection, wanted, NOON, 0, MOST))
 
@@ -52,10 +52,10 @@ def test_every_number_of_a_control_point_is_that_of_its_texts(store: Store, scop
     found = kpi.figures(store, FIRST, FIRST + timedelta(days=DAYS), NOON, scope)
     for subject in POINTS:
         for fate in Fate:
-            wanted = Wanted(BEGIN, END, scope, subject, fate)
+            wanted = TextFilter(BEGIN, END, scope, subject, fate)
             assert listed(store, wanted) == counted(found.points[subject].whole, fate), (subject, fate)
         for gateway, point in found.points[subject].gateways.items():
-            wanted = Wanted(BEGIN, END, scope, subject, Fate.MISSED, gateway)
+            wanted = TextFilter(BEGIN, END, scope, subject, Fate.MISSED, gateway)
             assert listed(store, wanted) == point.missed, (subject, gateway)
 
 
@@ -75,12 +75,14 @@ def test_every_number_of_errors_is_that_of_its_texts(store: Store) -> None:
     found = kpi.figures(store, FIRST, FIRST + timedelta(days=DAYS), NOON)
     assert found.errors
     for (gateway, error), number in found.errors.items():
-        assert listed(store, Wanted(BEGIN, END, gateway=gateway, error=error)) == number, (gateway, error)
+        assert listed(store, TextFilter(BEGIN, END, gateway=gateway, error=error)) == number, (gateway, error)
 
 
 def test_the_newest_come_first_and_pages_hold_each_text_once(store: Store) -> None:
     with store.reading() as connection:
-        whole = text_list.newest(connection, Wanted(BEGIN, END), NOON, 0, MOST)
-        pages = [text_list.newest(connection, Wanted(BEGIN, END), NOON, skip, 50) for skip in range(0, len(whole), 50)]
+        whole = text_list.newest(connection, TextFilter(BEGIN, END), NOON, 0, MOST)
+        pages = [
+            text_list.newest(connection, TextFilter(BEGIN, END), NOON, skip, 50) for skip in range(0, len(whole), 50)
+        ]
     assert [row.created_at for row in whole] == sorted((row.created_at for row in whole), reverse=True)
     assert [row.id for page in pages for row in page] == [row.id for row in whole]

@@ -23,7 +23,7 @@ DAYS_SHOWN = 31
 PAGES = ("days", "provinces", "gateways", "codes")
 
 
-class Page:
+class FiguresPage:
     """One of the pages of figures while it is put together: what was asked for, and what was found."""
 
     def __init__(self, bot: Bot, login: Login, name: str) -> None:
@@ -67,13 +67,13 @@ class Page:
 
 def days(bot: Bot, login: Login) -> Response:
     """Both control points, whole and day by day."""
-    page = Page(bot, login, "days")
+    page = FiguresPage(bot, login, "days")
     return page.answer(points=[_whole(page, *each) for each in page.points()])
 
 
 def provinces(bot: Bot, login: Login) -> Response:
     """Both control points by province, the worst first."""
-    page = Page(bot, login, "provinces")
+    page = FiguresPage(bot, login, "provinces")
     return page.answer(
         tables=[_parts(page, point, title, views.provinces, "province") for point, title, views in page.points()]
     )
@@ -81,7 +81,7 @@ def provinces(bot: Bot, login: Login) -> Response:
 
 def gateways(bot: Bot, login: Login) -> Response:
     """Both control points by gateway, the worst first, and the steps on the way."""
-    page = Page(bot, login, "gateways")
+    page = FiguresPage(bot, login, "gateways")
     tables = [_parts(page, point, title, views.gateways, "gateway") for point, title, views in page.points()]
     steps = [
         _steps(page.formatter, point, title, views.whole, when)
@@ -94,7 +94,7 @@ def gateways(bot: Bot, login: Login) -> Response:
 
 def codes(bot: Bot, login: Login) -> Response:
     """What became of codes, and why texts were not delivered."""
-    page = Page(bot, login, "codes")
+    page = FiguresPage(bot, login, "codes")
     drawn = _funnel(page.formatter, page.found)
     return page.answer(
         drawings=[drawn] if drawn else [], tables=[_errors(page)], others=_others(page.formatter, page.found)
@@ -113,7 +113,7 @@ def csv(bot: Bot, login: Login) -> Response:
     return answer
 
 
-def _whole(page: Page, point: Subject, title: str, views: Views) -> dict[str, Any]:
+def _whole(page: FiguresPage, point: Subject, title: str, views: Views) -> dict[str, Any]:
     formatter, whole = page.formatter, views.whole
     shown = request.args.get("table") == point.value
     return {
@@ -130,7 +130,7 @@ def _whole(page: Page, point: Subject, title: str, views: Views) -> dict[str, An
     }
 
 
-def _facts(page: Page, point: Subject, whole: Point) -> Iterator[tuple[str, Cell]]:
+def _facts(page: FiguresPage, point: Subject, whole: Point) -> Iterator[tuple[str, Cell]]:
     formatter = page.formatter
     words = formatter.words["facts"]
     for percent in PERCENTILES:
@@ -157,7 +157,7 @@ def _days_with_texts(views: Views) -> list[tuple[date, Point]]:
     return [(day, each) for day, each in reversed(views.days.items()) if each.texts]
 
 
-def _days(page: Page, point: Subject, title: str, views: Views) -> Table:
+def _days(page: FiguresPage, point: Subject, title: str, views: Views) -> Table:
     skipped = _skipped()
     shown = _days_with_texts(views)[skipped : skipped + DAYS_SHOWN]
     words = page.formatter.words
@@ -169,7 +169,7 @@ def _days(page: Page, point: Subject, title: str, views: Views) -> Table:
     return _table(page, point, f"{title}: {words['by_day']}", words["day"], named)
 
 
-def _other_days(page: Page, point: Subject, views: Views) -> list[Link]:
+def _other_days(page: FiguresPage, point: Subject, views: Views) -> list[Link]:
     skipped, number = _skipped(), len(_days_with_texts(views))
     found = [("newer", skipped - DAYS_SHOWN), ("earlier", skipped + DAYS_SHOWN)]
     formatter, address = page.formatter, page.asked.address | {"table": point.value}
@@ -184,7 +184,7 @@ def _skipped() -> int:
     return min(max(0, request.args.get("skip", 0, int)), 10_000)
 
 
-def _parts(page: Page, point: Subject, title: str, parts: dict[str, Point], kind: str) -> Table:
+def _parts(page: FiguresPage, point: Subject, title: str, parts: dict[str, Point], kind: str) -> Table:
     words = page.formatter.words
     worst_first = sorted(parts.items(), key=lambda it: (1.0 if it[1].share is None else it[1].share, it[0]))
     named: list[tuple[Cell, Point, dict[str, str]]] = [
@@ -195,7 +195,7 @@ def _parts(page: Page, point: Subject, title: str, parts: dict[str, Point], kind
 
 
 def _table(
-    page: Page, point: Subject, title: str, head: str, named: Sequence[tuple[Cell, Point, dict[str, str]]]
+    page: FiguresPage, point: Subject, title: str, head: str, named: Sequence[tuple[Cell, Point, dict[str, str]]]
 ) -> Table:
     words = page.formatter.words
     rows = [_row(page, point, *each) for each in named]
@@ -206,7 +206,7 @@ def _table(
     )
 
 
-def _row(page: Page, point: Subject, name: Cell, it: Point, only: dict[str, str]) -> Row:
+def _row(page: FiguresPage, point: Subject, name: Cell, it: Point, only: dict[str, str]) -> Row:
     formatter = page.formatter
     return (
         name,
@@ -237,7 +237,7 @@ def _funnel(formatter: Formatter, found: Figures) -> tuple[str, str] | None:
     return words["funnel"], charts.funnel(said, steps)
 
 
-def _errors(page: Page) -> Table:
+def _errors(page: FiguresPage) -> Table:
     words = page.formatter.words
     ordered = sorted(page.found.errors.items(), key=lambda it: -it[1])
     rows: list[Row] = [

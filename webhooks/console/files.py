@@ -21,7 +21,7 @@ from bot.platform.csv_export import Cell, sheet
 from dialogs.audit_vocabulary import Action
 from store import accounts, audit
 from store.accounts import Account
-from store.audit import Wanted
+from store.audit import AuditFilter
 from store.tables import DeliveryStatus, MessageKind
 from store.views import account_history
 
@@ -34,7 +34,7 @@ def trail(bot: Bot, login: Login) -> Response:
     """The audit's rows up to a day, everybody's or staff's alone: the newest MOST of them, the oldest first."""
     if not login.sees_all:
         abort(403)
-    wanted = Wanted(since=_moment("from"), until=_moment("to", days=1), by_staff="staff" in request.args)
+    wanted = AuditFilter(since=_moment("from"), until=_moment("to", days=1), by_staff="staff" in request.args)
     with bot.store.reading() as connection:
         rows = audit.matching(connection, wanted, MOST)
     bot.console.note(login, Action.AUDIT_EXPORTED, reason=f"{len(rows)} rows")

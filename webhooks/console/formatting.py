@@ -23,21 +23,21 @@ class Link(NamedTuple):
     href: str
 
 
-class Share(NamedTuple):
+class ShareBar(NamedTuple):
     """A share in time, as words and as a bar from 0 to 100."""
 
     text: str
     percent: float
 
 
-class Account(NamedTuple):
+class AccountLink(NamedTuple):
     """A masked number that leads to its account's story. It is pressed: nothing of it stands in an address."""
 
     text: str
     id: int
 
 
-Cell = str | Link | Share | Account
+Cell = str | Link | ShareBar | AccountLink
 Row = Sequence[Cell]
 
 
@@ -84,7 +84,7 @@ class Formatter:
 
     def bar(self, share: float | None) -> Cell:
         """A share with its bar; a dash for none."""
-        return "–" if share is None else Share(self.share(share), per_cent(share))
+        return "–" if share is None else ShareBar(self.share(share), per_cent(share))
 
     def seconds(self, value: float | None) -> str:
         """So many seconds, with their unit."""

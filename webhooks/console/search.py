@@ -17,7 +17,7 @@ from store.views import account_history
 from webhooks import html
 from webhooks.console import story
 from webhooks.console.formatting import Formatter
-from webhooks.console.story import Person, Story
+from webhooks.console.story import MaskedPerson, Story
 
 FEWEST, WHOLE_ID, MOST = account_history.INDEXED, 10, 20
 
@@ -59,11 +59,11 @@ def _search(bot: Bot, login: Login, formatter: Formatter) -> dict[str, Any]:
     return {"story": _story(bot, login, formatter, str(found[0].id))}
 
 
-def people(connection: Connection, formatter: Formatter, found: list[Account]) -> list[Person]:
+def people(connection: Connection, formatter: Formatter, found: list[Account]) -> list[MaskedPerson]:
     """Who they are. Of those who would read the same, so many digits of the ID are shown that they do not."""
     about = account_history.people(connection, [it.id for it in found])
     told = [story.person(formatter, it, about[it.id]) for it in found]
-    alike: dict[Person, list[str]] = {}
+    alike: dict[MaskedPerson, list[str]] = {}
     for it, person in zip(found, told, strict=True):
         alike.setdefault(_looks(person), []).append(it.national_id)
     return [
@@ -72,7 +72,7 @@ def people(connection: Connection, formatter: Formatter, found: list[Account]) -
     ]
 
 
-def _looks(person: Person) -> Person:
+def _looks(person: MaskedPerson) -> MaskedPerson:
     return replace(person, id=0, last_text="")
 
 

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as Answer
 
 from bot.accounts import staff_entry
 from bot.accounts.console_login import Login, proof
-from bot.accounts.staff_changes import Refused, StaffChange, StaffCommand
+from bot.accounts.staff_changes import ChangeRefused, StaffChange, StaffCommand
 from bot.accounts.staff_entry import BadEntry
 from bot.audit.trail import masked
 from bot.build import Bot
@@ -37,7 +37,7 @@ def show(bot: Bot, login: Login) -> Answer:
         sealed = bot.staff_changes.order(login.member, change, html.language_asked())
     except BadEntry as bad:
         return _page(bot, login, f"bad_{bad.field}", 400)
-    except Refused as refused:
+    except ChangeRefused as refused:
         return _page(bot, login, refused.reason, 403)
     return _asking(login, change, sealed)
 
@@ -52,7 +52,7 @@ def confirm(bot: Bot, login: Login) -> Answer:
     except UnknownKey:
         LOG.error("code_under_unknown_key")
         return _page(bot, login, "later", 503)
-    except Refused as refused:
+    except ChangeRefused as refused:
         if refused.reason == "wrong_code":
             return _asking(login, bot.staff_changes.opened(sealed)[1], sealed, 403)
         return _page(bot, login, refused.reason, 403)
@@ -78,7 +78,7 @@ def _removal(bot: Bot) -> StaffChange:
     number = int(written) if re.fullmatch("[0-9]{1,9}", written) else abort(400)
     member = next((it for it in _everybody(bot) if it.id == number), None)
     if member is None:
-        raise Refused("unknown")
+        raise ChangeRefused("unknown")
     return StaffChange(StaffCommand.REMOVE, member.mobile)
 
 

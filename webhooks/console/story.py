@@ -24,7 +24,7 @@ SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Person:
+class MaskedPerson:
     """Who an account is, as staff in whose scope it lies may see it: its numbers by their last digits only."""
 
     id: int
@@ -39,14 +39,14 @@ class Person:
 class Story:
     """A person, how things stand with them, what to do next, and the rows behind it all."""
 
-    person: Person
+    person: MaskedPerson
     lines: Sequence[str]
     next: str
     tables: Sequence[Table]
 
 
 @dataclass(frozen=True)
-class Facts:
+class StoryFacts:
     """What a story is told from. Rows come the newest first."""
 
     account: Account
@@ -78,10 +78,10 @@ class Facts:
         return self.change is not None and self.change.state == ChangeState.HELD and self.change.due_at > self.now
 
 
-def person(formatter: Formatter, account: Account, about: Row[Any]) -> Person:
+def person(formatter: Formatter, account: Account, about: Row[Any]) -> MaskedPerson:
     """Who an account is. `about` is a row of account_history.people."""
     place = [part for part in (about.province, about.broker) if part]
-    return Person(
+    return MaskedPerson(
         account.id,
         about.full_name or formatter.words["no_name"],
         ending(formatter, account.national_id),
@@ -98,7 +98,7 @@ def ending(formatter: Formatter, national_id: str, digits: int = SHOWN_DIGITS) -
 
 def tell(connection: Connection, formatter: Formatter, account: Account, now: datetime) -> Story:
     """The story of an account."""
-    facts = Facts(
+    facts = StoryFacts(
         account,
         now,
         account_history.opted_out_at(connection, account.mobile),
@@ -114,7 +114,7 @@ def tell(connection: Connection, formatter: Formatter, account: Account, now: da
     return Story(person(formatter, account, about), lines, _next(formatter, facts), tables)
 
 
-def _standing(formatter: Formatter, facts: Facts) -> Iterator[str]:
+def _standing(formatter: Formatter, facts: StoryFacts) -> Iterator[str]:
     words, account, change = formatter.words["story"], facts.account, facts.change
     if not account.active:
         yield words["inactive"]
@@ -130,7 +130,7 @@ def _standing(formatter: Formatter, facts: Facts) -> Iterator[str]:
         yield words["mobile_changed"].format(formatter.moment(account.mobile_changed_at))
 
 
-def _last_code(formatter: Formatter, facts: Facts) -> Iterator[str]:
+def _last_code(formatter: Formatter, facts: StoryFacts) -> Iterator[str]:
     """The way of the last code, each step by how long after the request it was."""
     words = formatter.words["story"]
     if not facts.codes:
@@ -164,7 +164,7 @@ def _later(formatter: Formatter, at: datetime, begin: datetime) -> str:
     return str(formatter.words["story"]["later"]).format(formatter.age(begin, begin + passed))
 
 
-def _last_order(formatter: Formatter, facts: Facts) -> Iterator[str]:
+def _last_order(formatter: Formatter, facts: StoryFacts) -> Iterator[str]:
     """Who carried out the last order, and the ref that it is spoken of by."""
     done = next((it for it in facts.orders if it.done_at is not None), None)
     if done is not None:
@@ -172,7 +172,7 @@ def _last_order(formatter: Formatter, facts: Facts) -> Iterator[str]:
         yield formatter.words["story"]["order"].format(command, done.name, formatter.moment(done.done_at), done.ref)
 
 
-def _next(formatter: Formatter, facts: Facts) -> str:
+def _next(formatter: Formatter, facts: StoryFacts) -> str:
     """What to do next. What staff can text names the command; they know the whole ID from the caller."""
     account = facts.account
     states = {
@@ -190,7 +190,7 @@ def _next(formatter: Formatter, facts: Facts) -> str:
     return str(formatter.words["story"]["next"][name]).format(until)
 
 
-def _tables(formatter: Formatter, facts: Facts) -> Iterator[Table]:
+def _tables(formatter: Formatter, facts: StoryFacts) -> Iterator[Table]:
     heads = formatter.words["heads"]
     for name, rows, told in (
         ("codes", facts.codes, _code),

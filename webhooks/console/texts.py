@@ -13,10 +13,10 @@ from bot.reports.kpi import POINTS
 from store.tables import DeliveryStatus, MessageKind
 from store.views import text_list
 from store.views.delivery_stats import Subject
-from store.views.text_list import Fate, Wanted
+from store.views.text_list import Fate, TextFilter
 from webhooks import html
 from webhooks.console import period
-from webhooks.console.formatting import Account, Formatter, Link, Row, Table
+from webhooks.console.formatting import AccountLink, Formatter, Link, Row, Table
 from webhooks.console.period import Asked
 
 SHOWN, MOST = 50, 1_000
@@ -45,10 +45,10 @@ def show(bot: Bot, login: Login) -> Response:
     return answer
 
 
-def _wanted(asked: Asked) -> Wanted:
+def _wanted(asked: Asked) -> TextFilter:
     begin, end = midnight(asked.first), midnight(asked.last + timedelta(days=1))
     point, fate = request.args.get("point"), request.args.get("fate")
-    return Wanted(
+    return TextFilter(
         begin,
         end,
         asked.scope,
@@ -64,7 +64,7 @@ def _short(name: str) -> str | None:
     return "".join(filter(str.isprintable, request.args.get(name, "")[:LONGEST])) or None
 
 
-def _title(formatter: Formatter, wanted: Wanted) -> str:
+def _title(formatter: Formatter, wanted: TextFilter) -> str:
     words = formatter.words
     parts = [words["points"][wanted.subject.value] if wanted.subject else words["texts_title"]]
     parts += [words["facts"][wanted.fate.value]] if wanted.fate else []
@@ -93,7 +93,9 @@ def _table(formatter: Formatter, rows: list[Found[Any]]) -> Table:
 def _told(formatter: Formatter, row: Found[Any]) -> Row:
     status, words = DeliveryStatus(row.status), formatter.words
     account = (
-        Account(formatter.digits(f"…{row.national_id[-4:]}"), row.account_id) if row.national_id else words["unknown"]
+        AccountLink(formatter.digits(f"…{row.national_id[-4:]}"), row.account_id)
+        if row.national_id
+        else words["unknown"]
     )
     return (
         formatter.moment(row.created_at),

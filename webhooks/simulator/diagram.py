@@ -14,7 +14,7 @@ TOP, HEAD, LINE, FOOT, GAP = 26, 30, 17, 6, 16
 
 
 @dataclass(frozen=True)
-class Entry:
+class EventArrow:
     """An event that leads into a box, once, with an arrow from each of its sources; '' is the rail of any state."""
 
     event: str
@@ -30,7 +30,7 @@ class Box:
     state: str
     y: int
     height: int
-    entries: tuple[Entry, ...]
+    entries: tuple[EventArrow, ...]
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def _box(state: StrEnum, found: Sequence[Sequence[Way]], tops: dict[StrEnum, int
     return Box(state.name, top, _height(found), entries)
 
 
-def _entry(ways_of_event: Sequence[Way], y: int, tops: dict[StrEnum, int]) -> Entry:
+def _entry(ways_of_event: Sequence[Way], y: int, tops: dict[StrEnum, int]) -> EventArrow:
     sources = tuple(way.source.name if way.source else "" for way in ways_of_event)
-    return Entry(ways_of_event[0].event.name, sources, y, tuple(_arrow(way, y, tops) for way in ways_of_event))
+    return EventArrow(ways_of_event[0].event.name, sources, y, tuple(_arrow(way, y, tops) for way in ways_of_event))
 
 
 def _arrow(way: Way, y: int, tops: dict[StrEnum, int]) -> str:

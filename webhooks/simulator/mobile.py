@@ -7,7 +7,7 @@ from flask import Flask
 
 from bot.build import Bot
 from bot.gateways.simulated import HEADER, Message, Simulated
-from bot.simulation.state import Fault
+from bot.simulation.state import CarrierFault
 
 
 class Phone:
@@ -50,4 +50,4 @@ class Phone:
         return statuses[0]
 
     def _times(self) -> int:
-        return 2 if Fault.DUPLICATE in self.gateway.faults() else 1
+        return 2 if CarrierFault.DUPLICATE in self.gateway.faults() else 1

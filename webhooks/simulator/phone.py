@@ -18,7 +18,7 @@ from bot.gateways.simulated import Message, Simulated
 from bot.inbound.facts import state_of
 from bot.platform.clock import TEHRAN
 from bot.simulation.demo import Mobile, mobiles
-from bot.simulation.state import Fault
+from bot.simulation.state import CarrierFault
 from dialogs.parsing.parse import Explanation, explain
 from dialogs.replies.segments import size
 from dialogs.staff_vocabulary import CONFIRMING, ChangeState, Command, StaffState
@@ -76,7 +76,7 @@ def _show(bot: Bot) -> Response:
         people=people,
         chips={it.number: _chips(it) for it in people} | {STRANGER.nick: _chips(STRANGER)},
         chosen=[people[0].number, second],
-        faults=list(Fault) if bot.simulation else [],
+        faults=list(CarrierFault) if bot.simulation else [],
         dialogs={name: diagram(dialog) for name, dialog in DRAWN.items()},
         longest=LONGEST,
     )
@@ -233,9 +233,9 @@ def _set_fault(bot: Bot) -> Response:
     assert bot.simulation is not None
     asked = _asked()
     name, on = asked.get("name"), asked.get("on")
-    if name not in list(Fault) or not isinstance(on, bool):
+    if name not in list(CarrierFault) or not isinstance(on, bool):
         abort(400)
-    bot.simulation.fault(Fault(name), on=on)
+    bot.simulation.fault(CarrierFault(name), on=on)
     return jsonify(faults=sorted(bot.simulation.faults()))
 
 

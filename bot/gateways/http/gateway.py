@@ -25,7 +25,7 @@ from bot.ports import (
     SendFailed,
 )
 from bot.profiles.places import places
-from bot.profiles.profile import Request, request_texts
+from bot.profiles.profile import RequestTemplate, request_texts
 from bot.profiles.provider import Provider
 
 # All that one attempt to send may take, in seconds: asking for the text first, where it may be there, and sending it.
@@ -134,7 +134,7 @@ class HttpGateway:
         asked = self.profile.poll.inbound
         assert asked is not None
         cursor = furthest = cursor or asked.start
-        pages: list[polling.Page] = []
+        pages: list[polling.PolledPage] = []
         for place in range(1, PAGES + 1):
             reply = self._ask(asked, {"cursor": cursor, "page": str(place)})
             pages.append(polling.read_page(self.profile, self.name, asked, reply, furthest, self._named))
@@ -168,7 +168,7 @@ class HttpGateway:
         is_there = reply.status == 200 and found is not None and found not in recall.none and NAME.fullmatch(found)
         return found if is_there else None
 
-    def _ask(self, asked: Request, values: Mapping[str, str], seconds: float | None = None) -> HttpAnswer:
+    def _ask(self, asked: RequestTemplate, values: Mapping[str, str], seconds: float | None = None) -> HttpAnswer:
         return self._call(compose(self.profile, self.provider.base, asked, {**self.provider.values, **values}), seconds)
 
     def _call(self, request: Composed, seconds: float | None = None) -> HttpAnswer:
@@ -204,5 +204,5 @@ def uid(text: Outbound) -> str:
     return str((int.from_bytes(whole[:8]) >> (64 - UID_BITS)) | 1)
 
 
-def _turns_pages(asked: Request) -> bool:
+def _turns_pages(asked: RequestTemplate) -> bool:
     return "page" in {name for name, _ in places(request_texts(asked))}

@@ -18,7 +18,7 @@ OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Page:
+class PolledPage:
     """One answer: its texts, each with what it is sorted by; how many items it had; where to go on from.
 
     `lost` items had no sender: there is nobody to answer.
@@ -34,7 +34,9 @@ class Page:
         return self.items - len(self.texts)
 
 
-def read_page(profile: Profile, gateway: str, asked: PollInbound, reply: HttpAnswer, cursor: str, name: Name) -> Page:
+def read_page(
+    profile: Profile, gateway: str, asked: PollInbound, reply: HttpAnswer, cursor: str, name: Name
+) -> PolledPage:
     """The texts of an answer. SendFailed where it has no list."""
     several = _listed(_data(profile, reply), asked.items)
     texts, furthest = [], cursor
@@ -45,7 +47,7 @@ def read_page(profile: Profile, gateway: str, asked: PollInbound, reply: HttpAns
         if text is not None:
             sent = (text.sent_at or OLDEST).timestamp()
             texts.append((_number(reached) if asked.cursor else sent, text))
-    return Page(texts, len(several), furthest)
+    return PolledPage(texts, len(several), furthest)
 
 
 def read_receipts(

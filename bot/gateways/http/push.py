@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bot.gateways.http.answer import NoSense, as_text, find, items, parse
-from bot.ports import Call, Malformed, Receipt, as_name
-from bot.ports import Inbound as Text
-from bot.profiles.profile import Fields, Inbound, Profile, Receipts
+from bot.ports import Call, Inbound, Malformed, Receipt, as_name
+from bot.profiles.profile import Fields, InboundCall, Profile, ReceiptCall
 from bot.profiles.values import stages
 
 Look = Callable[[str], str]
@@ -23,15 +22,15 @@ def is_authentic(profile: Profile, call: Call, secret: str) -> bool:
     return bool(secret) and hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
-def read_text(gateway: str, inbound: Inbound, call: Call, name: Callable[[str, str, str], str]) -> Text:
+def read_text(gateway: str, inbound: InboundCall, call: Call, name: Callable[[str, str, str], str]) -> Inbound:
     """The text that a call brings. Where the profile knows no id in it, it is called by `name(sender, text, date)`."""
     look = _looking_into(call)
     sender, words = look(inbound.sender), written(inbound, look)
     if not sender:
         raise Malformed(f"{inbound.sender} is needed")
     if inbound.id:
-        return Text(gateway, as_name(look(inbound.id)), sender, words)
-    return Text(gateway, name(sender, words, look(inbound.date) if inbound.date else ""), sender, words)
+        return Inbound(gateway, as_name(look(inbound.id)), sender, words)
+    return Inbound(gateway, name(sender, words, look(inbound.date) if inbound.date else ""), sender, words)
 
 
 def written(fields: Fields, look: Look) -> str:
@@ -45,7 +44,7 @@ def written(fields: Fields, look: Look) -> str:
         return look(fields.text)
 
 
-def read_receipts(gateway: str, receipts: Receipts, call: Call) -> list[Receipt]:
+def read_receipts(gateway: str, receipts: ReceiptCall, call: Call) -> list[Receipt]:
     """What a call says of texts. Of several, those that can't be read are left out; one alone must have an id."""
     if not receipts.items:
         look = _looking_into(call)
@@ -68,7 +67,7 @@ def named(several: Iterable[Any], id_path: str, status_path: str) -> list[tuple[
     return pairs
 
 
-def found(gateway: str, receipts: Receipts, pairs: Iterable[tuple[str, str]]) -> list[Receipt]:
+def found(gateway: str, receipts: ReceiptCall, pairs: Iterable[tuple[str, str]]) -> list[Receipt]:
     """Receipts in our words, but for states that the profile does not know."""
     read = [(name, status, stages(receipts.map, status)) for name, status in pairs]
     return [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from bot.profiles.places import fill, fill_address, fill_all
-from bot.profiles.profile import Profile, Request
+from bot.profiles.profile import Profile, RequestTemplate
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -22,7 +22,7 @@ class Composed:
     body: bytes | None = field(default=None, repr=False)
 
 
-def compose(profile: Profile, base: str, asked: Request, values: Mapping[str, str]) -> Composed:
+def compose(profile: Profile, base: str, asked: RequestTemplate, values: Mapping[str, str]) -> Composed:
     """The request that a section describes, filled with these values."""
     url = base + fill_address(asked.path, values)
     query = fill_all(asked.query, values)
@@ -36,7 +36,7 @@ def compose(profile: Profile, base: str, asked: Request, values: Mapping[str, st
     return Composed(asked.method, url, {**({"Content-Type": kind} if kind else {}), **headers}, body)
 
 
-def _body(asked: Request, values: Mapping[str, str]) -> tuple[bytes | None, str]:
+def _body(asked: RequestTemplate, values: Mapping[str, str]) -> tuple[bytes | None, str]:
     if asked.form is not None:
         return urlencode(fill_all(asked.form, values)).encode(), FORM
     if asked.json_body is not None:

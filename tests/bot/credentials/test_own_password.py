@@ -31,7 +31,7 @@ from bot.settings import read_keys
 from dialogs.parsing.normalise import fold
 from dialogs.parsing.own_password import CodeAndPassword, offered
 from dialogs.parsing.parse import parse
-from dialogs.vocabulary import AnyEvent, Event, PasswordVerdict, Season, State
+from dialogs.vocabulary import AnyEvent, Event, OwnPasswordVerdict, Season, State
 from store import codes, conversations
 from store.database.engine import Store
 from store.tables import (
@@ -320,7 +320,7 @@ def context_of(store: Store, words: str) -> MessageContext:
             connection, phone=found.phone, national_id=None, gateway="simulated", provider_id="M1", now=NOON
         )
     parts, state = build(settings(**ON), store=store).parts, State.AWAITING_CODE_TO_CHANGE
-    return MessageContext(found, view, NOON, state, Season.OPEN, parts, prepared, password=PasswordVerdict.GOOD)
+    return MessageContext(found, view, NOON, state, Season.OPEN, parts, prepared, password=OwnPasswordVerdict.GOOD)
 
 
 @pytest.mark.parametrize("password", [GOOD[0], GOOD[1], GOOD[2], SHORT, PERSONAL])

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from bot.accounts.staff_changes import Refused, StaffChange, StaffCommand
+from bot.accounts.staff_changes import ChangeRefused, StaffChange, StaffCommand
 from bot.build import Bot
 from bot.ports import Inbound
 from store import accounts, mobile_changes, staff
@@ -145,7 +145,7 @@ def test_two_who_remove_each_other_leave_one(home: Bot, carrier: Carrier, times:
     def carry_out(member: Any, sealed: str, code: str) -> bool:
         try:
             home.staff_changes.confirm(member, sealed, code)
-        except Refused:
+        except ChangeRefused:
             return False
         return True
 

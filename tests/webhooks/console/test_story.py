@@ -33,7 +33,7 @@ from tests.support.people import CHIEF, employ, settle, settled
 from webhooks import html
 from webhooks.console import search, story
 from webhooks.console.formatting import UNBROKEN, Formatter
-from webhooks.console.story import Person, Story
+from webhooks.console.story import MaskedPerson, Story
 
 MOBILE = "+989120000001"  # of the one account
 NOW = NOON + timedelta(minutes=5)
@@ -242,7 +242,7 @@ def test_whatever_is_next_is_told_in_some_case() -> None:
 # How accounts are told apart
 
 
-def looks(person: Person) -> tuple[str, ...]:
+def looks(person: MaskedPerson) -> tuple[str, ...]:
     return person.name, person.place, person.national_id, person.mobile
 
 

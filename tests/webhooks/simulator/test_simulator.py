@@ -15,7 +15,7 @@ from bot.gateways.simulated import Simulated
 from bot.gateways.twilio import Twilio
 from bot.platform.http_client import HttpClient
 from bot.simulation.demo import PEOPLE, STAFF, mobiles, seed
-from bot.simulation.state import DELAY, DOWN, Fault, Simulation
+from bot.simulation.state import DELAY, DOWN, CarrierFault, Simulation
 from dialogs.staff_vocabulary import StaffState
 from dialogs.vocabulary import State
 from store.database.engine import Store
@@ -59,7 +59,7 @@ class Page:
     def later(self) -> None:
         self.said.append(self.ask("/phone/later", {}))
 
-    def fault(self, fault: Fault, *, on: bool = True) -> None:
+    def fault(self, fault: CarrierFault, *, on: bool = True) -> None:
         self.ask("/phone/faults", {"name": fault, "on": on})
 
     def looks(self, number: str = ZAHRA.mobile) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def rows(bot: Bot, model: Any) -> list[Any]:
 def test_a_carrier_that_hands_in_everything_twice_has_one_effect(page: Page, bot: Bot) -> None:
     called: list[str] = []
     page.client.application.before_request(lambda: called.append(request.path))
-    page.fault(Fault.DUPLICATE)
+    page.fault(CarrierFault.DUPLICATE)
     page.text(REQUEST)
     assert [it["tick"] for it in page.texts()] == ["delivered"]
     assert len(rows(bot, InboundMessageRow)) == len(rows(bot, OutboundMessageRow)) == 1
@@ -195,7 +195,7 @@ def test_a_carrier_that_hands_in_everything_twice_has_one_effect(page: Page, bot
 
 
 def test_a_carrier_that_is_late_brings_a_text_later(page: Page, clock: StoppedClock) -> None:
-    page.fault(Fault.DELAY)
+    page.fault(CarrierFault.DELAY)
     page.text(REQUEST)
     (text,) = page.texts()
     assert (text["tick"], "text" in text) == ("accepted", False)
@@ -205,15 +205,15 @@ def test_a_carrier_that_is_late_brings_a_text_later(page: Page, clock: StoppedCl
 
 
 def test_a_receipt_that_is_lost_stays_lost(page: Page) -> None:
-    page.fault(Fault.LOSE_RECEIPT)
+    page.fault(CarrierFault.LOSE_RECEIPT)
     page.text(REQUEST)
-    page.fault(Fault.LOSE_RECEIPT, on=False)
+    page.fault(CarrierFault.LOSE_RECEIPT, on=False)
     (text,) = page.texts()
     assert (text["tick"], len(text["code"])) == ("accepted", 6)
 
 
 def test_what_is_not_delivered_is_not_on_the_phone(page: Page, bot: Bot) -> None:
-    page.fault(Fault.UNDELIVERED)
+    page.fault(CarrierFault.UNDELIVERED)
     page.text("راهنما")  # a code would be sent once more
     (text,) = page.texts()
     assert (text["tick"], "text" in text) == ("failed", False)
@@ -221,7 +221,7 @@ def test_what_is_not_delivered_is_not_on_the_phone(page: Page, bot: Bot) -> None
 
 
 def test_a_gateway_that_is_down_comes_back_by_itself(page: Page, bot: Bot, clock: StoppedClock) -> None:
-    page.fault(Fault.DOWN)
+    page.fault(CarrierFault.DOWN)
     page.text(REQUEST)
     assert [it["tick"] for it in page.texts()] == ["queued"]
     clock.forward(seconds=DOWN.total_seconds())
@@ -298,10 +298,10 @@ def test_a_code_that_was_sent_once_more_is_played_too(
     page: Page, clock: StoppedClock, carrier: Carrier, random_source: LoadedRandomSource, sqlite_url: str
 ) -> None:
     first = clock.now
-    page.fault(Fault.UNDELIVERED)
+    page.fault(CarrierFault.UNDELIVERED)
     page.text(REQUEST)
     page.texts()
-    page.fault(Fault.UNDELIVERED, on=False)
+    page.fault(CarrierFault.UNDELIVERED, on=False)
     page.bot.courier.deliver_due()
     page.text(page.code())
     written = page.transcript()
