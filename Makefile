@@ -10,8 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run serve test test-work test-wait test-alone test-paced test-fast soak mutants install setup lint style \
 	types diagram screenshots \
 	bench constraints licences sbom audit
-# The files in which tests have a mark.
-marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
+# The files in which tests have a mark; those of whole services first, which take the longest.
+marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py" | sort -r)
 
 # On a busy machine a test of many processes may be late: what fails is tried once more, alone, and both are printed.
 # Those within one process have clocks that are handed in, and no second try.

@@ -62,7 +62,7 @@ def started(folder: Path) -> Iterator[Browser]:
 def served(app: Flask, port: int = 0) -> Iterator[str]:
     """An application on a port of this machine, while it is looked at; its address."""
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
