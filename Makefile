@@ -1,8 +1,10 @@
 # Every target does its own set-up; a second run is quick.
 PYTHON ?= python3
 BIN := .venv/bin
-# What the tests that work are spread over. Those that wait, most of the time, for processes run beside them.
+# What the tests that work are spread over, with one more beside others, since each waits for its database now and then.
+# Those that wait, most of the time, for processes run beside them.
 CORES ?= logical
+WORKING ?= $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 WAITING ?= 4
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
@@ -60,7 +62,7 @@ test: style ## every check and test
 	@$(MAKE) --no-print-directory -j 2 test-alone test-paced
 
 test-work:
-	$(BIN)/pytest -m "not alone and not paced and not process" -n $(CORES) --maxprocesses 8 --dist worksteal \
+	$(BIN)/pytest -m "not alone and not paced and not process" -n $(WORKING) --maxprocesses 9 --dist worksteal \
 		--durations=20 $(call kept,work)
 
 test-wait:
