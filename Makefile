@@ -1,16 +1,19 @@
 # Every target does its own set-up; a second run is quick.
 PYTHON ?= python3
 BIN := .venv/bin
-# What the tests that work are spread over. Those that wait, most of the time, for processes run beside them.
+# What the tests that work are spread over, with one more beside others, since each waits for its database now and then.
+# Those that wait, most of the time, for processes run beside them.
 CORES ?= logical
-WAITING ?= 3
+WORKING ?= $$(($$(getconf _NPROCESSORS_ONLN) + 1))
+WAITING ?= 4
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run serve test test-work test-wait test-fast soak mutants install setup lint diagram screenshots \
+.PHONY: help run serve test test-work test-wait test-alone test-paced test-fast soak mutants install setup lint style \
+	types diagram screenshots \
 	bench constraints licences sbom audit
-# The files in which tests have a mark.
-marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py")
+# The files in which tests have a mark; those of whole services first, which take the longest.
+marked = $$(grep -rlE "mark\.$(1)" tests --include="test_*.py" | sort -r)
 
 # On a busy machine a test of many processes may be late: what fails is tried once more, alone, and both are printed.
 # Those within one process have clocks that are handed in, and no second try.
@@ -44,22 +47,36 @@ run: .venv/.runs ## try it: made-up people, the simulated carrier, no text leave
 serve: .venv/.runs ## the bot for real, with settings from the environment
 	@exec $(BIN)/flask serve
 
-lint: .venv/.runs .venv/.tests ## ruff and mypy
+lint: style types ## ruff and mypy
+
+style: .venv/.runs .venv/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/.runs .venv/.tests
 	$(BIN)/mypy .
 
-test: lint ## every check and test
-	@$(MAKE) --no-print-directory -j 2 test-work test-wait
+# Types are checked while the first tests wait; what keeps to a rate is beside what measures, which it leaves alone.
+test: style ## every check and test
+	@$(MAKE) --no-print-directory -j 3 types test-work test-wait
+	@$(MAKE) --no-print-directory -j 2 test-alone test-paced
+
+test-work:
+	$(BIN)/pytest -m "not alone and not paced and not process" -n $(WORKING) --maxprocesses 9 --dist worksteal \
+		--durations=20 $(call kept,work)
+
+test-wait:
+	$(BIN)/pytest -m "process and not alone and not paced" -n $(WAITING) --dist worksteal --durations=20 \
+		$(call kept,wait) $(call marked,process) || \
+	$(BIN)/pytest $(call again,wait)
+
+test-alone:
 	$(BIN)/pytest -m alone --durations=20 $(call kept,alone) $(call marked,alone) || \
 	$(BIN)/pytest $(call again,alone)
 
-test-work:
-	$(BIN)/pytest -m "not alone and not process" -n $(CORES) --maxprocesses 8 --dist worksteal --durations=20 $(call kept,work)
-
-test-wait:
-	$(BIN)/pytest -m "process and not alone" -n $(WAITING) --dist loadfile --durations=20 $(call kept,wait) $(call marked,process) || \
-	$(BIN)/pytest $(call again,wait)
+test-paced:
+	$(BIN)/pytest -m paced --durations=20 $(call kept,paced) $(call marked,paced) || \
+	$(BIN)/pytest $(call again,paced)
 
 test-fast: .venv/.runs .venv/.tests ## for every save: SQLite, no process started, nothing slow
 	$(BIN)/pytest --fast -n $(CORES) --maxprocesses 8 --dist worksteal

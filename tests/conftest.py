@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_long(item: pytest.Item) -> bool:
-    marked = any(item.get_closest_marker(mark) for mark in ("alone", "process", "slow"))
+    marked = any(item.get_closest_marker(mark) for mark in ("alone", "paced", "process", "slow"))
     takes = {"fresh_postgresql", "postgresql_url"} & set(getattr(item, "fixturenames", ()))
     return marked or bool(takes) or "postgresql" in item.name
 

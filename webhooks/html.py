@@ -10,11 +10,13 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, make_response, render_template, request, url_for
-from jinja2 import pass_context
+from jinja2 import BytecodeCache, pass_context
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 from markupsafe import Markup
 
@@ -43,10 +45,30 @@ PERSIAN = re.compile("([\u0620-\u065f\u0670-\u06d5](?:[ \u200c]?[\u0620-\u065f\u
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = Markup('<bdi dir="ltr">{}</bdi>'), Markup('<bdi dir="rtl">{}</bdi>')
 
 
+class CompiledTemplates(BytecodeCache):
+    """What this process, or the one that it was forked from, has compiled: a template is compiled once for all."""
+
+    def __init__(self) -> None:
+        self._compiled = dict[tuple[str, str], CodeType]()
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill in the code, where the same text has been compiled before."""
+        bucket.code = self._compiled.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code."""
+        if bucket.code is not None:
+            self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = CompiledTemplates()
+
+
 def set_up(app: Flask) -> None:
     """Let templates name static files by `asset`, and answer for those with the right types and for ever."""
     mimetypes.add_type("font/woff2", ".woff2")  # a slim system does not know it
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.bytecode_cache = COMPILED
     app.jinja_env.globals["asset"] = asset
     app.jinja_env.globals["in_language"] = in_language
     app.jinja_env.filters["isolated"] = isolated

@@ -157,7 +157,7 @@ class Endpoint:
         self._lock = Lock()
         self._server = _Server(("127.0.0.1", 0), Call)
         self._server.owner = self
-        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
 
     @property
     def address(self) -> str:

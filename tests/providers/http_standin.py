@@ -32,7 +32,7 @@ class HttpStandIn:
         self._changed, self._mended = Condition(), Event()
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.owner = self
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="stand-in", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.005,), name="stand-in", daemon=True)
 
     def talk(self, called: Called, write: Write) -> bool:
         """Answer one call; whether the connection lives on. Each stand-in has its own way."""

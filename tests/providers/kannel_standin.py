@@ -60,7 +60,7 @@ class KannelStandIn:
         self.stopping = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.standin = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
 
     @property
     def url(self) -> str:

@@ -71,7 +71,7 @@ class SmppOperator:
         self._stopping = Event()
         self._server = _Server(("127.0.0.1", 0), _Link)
         self._server.operator = self
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="operator", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.005,), name="operator", daemon=True)
 
     @property
     def port(self) -> int:

@@ -15,11 +15,13 @@ from random import Random
 import psutil  # type: ignore[import-untyped]
 import requests
 
-from tests.support import lifeline
+from tests.support import forked, lifeline
+from tests.support.forked import Forked
 from tests.support.places import ROOT
 
 # On a machine that has a lot else to do; nothing waits for so long where it has not.
 READY_SECONDS, END_SECONDS = 300.0, 120.0
+PRELOADED = "LD_PRELOAD"
 KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
 
 
@@ -49,6 +51,13 @@ def until(holds: Callable[[], bool], seconds: float, why: str) -> None:
         time.sleep(0.05)
 
 
+def _anew(environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """A service for which the loader has something to do."""
+    command = [sys.executable, "-m", "flask", "serve"]
+    with log.open("ab") as out:
+        return lifeline.hold(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT))
+
+
 @dataclass
 class Host:
     """A service of a world. `settings` may change between an end and a start."""
@@ -57,7 +66,7 @@ class Host:
     settings: dict[str, str] = field(repr=False)
     folder: Path
     port: int = field(default_factory=free_port)
-    process: "subprocess.Popen[bytes] | None" = None
+    process: "Forked | subprocess.Popen[bytes] | None" = None
     statuses: list[int] = field(default_factory=list)  # with which it ended when it was asked to
 
     @property
@@ -73,11 +82,12 @@ class Host:
     def start(self) -> None:
         """Begin, and wait until it says that it is ready."""
         whole = environment({**self.settings, "PORT": str(self.port)})
-        command = [sys.executable, "-m", "flask", "serve"]
-        with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.process = lifeline.hold(
-                subprocess.Popen(command, cwd=ROOT, env=whole, stdout=log, stderr=subprocess.STDOUT)
-            )
+        log = self.folder / f"{self.name}.log"
+        self.process = (
+            _anew(whole, log)
+            if PRELOADED in whole
+            else forked.start("serve", folder=ROOT, environment=whole, out=log, err=log)
+        )
         until(self._is_up, READY_SECONDS, f"{self.name} is not ready")
 
     def _is_up(self) -> bool:

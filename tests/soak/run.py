@@ -40,6 +40,7 @@ class Plan:
     worlds: Sequence[str] = tuple(WORLDS)
     rate: float = RATE
     longest: float = 60.0  # seconds that a fault lasts, at most
+    spare: float = SPARE_SECONDS  # for which there are people, too
 
 
 @dataclass
@@ -116,7 +117,7 @@ def _soaked(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, en
 
 def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, result: Result, end: Event) -> None:
     rng = Random(f"{plan.seed} {name}")
-    people = int(plan.rate * (plan.minutes * 60 + SPARE_SECONDS)) + 100
+    people = int(plan.rate * (plan.minutes * 60 + plan.spare)) + 100
     needs = {"movable_clock": "move_clock" in plan.faults, "small_disk": "fill_disk" in plan.faults}
     with world(name, folder, WORLDS[name], people, rng, **needs) as there:
         for fault in set(plan.faults) - set(possible(there, list(plan.faults))):

@@ -2,6 +2,7 @@
 
 import re
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -13,11 +14,11 @@ CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
 
 
 class Browser:
-    """Somebody's browser, with its cookies."""
+    """Somebody's browser, with its cookies. Several may ask one application, which takes a while to be made."""
 
-    def __init__(self, bot: Bot, carrier: Carrier) -> None:
+    def __init__(self, bot: Bot, carrier: Carrier, app: Flask | None = None) -> None:
         self.bot, self.carrier = bot, carrier
-        self.client: FlaskClient = create_app(bot).test_client()
+        self.client: FlaskClient = (app or create_app(bot)).test_client()
         self.page = self.client.get("/console?lang=en", base_url=bot.settings.public_url)
 
     def get(self, path: str) -> TestResponse:

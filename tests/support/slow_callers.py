@@ -66,7 +66,7 @@ def relay(port: int) -> Iterator[int]:
                 back.join()
 
     with _Relays(("127.0.0.1", 0), Relay) as server:
-        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread = Thread(target=server.serve_forever, args=(0.005,))
         thread.start()
         try:
             yield server.server_address[1]

@@ -18,9 +18,11 @@ from store.database.engine import Store
 from store.tables import AccountRow, table
 from tests.bot.cli.test_commands import around, typed
 from tests.bot.cli.test_deploy import as_superuser, printed, role_url, tools_of
+from tests.support import forked
 from tests.support.hosts.postgresql_servers import pgbouncer
 from tests.support.parts import CHEAP, KEYS, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import ZAHRA, settled
+from tests.support.places import ROOT
 
 pytestmark = pytest.mark.process
 __all__ = ["role_url"]
@@ -58,9 +60,13 @@ def played(url: str) -> None:
     store.close()
 
 
-def back_up(url: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    script = folder.parent / "ramz-backup"
-    script.write_text(printed("backup", *options, DATABASE_URL=url).stdout, "utf-8")
+def back_up(url: str, folder: Path, *options: str, anew: bool = False) -> "subprocess.CompletedProcess[str]":
+    """What the printed script does, by programs that are started anew or forked."""
+    script, written = folder.parent / "ramz-backup", printed("backup", *options, DATABASE_URL=url).stdout
+    if not anew:
+        forked.programs(folder.parent, app=ROOT / "wsgi.py")
+        written = forked.in_script(written, folder.parent)
+    script.write_text(written, "utf-8")
     script.chmod(0o755)
     environment = {"DATABASE_URL": url, "SECRET_KEYS": KEYS, **tools_of(url)}
     return subprocess.run([script, folder], env=around(environment), capture_output=True, text=True, check=False)
@@ -78,7 +84,7 @@ def restored(url: str, file: Path, tmp_path: Path) -> str:
 
 
 def test_a_backup_holds_all_and_is_its_owners_alone_and_leaves_no_copy(url: str, tmp_path: Path) -> None:
-    ran = back_up(url, tmp_path / "backups")
+    ran = back_up(url, tmp_path / "backups", anew=True)
     assert ran.returncode == 0, ran.stderr
     (file,) = (tmp_path / "backups").iterdir()
     assert ran.stdout.splitlines()[-1] == str(file) and stat.S_IMODE(file.stat().st_mode) == 0o600

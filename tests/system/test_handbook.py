@@ -7,7 +7,6 @@ import base64
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
@@ -30,6 +29,7 @@ from tests.conftest import MakeBot
 from tests.providers import kannel_standin
 from tests.providers.kannel_standin import KannelStandIn
 from tests.providers.twilio_standin import TwilioStandIn, settings_at
+from tests.support import forked
 from tests.support.databases import SQLITE_ONLY
 from tests.support.parts import KEYS, Carrier, eventually
 from tests.support.people import CHIEF, ZAHRA, employ, settled
@@ -45,7 +45,7 @@ NEW_KEY = "k2:" + base64.b64encode(bytes(range(32, 64))).decode()
 STAND_INS = {
     "systemctl": 'case "$*" in "start ramz-backup") exec ramz-backup "$BACKUPS" ;; esac',
     "runuser": 'export PGUSER="$2"; shift 3; exec "$@"',  # -u USER -- COMMAND
-    "ramz": f'exec "{sys.executable}" -m flask --app "{ROOT}/wsgi.py" "$@"',
+    "ramz": 'exec flask "$@"',
 }
 
 
@@ -63,9 +63,10 @@ class Machine:
         self.folder, self.url, self.settings = folder, url, {"DATABASE_URL": url, "SECRET_KEYS": KEYS, **settings}
         self.programs = folder / "programs"
         self.programs.mkdir()
+        forked.programs(self.programs, app=ROOT / "wsgi.py")
         for name, script in STAND_INS.items():
             self._put(name, f"#!/bin/sh\n{script}\n")
-        self._put("ramz-backup", printed("backup", DATABASE_URL=url).stdout)
+        self._put("ramz-backup", forked.in_script(printed("backup", DATABASE_URL=url).stdout, self.programs))
 
     def _put(self, name: str, script: str) -> None:
         (self.programs / name).write_text(script, "utf-8")

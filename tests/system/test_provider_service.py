@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from store.tables import DeliveryStatus, InboundMessageRow, OutboundMessageRow, PolledMessageRow, table
 from tests.providers import kavenegar, magfa
 from tests.providers.standin import HALF, HTML, TOO_MANY, WELCOME, Cut, Hang, ProviderStandIn, Trouble, redirect_to
-from tests.providers.wire import environment, standin_of
+from tests.providers.wire import FILES, environment, standin_of
 from tests.support.databases import Fresh
 from tests.support.parts import KEYS, eventually
 from tests.system.test_service import Pilgrim, Service, free_port, serve, some
@@ -30,6 +30,20 @@ TROUBLES: list[Trouble] = [
 ITEMS = {"kavenegar": [kavenegar.item(6), kavenegar.refusal(418)], "magfa": [magfa.item(15, 0), magfa.envelope(14)]}
 
 
+# How often it is asked, which is a profile's to say: seldom enough not to burden a provider, and here not to wait for.
+SELDOM = {"every = 3": "every = 2", "from_seconds = 20": "from_seconds = 5"}
+
+
+def often_asked(name: str, folder: Path) -> Path:
+    """A provider's profile, by which it is asked more often."""
+    written = FILES[name].read_text("utf-8")
+    for seldom, often in SELDOM.items():
+        assert written.count(seldom) == 1
+        written = written.replace(seldom, often)
+    (folder / "profile.toml").write_text(written, "utf-8")
+    return folder / "profile.toml"
+
+
 @dataclass
 class ProviderService(Service):
     """`flask serve` with two processes, and its provider."""
@@ -42,7 +56,7 @@ class ProviderService(Service):
 
     @property
     def settings(self) -> dict[str, str]:
-        return environment(self.name, self.provider)
+        return environment(self.name, self.provider) | self.more
 
     def start(self) -> None:
         own = {"DATABASE_URL": self.database_url, "SECRET_KEYS": KEYS, "PORT": str(self.port), "WORKERS": "2"}
@@ -84,9 +98,9 @@ class ProviderService(Service):
 
 
 @contextmanager
-def service_on(name: str, database_url: str, folder: Path) -> Iterator[ProviderService]:
+def service_on(name: str, database_url: str, folder: Path, **more: str) -> Iterator[ProviderService]:
     with standin_of(name) as standin:
-        service = ProviderService(database_url, cast("Any", standin), folder, free_port(), name=name)
+        service = ProviderService(database_url, cast("Any", standin), folder, free_port(), more, name=name)
         try:
             service.start()
             yield service
@@ -100,7 +114,8 @@ def service_on(name: str, database_url: str, folder: Path) -> Iterator[ProviderS
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderService]:
     name, _, database = request.param.partition("-")
     fresh: Fresh = request.getfixturevalue(f"fresh_{database}")
-    with service_on(name, fresh(), tmp_path) as service:
+    often = {"HTTP_MAGFA_PROFILE": str(often_asked(name, tmp_path))} if name == "magfa" else {}
+    with service_on(name, fresh(), tmp_path, **often) as service:
         yield service
 
 

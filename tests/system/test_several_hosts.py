@@ -136,7 +136,7 @@ def test_pgbouncer_is_restarted(pooler: PgBouncer, tmp_path: Path) -> None:
         under_load(services, restart, "restart of PgBouncer")
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_two_services_never_send_more_than_the_rate(postgresql_url: str, tmp_path: Path) -> None:
     """Both have more to do than they may; a third joins, one stops."""
     rate = 20

@@ -129,7 +129,7 @@ def service(url: str, processes: int, per_second: int) -> Iterator[tuple[list[Bo
             bot.store.close()
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 @pytest.mark.parametrize("processes", [1, 2])
 def test_codes_do_not_wait_for_notices(sqlite_url: str, processes: int) -> None:
     """At 100 a second 300 codes take three seconds, and two more are for whatever was in hand before them."""
@@ -149,7 +149,7 @@ def test_codes_do_not_wait_for_notices(sqlite_url: str, processes: int) -> None:
     assert busiest <= 115, "what a busy machine held up may come a moment later"
 
 
-@pytest.mark.alone
+@pytest.mark.paced
 def test_a_slow_rate_is_kept_and_nothing_is_claimed_in_vain(sqlite_url: str) -> None:
     with service(sqlite_url, 1, 2) as (bots, carrier):
         (bot,) = bots

@@ -327,8 +327,9 @@ def test_no_code_and_no_session_is_kept_as_it_is(browser: Browser) -> None:
 
 def strangers(home: Bot, carrier: Carrier) -> Iterator[Browser]:
     """Browsers of whoever has many addresses, each new to the console."""
+    app = create_app(home)
     for number in count():
-        browser = Browser(home, carrier)
+        browser = Browser(home, carrier, app)
         browser.client.environ_base["REMOTE_ADDR"] = f"198.51.{number // 250}.{number % 250 + 1}"
         yield browser
 
