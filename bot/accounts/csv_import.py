@@ -163,7 +163,7 @@ class Import:
     def _store(self, connection: Connection, rows: list[Row], moves: list[Move], now: datetime) -> int:
         """Write what was chosen; how many mobiles have changed."""
         if self.changes:
-            self.changes.close_codes(connection, moves, now)
+            self.changes.end_former(connection, moves, now)
         accounts.take(connection, [row.account for row in rows])
         return self.changes.carry_out(connection, moves, now) if self.changes else 0
 

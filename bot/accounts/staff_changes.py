@@ -157,9 +157,8 @@ class StaffChanges:
         if change.command is StaffCommand.REMOVE:
             ended = staff_removal.remove(connection, change.mobile, now) or []
         else:
-            # A member who is changed begins anew: no session, order or proposal outlives the role that it was made in.
-            ended = staff_removal.end_work(connection, change.mobile, now)
-            staff.put(connection, NewMember(change.mobile, change.role, change.name, change.province, change.broker))
+            new = NewMember(change.mobile, change.role, change.name, change.province, change.broker)
+            _, ended = staff_removal.put(connection, new, now)
         stopped = [entry for entry in ended if entry.action is not Action.STAFF_REMOVED]
         mine = [replace(entry, actor=Actor.STAFF, who=masked(by.mobile), staff_id=by.id) for entry in stopped]
         self.parts.trail.note(connection, now, *mine)

@@ -98,7 +98,7 @@ def test_who_is_removed_is_out_at_once(chief: Browser, clock: StoppedClock) -> N
     assert TEHRAN["mobile"] not in there(bot)
     assert "Log out" not in tehran.get("/console?lang=en").text
     with bot.store.reading() as connection:
-        assert mobile_changes.of_staff(connection, int(id_of(bot, TEHRAN["mobile"]))) == []
+        assert mobile_changes.lock_of_staff(connection, int(id_of(bot, TEHRAN["mobile"]))) == []
     sent = len(chief.carrier.sent)
     bot.hear(Inbound("simulated", "T9", TEHRAN["mobile"], waiting))
     bot.courier.deliver_due()
