@@ -1,7 +1,7 @@
 """Changes of registered mobiles, by staff. While one is held, codes for the account go nowhere."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, insert, or_, select, update
@@ -101,6 +101,18 @@ def move(connection: Connection, change: Change, values: dict[str, Any]) -> bool
     """Write where a change stands now; False where another was first."""
     same = update(CHANGE).where(CHANGE.c.id == change.id, CHANGE.c.state == change.state, _OPEN)
     return connection.execute(same.values(values)).rowcount == 1
+
+
+def defer(connection: Connection, state: str, span: timedelta) -> int:
+    """Have those that stand at a state wait until a time has passed since their approval; how many wait longer now.
+
+    Nobody waits longer for being called again.
+    """
+    there = select(CHANGE.c.id, CHANGE.c.approved_at, CHANGE.c.due_at).where(_OPEN, CHANGE.c.state == state)
+    sooner = [row for row in connection.execute(there.with_for_update()) if row.due_at < row.approved_at + span]
+    for row in sooner:
+        connection.execute(update(CHANGE).where(CHANGE.c.id == row.id).values(due_at=row.approved_at + span))
+    return len(sooner)
 
 
 def set_mobile(connection: Connection, change: Change, now: datetime) -> bool:

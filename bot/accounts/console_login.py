@@ -32,6 +32,7 @@ from store import codes, console_sessions, rate_limits, staff
 from store.codes import CodesSent
 from store.console_sessions import Session
 from store.outbound_messages import ClaimedMessage, NewMessage
+from store.service.clock_set_back import APART
 from store.staff import Member
 from store.tables import CloseReason, MessageKind
 from store.views.delivery_stats import EVERYBODY, Scope
@@ -311,4 +312,6 @@ class Console:
 
 
 def _is_over(kept: Session, now: datetime) -> bool:
-    return now - kept.created_at >= LONGEST or now - kept.used_at >= IDLE
+    """Whether it has lasted long enough, or is of a time to come: the clock was set back."""
+    is_to_come = max(kept.created_at, kept.used_at) > now + APART
+    return is_to_come or now - kept.created_at >= LONGEST or now - kept.used_at >= IDLE

@@ -1,7 +1,7 @@
 """Changes of a registered mobile, carried out as their table says: by staff, by the old mobile, by the time."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from sqlalchemy import Connection
@@ -89,6 +89,14 @@ def end_overdue(parts: Parts) -> int:
             return 0
     with parts.store.writing() as connection:
         return queue(connection, _end_overdue(connection, parts, now), now)
+
+
+def defer(parts: Parts, jump: timedelta) -> int:
+    """After the clock was set forth, let old mobiles have the whole time to object; how many changes wait longer."""
+    span = lasts(ChangeState.HELD)
+    assert span is not None
+    with parts.store.writing() as connection:
+        return mobile_changes.defer(connection, ChangeState.HELD, span + jump)
 
 
 def _end_overdue(connection: Connection, parts: Parts, now: datetime) -> list[NewMessage]:
