@@ -102,8 +102,9 @@ def _ask(bot: Bot) -> Answer:
 def _enter(bot: Bot) -> Answer:
     _check(_cookie(bot, FORM))
     mobile, digits = _mobile(), _BETWEEN_DIGITS.sub("", fold(request.form.get("code", "")[:40]))
+    held = _asked(bot), _cookie(bot, BROWSER), _cookie(bot, SESSION)
     try:
-        entered = bot.console.enter(mobile, digits, _address(), _asked(bot), _cookie(bot, BROWSER))
+        entered = bot.console.enter(mobile, digits, _address(), *held)
     except TooManyTries:
         return _login_page(bot, status=429, fault="too_many")
     except UnknownKey:

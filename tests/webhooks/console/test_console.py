@@ -226,6 +226,26 @@ def test_logging_out_ends_the_session_itself(browser: Browser) -> None:
     assert noted(browser.bot)[-1][0] == "console_logout"
 
 
+@pytest.mark.parametrize("next_one", [CHIEF, TEHRAN])
+def test_another_login_in_the_same_browser_ends_the_session_before_it(
+    browser: Browser, clock: StoppedClock, next_one: dict[str, Any]
+) -> None:
+    """Whoever has a copy of its cookie is out, too."""
+    door, copy = browser.page, Browser(browser.bot, browser.carrier)
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", "127.0.0.1")
+    assert cookie
+    copy.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
+    clock.forward(minutes=2)
+    browser.page = door
+    browser.ask(next_one["mobile"])
+    assert browser.post("/console/login", mobile=next_one["mobile"], code="000000").status_code == 403
+    assert is_in(copy), "who is let in nowhere ends nothing"
+    assert browser.post("/console/login", mobile=next_one["mobile"], code=browser.code()).status_code == 303
+    assert is_in(browser) and not is_in(copy)
+    assert [action for action, _, _ in noted(browser.bot)].count("console_logout") == 1
+
+
 def test_a_session_ends_when_it_is_idle_and_after_eight_hours(browser: Browser, clock: StoppedClock) -> None:
     browser.log_in(CHIEF["mobile"])
     for _ in range(int(LONGEST / timedelta(minutes=29))):
