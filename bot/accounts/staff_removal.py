@@ -19,14 +19,10 @@ def remove(connection: Connection, mobile: str, now: datetime) -> list[Entry] | 
     A change of mobile that they have proposed or approved ends: both must still be staff. A member who is added
     again confirms nothing from before.
     """
-    member = staff.at(connection, mobile)
-    if member is None:
+    staff_id = staff.remove(connection, mobile, now)
+    if staff_id is None:
         return None
-    # In the order in which whoever confirms an order writes them, lest both wait: the code, the member, the change.
-    codes.close_of_staff(connection, member.id, CloseReason.CANCELLED, now)
-    if staff.remove(connection, mobile, now) is None:
-        return None
-    return [Entry(Actor.OPERATOR, Action.STAFF_REMOVED, staff_id=member.id), *_end_work(connection, member.id, now)]
+    return [Entry(Actor.OPERATOR, Action.STAFF_REMOVED, staff_id=staff_id), *_end_work(connection, staff_id, now)]
 
 
 def put(connection: Connection, member: NewMember, now: datetime) -> tuple[int, list[Entry]]:
@@ -34,15 +30,13 @@ def put(connection: Connection, member: NewMember, now: datetime) -> tuple[int, 
 
     Whoever it was before begins anew: no session, order or proposal outlives the role that it was made in.
     """
-    former = staff.ever(connection, member.mobile)
-    if former is None:
-        return staff.put(connection, member), []
-    codes.close_of_staff(connection, former, CloseReason.CANCELLED, now)
-    staff.put(connection, member)
-    return former, _end_work(connection, former, now)
+    staff_id = staff.put(connection, member)
+    return staff_id, _end_work(connection, staff_id, now)
 
 
 def _end_work(connection: Connection, staff_id: int, now: datetime) -> list[Entry]:
+    # Codes before changes: whoever confirms an order at this moment has its code, and is waited for.
+    codes.close_of_staff(connection, staff_id, CloseReason.CANCELLED, now)
     console_sessions.end_of(connection, staff_id, now)
     entries = []
     for change in mobile_changes.lock_of_staff(connection, staff_id):
