@@ -207,6 +207,34 @@ def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: Stopped
 
 
 @SQLITE_ONLY
+@pytest.mark.parametrize(
+    ("host", "peer", "named", "apart"),
+    [
+        ("127.0.0.1", "127.0.0.1", "10.0.0.{}", True),
+        ("127.0.0.1", "::1", "10.0.0.{}", True),
+        ("10.0.0.1", "10.0.0.1", "10.0.0.{}", True),  # a proxy that has a second host behind it
+        ("10.0.0.1", "10.0.0.1", "192.0.2.{}, 10.0.0.9", False),  # what the caller says of itself counts for nothing
+        ("10.0.0.1", "10.0.0.2", "10.0.0.{}", False),
+        ("0.0.0.0", "198.51.100.7", "10.0.0.{}", False),
+        ("127.0.0.1", "127.0.0.1", "2001:db8::{}", False),  # whoever has one of a network's has all
+        ("127.0.0.1", "127.0.0.1", "2001:db8:0:{}::1", True),
+        ("127.0.0.1", "127.0.0.1", "unknown, {}", False),
+    ],
+)
+def test_a_proxy_on_this_machine_says_who_calls_and_nobody_else_does(
+    make_bot: MakeBot, carrier: Carrier, host: str, peer: str, named: str, apart: bool
+) -> None:
+    bot = settled(make_bot(HOST=host))
+    browser = Browser(bot, carrier)
+    browser.client.environ_base["REMOTE_ADDR"] = peer
+    for number in range(LOGIN_TRIES_PER_HOUR):
+        browser.client.environ_base["HTTP_X_FORWARDED_FOR"] = named.format(number + 2)
+        assert browser.ask(STRANGER).status_code == 200
+    browser.client.environ_base["HTTP_X_FORWARDED_FOR"] = named.format(99)
+    assert browser.ask(STRANGER).status_code == (200 if apart else 429)
+
+
+@SQLITE_ONLY
 def test_a_form_that_is_not_ours_is_refused(browser: Browser) -> None:
     for form in ({}, {"proof": ""}, {"proof": "0" * 64}, {"proof": "é"}):
         answer = browser.client.post("/console/code", data={"mobile": CHIEF["mobile"], **form}, base_url=HOME)
