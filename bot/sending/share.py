@@ -2,13 +2,15 @@
 
 Each process looks every second which others run, and takes an equal part of the rate, but no more than the others have
 left. So a process that joins waits until they have lowered theirs, and in sum it is never more than the rate. A process
-that can't renew its lease sends nothing once it is over. The others take it away a little later.
+that can't renew its lease sends nothing once it is over. The others take it away a little later, or at once where they
+run on the same host and see that the process has ended.
 """
 
 import time
 from collections.abc import Callable, Iterable
 
 from bot.platform.log import logger
+from bot.platform.processes import HostProcesses
 from bot.ports import RandomSource
 from bot.sending.throttle import Throttle
 from store.database.engine import Store, is_out_of_reach
@@ -34,11 +36,13 @@ class Share:
         processes: int = 1,
         throttle: Throttle | None = None,
         now: Callable[[], float] = time.monotonic,
+        host_processes: HostProcesses | None = None,
     ) -> None:
-        """Take the whole rate, how many processes there are on this host, and a clock that counts seconds."""
+        """Take the whole rate, how many processes there are on this host, a clock that counts seconds, and the host."""
         self.store, self.whole, self.processes = store, whole, processes
         self.throttle = throttle or Throttle(whole)
         self._random_source, self._now = random_source, now
+        self._host_processes = host_processes or HostProcesses()
         self._process, self._renewals = "", 0
         self._renewed_at = self._due_at = float("-inf")
         self._seen: dict[str, tuple[int, float]] = {}
@@ -95,21 +99,28 @@ class Share:
             mine = max(0, min(fair, self.whole - sum(it.per_second for it in living)))
             # What is given up must not be used any more once it is written; what is gained, not before.
             self.throttle.set(min(mine, self.per_second), self._renewed_at + LEASE)
-            send_shares.renew(connection, SendShare(self._process, mine, self._renewals + 1))
+            whose = self._host_processes.host, self._host_processes.own()
+            send_shares.renew(connection, SendShare(self._process, mine, self._renewals + 1, *whose))
         self._renewals += 1
         self._renewed_at = began
         self.throttle.set(mine, began + LEASE)
         return fair
 
     def _gone(self, others: Iterable[SendShare], now: float) -> list[str]:
-        """Which processes have not renewed for too long, as far as this one could see."""
+        """Which processes have ended, or have not renewed for too long, as far as this one could see."""
         away = now - self._renewed_at > LEASE  # it saw nobody, for the database was out of reach, perhaps to all
         known = {} if away else self._seen
         self._seen = {}
+        gone = []
         for it in others:
             renewals, since = known.get(it.process, (-1, now))
             self._seen[it.process] = (it.renewals, since if renewals == it.renewals else now)
-        return [name for name, (_, since) in self._seen.items() if now - since > GONE_AFTER]
+            if now - self._seen[it.process][1] > GONE_AFTER or self._has_ended(it):
+                gone.append(it.process)
+        return gone
+
+    def _has_ended(self, it: SendShare) -> bool:
+        return it.host is not None and it.pid is not None and self._host_processes.has_ended(it.host, it.pid)
 
     def _fair(self, others: Iterable[str]) -> int:
         """An equal part in whole texts; what is left over goes to the first by name."""

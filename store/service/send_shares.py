@@ -1,7 +1,8 @@
 """How many texts a second each process may send: leases on MESSAGES_PER_SECOND, which all hosts share.
 
 `renewals` counts up while a process runs. Another that sees it stand still for long enough takes the lease away; no
-time of day is written or compared, so that hosts' clocks need not agree.
+time of day is written or compared, so that hosts' clocks need not agree. One on the same host, by `host` and `pid`,
+can see at once that the process has ended.
 """
 
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ ADVISORY_LOCK = 7041327
 
 @dataclass(frozen=True)
 class SendShare:
-    """One process's lease: texts a second, and how often it has been renewed."""
+    """One process's lease: texts a second, how often it has been renewed, and whose it is where that is known."""
 
     process: str
     per_second: int
     renewals: int
+    host: str | None = None
+    pid: int | None = None
 
 
 def held(connection: Connection) -> list[SendShare]:

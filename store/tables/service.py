@@ -57,3 +57,5 @@ class SendShareRow(SQLModel, table=True):
     process: str = Field(max_length=22, primary_key=True)
     per_second: int
     renewals: int  # counts up while the process lives
+    host: str | None = Field(default=None, max_length=64)  # which kernel's start, and which of its spaces of ids
+    pid: int | None = None  # the process's id there

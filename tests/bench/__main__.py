@@ -1,4 +1,4 @@
-"""Run the benchmarks and write BENCHMARKS.md: floors and bot in turn, on both databases, with one worker and two.
+"""Run the benchmarks and write BENCHMARKS.md: floors and bot in turn, on both databases, with one worker, two and four.
 
 BENCH_ROUNDS, BENCH_TEXTS (requests a measurement) and BENCH_SECONDS (of each load by the clock) make it shorter or
 longer. With BENCH_LONG=1 the same requests are measured once more where a million accounts are known.
@@ -32,8 +32,10 @@ SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
 LONG = os.environ.get("BENCH_LONG") == "1"
 RECOVERIES, LOGINS, VERIFIES, BARE_SECONDS = TEXTS // 4, TEXTS // 4, TEXTS // 2, 4.0
 RATES = (50, 100)  # requests a second; the second is what a short code carries
+BURST = 1_000  # requests in one second, at the pace below
+PACE, UNBOUNDED = 100, 10_000  # MESSAGES_PER_SECOND
 SLOW = 0.1  # how late a real provider answers, in seconds
-ACCOUNTS = 14_000
+ACCOUNTS = 20_000
 WARMING = WAVE * WAVES
 KEYS = "bench:" + base64.b64encode(secrets.token_bytes(32)).decode()
 
@@ -47,7 +49,7 @@ def main() -> None:
     with _databases() as fresh, provider.started() as sink:
         for number in range(ROUNDS):
             for name, make in fresh.items():
-                for workers in (1, 2):
+                for workers in (1, 2, 4):
                     _round(figures, name, make, workers, sink)
             print(f"round {number + 1} of {ROUNDS} is done", flush=True)
         if LONG:
@@ -110,6 +112,8 @@ def _bot(url: str, workers: int, sink: Provider, note: Note) -> None:
             note("codes verified by API", _closed(server, verifies, 8).rate)
             note("logins by API", _closed(server, logins, 8).rate)
             _by_the_clock(server, asking, sink, note)
+    if workers == 2:
+        _burst(url, mine, sink, note)
 
 
 Asking = Callable[[int], tuple[list[bytes], list[str]]]
@@ -144,6 +148,21 @@ def _by_the_clock(server: Server, asking: Asking, sink: Provider, note: Note) ->
         note(f"{rate} a second: refused", result.failed, "")
 
 
+def _burst(url: str, mine: Iterator[people.Person], sink: Provider, note: Note) -> None:
+    """How long a second's burst takes to be out, where so many may leave in a second as a short code carries."""
+    sink.answer_after(SLOW)
+    with serving(*_served(url, 2, sink, PACE)) as server:
+        asking = people.asking(_public(server), mine)
+        requests, mobiles = asking(BURST)
+        result = load.by_the_clock(server.port, requests, BURST)
+        note(
+            f"{BURST:,} in a second, {PACE} a second may leave: the last code",
+            sink.has_had(mobiles) - result.began,
+            " s",
+        )
+        note(f"{BURST:,} in a second: refused", result.failed, "")
+
+
 def _many_accounts(figures: Figures, name: str, fresh: Callable[[], str], sink: Provider) -> None:
     """The same requests where a thousand accounts are known, and where a million are."""
     for number in (5_000, 1_000_000):
@@ -162,13 +181,15 @@ def _many_accounts(figures: Figures, name: str, fresh: Callable[[], str], sink: 
             figures[f"requests sent, {number:,} accounts", name, 2, "/s"].append(rate)
 
 
-def _served(url: str, workers: int, sink: Provider) -> tuple[list[str], Callable[[int], dict[str, str]], int]:
+def _served(
+    url: str, workers: int, sink: Provider, pace: int = UNBOUNDED
+) -> tuple[list[str], Callable[[int], dict[str, str]], int]:
     def environment(port: int) -> dict[str, str]:
         return {
             "DATABASE_URL": url,
             "SECRET_KEYS": KEYS,
             "GATEWAYS": "twilio",
-            "MESSAGES_PER_SECOND": "10000",
+            "MESSAGES_PER_SECOND": str(pace),
             "TWILIO_ACCOUNT_SID": load.SID,
             "TWILIO_AUTH_TOKEN": load.TOKEN,
             "TWILIO_SENDER": load.SENDER,

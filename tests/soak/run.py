@@ -3,7 +3,8 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ WORLDS = {"postgresql": 2, "sqlite": 1}  # and how many services each has
 RATE = 2.0  # people a second, in each world
 CALM_SECONDS = (1.5, 3.0)  # between two faults
 QUIET_SECONDS = 150.0  # for the queues to empty
+LATE_SECONDS = 2.0
 SPARE_SECONDS = 1800.0  # that a run may take longer, on a machine that has a lot else to do
 
 
@@ -42,12 +44,16 @@ class Plan:
 
 @dataclass
 class Happened:
-    """A fault that was: when it began, in seconds from the run's begin, how long it lasted, how soon all was well."""
+    """A fault that was: when it began, in seconds from the run's begin, how long it lasted, how soon all was well.
+
+    `span` is from its begin until all was well, on the monotonic clock.
+    """
 
     fault: str
     began: float
     lasted: float
     recovered: float
+    span: tuple[float, float]
 
 
 @dataclass
@@ -57,6 +63,9 @@ class Result:
     name: str
     happened: list[Happened] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)  # from a request's 200 to its code at the provider
+    late: dict[str, list[float]] = field(
+        default_factory=dict
+    )  # those over LATE_SECONDS, by the fault that they fell in
     counts: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
     violations: dict[str, list[str]] = field(default_factory=dict)
@@ -125,7 +134,8 @@ def _soak(name: str, plan: Plan, folder: Path, say: Say, together: Barrier, resu
         for host in there.hosts:
             host.stop()
         evidence = gather(there, tried)
-    result.waits = waits(evidence)
+    waited = waits(evidence)
+    result.waits, result.late = [wait for _, wait in waited], late(waited, result.happened)
     result.counts = reconcile.counts(evidence)
     result.violations |= reconcile.violations(evidence)
 
@@ -157,7 +167,8 @@ def _one(there: World, name: str, plan: Plan, rng: Random, began: float, end: Ev
     with fault.act(there, rng):
         _rest(min(rng.uniform(*fault.seconds), plan.longest), end)
     ended = time.monotonic()
-    return Happened(name, start - began, ended - start, _recovered(there, ended, end))
+    recovered = _recovered(there, ended, end)
+    return Happened(name, start - began, ended - start, recovered, (start, ended + recovered))
 
 
 def _recovered(there: World, ended: float, end: Event) -> float:
@@ -204,18 +215,28 @@ def _is_empty(there: World) -> bool:
         store.close()
 
 
-def waits(it: Evidence) -> list[float]:
-    """Seconds from a request's 200, at its first posting that had one, to its code at the provider."""
+def waits(it: Evidence) -> list[tuple[float, float]]:
+    """When a request had its 200, at its first posting that had one, and how many seconds later its code was sent."""
     asked = {
         text.sender: text.answered_at
         for text in reversed(it.ledger.texts)
         if text.words.startswith("RESET") and text.answered_at is not None
     }
-    found: dict[str, float] = {}
+    found: dict[str, tuple[float, float]] = {}
     for text in it.arrived:
         if CODE.search(text.body) and text.to in asked and text.to not in found:
-            found[text.to] = max(0.0, text.at - asked[text.to])
+            found[text.to] = asked[text.to], max(0.0, text.at - asked[text.to])
     return list(found.values())
+
+
+def late(waited: Iterable[tuple[float, float]], happened: Sequence[Happened]) -> dict[str, list[float]]:
+    """The long waits, by the faults during which they began or which came while they lasted; "calm" by none."""
+    found = defaultdict[str, list[float]](list)
+    for began, seconds in waited:
+        if seconds > LATE_SECONDS:
+            fell_in = [it.fault for it in happened if it.span[0] <= began + seconds and began <= it.span[1]]
+            found[", ".join(fell_in) or "calm"].append(seconds)
+    return dict(found)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -232,6 +253,10 @@ def report(result: Result) -> str:
         f"  {len(result.happened)} faults; well again after median {median(recovered or [0]):.1f} s,"
         f" longest {max(recovered, default=0):.1f} s",
         f"  accepted to code at the provider: {waited}, longest {max(result.waits, default=0):.1f} s",
+        *(
+            f"    {len(late)} after more than {LATE_SECONDS:.0f} s, of {min(late):.1f} to {max(late):.1f} s: {fault}"
+            for fault, late in sorted(result.late.items())
+        ),
         "  " + ", ".join(f"{number} {what}" for what, number in result.counts.items()),
         "  " + ", ".join(f"{what} {number}" for what, number in sorted(result.outcomes.items())),
     ]

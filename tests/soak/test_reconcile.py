@@ -12,6 +12,7 @@ from tests.soak.doors import Call, Ledger, Text, Told
 from tests.soak.evidence import Evidence
 from tests.soak.load import SET, VERIFY
 from tests.soak.reconcile import INVARIANTS, violations
+from tests.soak.run import Happened, late, waits
 from tests.support.parts import NOON
 
 MOBILE, PASSWORD = "+989120000001", "k7mw-4qtz-9hdx"
@@ -190,3 +191,18 @@ def test_a_password_chosen_at_fakher_may_not_have_been_taken() -> None:
     call(SET, 503)(books)
     books.logins = {MOBILE: {PASSWORD: False}}
     assert violations(books) == {}
+
+
+def test_a_wait_is_from_the_first_200_to_the_first_code() -> None:
+    it = sound()
+    sent = min(text.at for text in it.arrived if text.to == MOBILE)
+    assert waits(it) == [(1.0, sent - 1.0)]
+
+
+def test_a_long_wait_is_told_by_the_faults_that_it_fell_in() -> None:
+    happened = [
+        Happened("hang", 10.0, 5.0, 1.0, (110.0, 116.0)),
+        Happened("kill_worker", 20.0, 0.0, 0.5, (120.0, 120.5)),
+    ]
+    waited = [(100.0, 9.9), (108.0, 2.1), (115.0, 6.0), (117.0, 2.5), (115.0, 1.9)]
+    assert late(waited, happened) == {"hang": [2.1], "hang, kill_worker": [6.0], "calm": [9.9, 2.5]}

@@ -4,7 +4,9 @@ import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from io import StringIO
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from bot.platform.processes import HostProcesses
 from bot.platform.random_source import SystemRandomSource
 from bot.sending.share import GONE_AFTER, JOIN_EVERY, LEASE, RENEW_EVERY, Share
 from bot.sending.throttle import Throttle
@@ -49,16 +52,51 @@ class Reached(Store):
             raise OperationalError("COMMIT", {}, Exception("cut off"))
 
 
+class Kernel(HostProcesses):
+    """A host whose processes have ids of the test's, and end as it says."""
+
+    pid = 0
+
+    def __init__(self, host: str = "") -> None:
+        super().__init__(host)
+        self.pids, self.ended = count(1), set[int]()
+
+    def begin(self) -> "Kernel":
+        """The same host, as its next process sees it."""
+        begun = copy(self)
+        begun.pid = next(self.pids)
+        return begun
+
+    def own(self) -> int:
+        return self.pid
+
+    def exists(self, pid: int) -> bool:
+        return pid not in self.ended
+
+
 class Process:
     """One process that always has something to send."""
 
-    def __init__(self, store: Store, ticks: Ticks, whole: int, beginning: float = 0.0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ticks: Ticks,
+        whole: int,
+        beginning: float = 0.0,
+        processes: int = 1,
+        kernel: Kernel | None = None,
+    ) -> None:
         now = ticks.begun_at(beginning)
         self.reached, self.ticks, self.sent = Reached(store), ticks, list[float]()
         self.throttle = Throttle(whole, now, sleep=lambda _: None)
-        self.share = Share(self.reached, SystemRandomSource(), whole, processes, self.throttle, now)
+        self.kernel = (kernel or Kernel()).begin()
+        self.share = Share(self.reached, SystemRandomSource(), whole, processes, self.throttle, now, self.kernel)
         self.asked = now()
         self.share.join()
+
+    def die(self) -> None:
+        """End, and say nothing to anybody. Its kernel knows."""
+        self.kernel.ended.add(self.kernel.own())
 
     def step(self) -> None:
         """Renew if it is time, and send what may be sent by now."""
@@ -131,6 +169,47 @@ def test_who_dies_is_inherited_within_seven_seconds(store: Store, ticks: Ticks) 
         assert len(send_shares.held(connection)) == 1
 
 
+def test_who_dies_is_inherited_at_once_on_its_host(store: Store, ticks: Ticks) -> None:
+    kernel = Kernel("here")
+    lives, dies = (Process(store, ticks, 10, beginning=n * 1000, kernel=kernel) for n in range(2))
+    run(ticks, [lives, dies], 3)
+    dies.die()
+    run(ticks, [lives], RENEW_EVERY + STEP)
+    assert lives.share.per_second == 10
+
+
+def test_a_host_that_starts_anew_sends_at_once(store: Store, ticks: Ticks) -> None:
+    kernel = Kernel("here")
+    before = [Process(store, ticks, 10, processes=2, kernel=kernel) for _ in range(2)]
+    run(ticks, before, 3)
+    for process in before:
+        process.die()
+    after = [Process(store, ticks, 10, processes=2, kernel=kernel) for _ in range(2)]
+    assert shares(after) == [5, 5]
+
+
+@pytest.mark.parametrize("hosts", [("here", "there"), ("", "")])
+def test_nothing_is_known_of_another_host_s_processes(store: Store, ticks: Ticks, hosts: tuple[str, str]) -> None:
+    """Their ids are numbers of another count: a process of this host that has ended may have the same."""
+    here, there = (Kernel(host) for host in hosts)
+    other = Process(store, ticks, 10, kernel=there)
+    begun = Process(store, ticks, 10, kernel=here)
+    assert begun.kernel.pid == other.kernel.pid
+    begun.kernel.ended.add(other.kernel.pid)
+    run(ticks, [begun], GONE_AFTER - STEP)
+    assert begun.share.per_second == 0
+
+
+def test_a_row_from_before_the_upgrade_is_given_up_by_time(store: Store, ticks: Ticks) -> None:
+    with store.writing() as connection:
+        send_shares.renew(connection, send_shares.SendShare("of the release before", 10, 7))
+    begun = Process(store, ticks, 10, kernel=Kernel("here"))
+    run(ticks, [begun], GONE_AFTER - STEP)
+    assert begun.share.per_second == 0
+    run(ticks, [begun], RENEW_EVERY + 2 * STEP)
+    assert begun.share.per_second == 10
+
+
 def test_who_is_cut_off_stops_before_the_others_take_its_part(store: Store, ticks: Ticks, printed: StringIO) -> None:
     lives, cut = (Process(store, ticks, 100, beginning=n * 1000) for n in range(2))
     run(ticks, [lives, cut], 3)
@@ -184,8 +263,11 @@ def test_it_is_never_more_than_the_rate_whatever_happens(
     store, ticks, chance = Store(fresh_sqlite()), Ticks(), random.Random(seed)
     living, ever = list[Process](), list[Process]()
 
+    kernels = [Kernel("here"), Kernel("there"), Kernel()]
+
     def join() -> None:
-        joined = Process(store, ticks, chance.choice([whole, max(1, whole // 2)]), chance.uniform(0, 1e6))
+        rate, beginning = chance.choice([whole, max(1, whole // 2)]), chance.uniform(0, 1e6)
+        joined = Process(store, ticks, rate, beginning, kernel=chance.choice(kernels))
         living.append(joined)
         ever.append(joined)
 
@@ -198,7 +280,8 @@ def test_it_is_never_more_than_the_rate_whatever_happens(
             one.share.leave()
             living.remove(one)
         elif happens == 2:
-            living.remove(one)  # and says nothing
+            living.remove(one)
+            one.die()
         elif happens == 3:
             one.reached.is_cut = not one.reached.is_cut
         elif happens == 4:
