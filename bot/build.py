@@ -164,6 +164,6 @@ def build(
         staff_changes=StaffChanges(parts, courier),
         event_poster=event_poster,
         audit_chain=audit_chain,
-        jobs=Jobs(parts, jobs),
+        jobs=Jobs(parts, jobs, partial(mobile_change.defer, parts)),
         simulation=simulation,
     )

@@ -4,8 +4,9 @@ Every process runs every job: each is harmless twice, and no answer depends on o
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -27,18 +28,25 @@ STALE = timedelta(seconds=60)
 FIRST_RUN_SECONDS = 10
 # How often the clock is compared with a monotonic one, in seconds, and how far the two may differ.
 CLOCK_LOOK_SECONDS, CLOCK_JUMP = 2.0, timedelta(seconds=5)
+# After a leap forth by so much nothing is dropped by its age for so many seconds: it may be the clock that is wrong.
+CLOCK_LEAP, LEAP_SECONDS = timedelta(days=1), 86_400.0
 
 
 class Jobs:
     """The sweeps, and the heartbeat that tells whether they run."""
 
-    def __init__(self, parts: Parts, more: Sequence[Job]) -> None:
-        """Take the jobs of the services; those of the store alone stand here."""
-        self.more = more
+    def __init__(
+        self, parts: Parts, more: Sequence[Job], defer_changes: Callable[[timedelta], object] = lambda _: None
+    ) -> None:
+        """Take the jobs of the services, and what has changes of mobiles wait; the store's own jobs stand here."""
+        self.more, self._defer_changes = more, defer_changes
         self.parts, self.store, self.clock = parts, parts.store, parts.clock
         self._scheduler: BackgroundScheduler | None = None
         self._stopping = Event()
         self._ended: dict[str, datetime] = {}
+        # How far the clock was set back, as far as this process has seen; None once that is mended.
+        self._set_back: timedelta | None = timedelta()
+        self._leapt_at: float | None = None  # by the monotonic clock
 
     def all(self) -> list[Job]:
         """Every job."""
@@ -72,10 +80,21 @@ class Jobs:
         began, steady = system_clock(), time.monotonic()
         while not self._stopping.wait(CLOCK_LOOK_SECONDS):
             expected = began + timedelta(seconds=time.monotonic() - steady)
-            if abs(system_clock() - expected) > CLOCK_JUMP:
-                LOG.error("clock_set", seconds=round((system_clock() - expected).total_seconds()))
+            jump = system_clock() - expected
+            if abs(jump) > CLOCK_JUMP:
                 began, steady = system_clock(), time.monotonic()
+                self.clock_was_set(jump)
                 self.reschedule()
+
+    def clock_was_set(self, jump: timedelta) -> None:
+        """Take in that the clock was set, forth or (below zero) back."""
+        LOG.error("clock_set", seconds=round(jump.total_seconds()))
+        if jump >= CLOCK_LEAP:
+            self._leapt_at = time.monotonic()
+        if jump < timedelta():
+            self._set_back = max(-jump, self._set_back or timedelta())
+        else:
+            self.safely(Job("mobiles", 0, partial(self._defer_changes, jump)))
 
     def reschedule(self) -> None:
         """Run every job soon, and then at its rounds from now on."""
@@ -133,15 +152,20 @@ class Jobs:
 
     def mend_times(self) -> int:
         """After the clock was set back: end what would else wait, or be good, for as long as it was ahead."""
-        now = self.clock()
+        now, back, mended = self.clock(), self._set_back, 0
         with self.store.reading() as connection:
-            if not clock_set_back.is_seen(connection, now):
-                return 0
-        with self.store.writing() as connection:
-            return clock_set_back.mend(connection, now)
+            is_seen = clock_set_back.is_seen(connection, now, back)
+        if is_seen:
+            with self.store.writing() as connection:
+                mended = clock_set_back.mend(connection, now, back)
+        if self._set_back == back:
+            self._set_back = None
+        return mended
 
     def forget(self) -> int:
-        """Drop rows that no longer matter."""
+        """Drop rows that no longer matter; not while it may be a clock that is wrong by which they do not."""
+        if self._leapt_at is not None and time.monotonic() - self._leapt_at < LEAP_SECONDS:
+            return 0
         return expiry.drop(self.store, self.clock(), self.parts.settings.retention)
 
     def beat(self) -> None:

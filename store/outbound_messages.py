@@ -292,9 +292,10 @@ def waiting(connection: Connection, now: datetime) -> dict[tuple[MessageKind, bo
     return {(MessageKind(kind), bool(due)): number for kind, due, number in connection.execute(counted)}
 
 
-def codes_since(connection: Connection, since: datetime, prefix: str = "+") -> int:
-    """How many codes were sent off since a time, to all phones whose number begins so."""
-    counted = select(func.count()).where(MESSAGE.c.created_at > since, MESSAGE.c.kind == MessageKind.CODE)
+def codes_between(connection: Connection, after: datetime, until: datetime, prefix: str = "+") -> int:
+    """How many codes were sent off in a time, to all phones whose number begins so."""
+    counted = select(func.count()).where(MESSAGE.c.created_at > after, MESSAGE.c.created_at <= until)
+    counted = counted.where(MESSAGE.c.kind == MessageKind.CODE)
     return connection.execute(counted.where(MESSAGE.c.phone.startswith(prefix))).scalar_one()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, sel
 
 from store.database.dialect import upsert
 from store.retention import LATEST_RECEIPT
+from store.service.clock_set_back import APART
 from store.tables import DeliveryStatRow, LateReceiptRow, StatsPeriodRow, table
 from store.views.delivery_stats import Cell, Counts, Subject
 
@@ -119,6 +120,17 @@ def give_way(connection: Connection, periods: Iterable[int]) -> bool:
     dropped = connection.execute(delete(PERIOD).where(PERIOD.c.id.in_(which))).rowcount
     connection.execute(delete(STAT).where(STAT.c.period.in_(which)))
     return dropped == len(which)
+
+
+def is_unsettled(end: datetime, now: datetime) -> bool:
+    """Whether a period that ends then can't have settled yet: it was counted by a clock that was ahead."""
+    return end > now - SETTLED_AFTER + APART
+
+
+def drop_unsettled(connection: Connection, now: datetime) -> None:
+    """Delete the counts of such periods."""
+    late = select(PERIOD.c.id).where(PERIOD.c.ends_at > now - SETTLED_AFTER + APART)
+    give_way(connection, connection.execute(late).scalars().all())
 
 
 def is_old_period(before: datetime) -> ColumnElement[bool]:

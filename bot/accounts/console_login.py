@@ -32,6 +32,7 @@ from store import codes, console_sessions, rate_limits, staff
 from store.codes import CodesSent
 from store.console_sessions import Session
 from store.outbound_messages import ClaimedMessage, NewMessage
+from store.service.clock_set_back import APART
 from store.staff import Member
 from store.tables import CloseReason, MessageKind
 from store.views.delivery_stats import EVERYBODY, Scope
@@ -113,8 +114,13 @@ class Console:
         self.courier.take(claimed)
         return drawn.id
 
-    def enter(self, written: str, digits: str, address: str, asked: Sequence[str], browser: str = "") -> Entered | None:
-        """Try a code that this browser has asked for, under one of these ids; what a right one gives. TooManyTries."""
+    def enter(
+        self, written: str, digits: str, address: str, asked: Sequence[str], browser: str = "", session: str = ""
+    ) -> Entered | None:
+        """Try a code that this browser has asked for, under one of these ids; what a right one gives. TooManyTries.
+
+        It ends the `session` that the browser has, whoever's that is: another takes its place.
+        """
         mobile = self.parts.phone_numbers.mobile(written) or ""
         new = Entered(bearer.make(self.parts.random_source), bearer.make(self.parts.random_source))
         with self.store.writing() as connection:
@@ -124,6 +130,7 @@ class Console:
             member = None if excess else self._may_log_in(connection, mobile)
             is_right = not excess and self._try(connection, mobile, member, asked, digits, now)
             if member is not None and is_right:
+                self._end_replaced(connection, session, now)
                 self._log_in(connection, caller, member, new, now)
         if excess:
             raise TooManyTries
@@ -153,9 +160,18 @@ class Console:
     def leave(self, login: Login) -> None:
         """End a session."""
         with self.store.writing() as connection:
-            now = self.clock()
-            if console_sessions.end(connection, login.session.id, now):
-                self._note(connection, now, Action.CONSOLE_LOGOUT, login.member.mobile, login.member)
+            self._leave(connection, login.session.id, login.member, self.clock())
+
+    def _leave(self, connection: Connection, session_id: str, member: Member, now: datetime) -> None:
+        if console_sessions.end(connection, session_id, now):
+            self._note(connection, now, Action.CONSOLE_LOGOUT, member.mobile, member)
+
+    def _end_replaced(self, connection: Connection, cookie: str, now: datetime) -> None:
+        """End the session that a cookie holds. Whoever copied the cookie would else go on with it. ASVS 5.0, 7.2.4."""
+        held = bearer.read(cookie)
+        kept = console_sessions.session(connection, held.id) if held else None
+        if held is not None and kept is not None and held.is_of(kept.digest):
+            self._leave(connection, held.id, staff.find(connection, kept.staff_id), now)
 
     def note_search(self, login: Login, account_id: int) -> None:
         """Write down whose account was looked up."""
@@ -311,4 +327,6 @@ class Console:
 
 
 def _is_over(kept: Session, now: datetime) -> bool:
-    return now - kept.created_at >= LONGEST or now - kept.used_at >= IDLE
+    """Whether it has lasted long enough, or is of a time to come: the clock was set back."""
+    is_to_come = max(kept.created_at, kept.used_at) > now + APART
+    return is_to_come or now - kept.created_at >= LONGEST or now - kept.used_at >= IDLE

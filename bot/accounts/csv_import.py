@@ -1,5 +1,6 @@
 """The import of accounts from CSV: streamed, in short transactions, a bad row put aside with its reason."""
 
+import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -39,7 +40,8 @@ class ImportResult:
     """What became of a file's rows.
 
     `taken` counts accounts, `repeated` the further rows of one that was taken already, `moved` the changes of
-    registered mobiles. `ended` is the line from which on nothing could be read.
+    registered mobiles. `ended` is the line from which on nothing could be read; `has_changed` says that the file became
+    another while it was read, so its last row may be a part of one.
     """
 
     taken: int = 0
@@ -47,6 +49,7 @@ class ImportResult:
     repeated: int = 0
     moved: int = 0
     ended: int | None = None
+    has_changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Import:
         result = self.result = ImportResult()
         # A byte that is not UTF-8 costs its row, not the file.
         with source.open("rb") as raw, TextIOWrapper(raw, "utf-8", "surrogateescape", newline="") as text:
+            before = os.fstat(raw.fileno())
             csv_header.check_kind(raw.peek(64)[:64])
             header, records = csv_header.read(Lines(text))
             with Rejects(rejects, header.names, header.delimiter) as aside:
@@ -99,6 +103,7 @@ class Import:
                         progress(raw.tell())
             if raw.seekable():
                 progress(raw.seek(0, SEEK_END))
+                result.has_changed = _has_changed(before, raw.fileno(), source)
         return result
 
     def _read(self, records: list[CsvRecord], header: Header, aside: Rejects, result: ImportResult) -> Iterator[Row]:
@@ -163,9 +168,21 @@ class Import:
     def _store(self, connection: Connection, rows: list[Row], moves: list[Move], now: datetime) -> int:
         """Write what was chosen; how many mobiles have changed."""
         if self.changes:
-            self.changes.close_codes(connection, moves, now)
+            self.changes.end_former(connection, moves, now)
         accounts.take(connection, [row.account for row in rows])
         return self.changes.carry_out(connection, moves, now) if self.changes else 0
+
+
+def _has_changed(before: os.stat_result, descriptor: int, path: Path) -> bool:
+    """Whether a file was written to, taken away, or another one put in its place."""
+    try:
+        return not _state(before) == _state(os.fstat(descriptor)) == _state(path.stat())
+    except FileNotFoundError:
+        return True
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class _Names:

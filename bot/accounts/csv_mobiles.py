@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bot.accounts import mobile_change
 from bot.audit.trail import Entry, Trail
 from bot.sending.messages import message
 from dialogs.audit_vocabulary import Action, Actor
@@ -29,9 +30,13 @@ class MobileChanges:
     trail: Trail
     default_language: str
 
-    def close_codes(self, connection: Connection, moves: list[Move], now: datetime) -> None:
-        """Close codes and tickets of the former mobiles. Codes are written before accounts everywhere: no deadlock."""
+    def end_former(self, connection: Connection, moves: list[Move], now: datetime) -> None:
+        """End changes that staff have begun, and codes and tickets of the former mobiles.
+
+        Changes are written before an account's codes, and those before accounts, everywhere: no deadlock.
+        """
         for move in moves:
+            mobile_change.overtake(connection, move.account_id, now)
             codes.close_of_account(connection, move.account_id, CloseReason.VOIDED, now)
             reset_grants.close_of(connection, move.account_id, now)
 

@@ -1,7 +1,7 @@
 """Changes of a registered mobile, carried out as their table says: by staff, by the old mobile, by the time."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from sqlalchemy import Connection
@@ -67,20 +67,42 @@ def advance(
     return [text for each in effects for text in _carry_out(connection, parts, change, each, now)]  # type: ignore[arg-type]
 
 
+def end(connection: Connection, change: Change, event: ChangeEvent, now: datetime) -> None:
+    """End a change that this transaction has locked, by an event that nobody is told of."""
+    state, effects = step(ChangeState(change.state), event)
+    assert state is ChangeState.NONE and not effects
+    mobile_changes.move(connection, change, _moved(state, event, now, None))
+
+
+def overtake(connection: Connection, account_id: int, now: datetime) -> None:
+    """End the account's open change, if there is one, because another mobile is being registered by other means."""
+    change = mobile_changes.lock_of_account(connection, account_id)
+    if change is not None:
+        end(connection, change, ChangeEvent.OVERTAKEN, now)
+
+
 def end_overdue(parts: Parts) -> int:
     """End proposals that are too old, and register new mobiles whose day of waiting is over; how many texts follow."""
     now = parts.clock()
     with parts.store.reading() as connection:
-        if not mobile_changes.overdue(connection, now):
+        if not mobile_changes.is_any_overdue(connection, now):
             return 0
     with parts.store.writing() as connection:
         return queue(connection, _end_overdue(connection, parts, now), now)
 
 
+def defer(parts: Parts, jump: timedelta) -> int:
+    """After the clock was set forth, let old mobiles have the whole time to object; how many changes wait longer."""
+    span = lasts(ChangeState.HELD)
+    assert span is not None
+    with parts.store.writing() as connection:
+        return mobile_changes.defer(connection, ChangeState.HELD, span + jump)
+
+
 def _end_overdue(connection: Connection, parts: Parts, now: datetime) -> list[NewMessage]:
     """Move every change that is overdue, or whose account has another mobile meanwhile; the texts that follow."""
     found = []
-    for change in mobile_changes.overdue(connection, now):
+    for change in mobile_changes.lock_overdue(connection, now):
         moved = accounts.get(connection, change.account_id).mobile != change.old_mobile
         event = ChangeEvent.OVERTAKEN if moved else ChangeEvent.TIMED_OUT
         found += advance(connection, parts, change, event, now)

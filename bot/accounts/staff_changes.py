@@ -18,11 +18,11 @@ from bot.credentials.keyring import Unreadable
 from bot.credentials.one_time_codes import CodeCheck, DrawnCode
 from bot.parts import Parts
 from bot.sending.courier import Courier
-from bot.sending.messages import message
+from bot.sending.messages import message, queue
 from dialogs.audit_vocabulary import Action, Actor, Outcome
 from dialogs.staff_vocabulary import Role
 from dialogs.vocabulary import CodePurpose, CodeResult
-from store import codes, staff
+from store import codes, conversations, staff
 from store.outbound_messages import ClaimedMessage
 from store.staff import Member, NewMember
 from store.tables import CloseReason, MessageKind
@@ -157,12 +157,29 @@ class StaffChanges:
         if change.command is StaffCommand.REMOVE:
             ended = staff_removal.remove(connection, change.mobile, now) or []
         else:
-            # A member who is changed begins anew: no session, order or proposal outlives the role that it was made in.
-            ended = staff_removal.end_work(connection, change.mobile, now)
-            staff.put(connection, NewMember(change.mobile, change.role, change.name, change.province, change.broker))
+            new = NewMember(change.mobile, change.role, change.name, change.province, change.broker)
+            _, ended = staff_removal.put(connection, new, now)
+            self._tell_others(connection, by, change.mobile, now)
         stopped = [entry for entry in ended if entry.action is not Action.STAFF_REMOVED]
         mine = [replace(entry, actor=Actor.STAFF, who=masked(by.mobile), staff_id=by.id) for entry in stopped]
         self.parts.trail.note(connection, now, *mine)
+
+    def _tell_others(self, connection: Connection, by: Member, mobile: str, now: datetime) -> None:
+        """Tell the others of headquarters who is staff now: two are needed for much, and one could take on a second."""
+        told = [it for it in staff.every(connection) if it.role == Role.HEADQUARTERS]
+        texts = [
+            message(
+                "staff_taken_on",
+                MessageKind.REPLY,
+                to=it.mobile,
+                language=conversations.language_of(connection, it.mobile) or self.parts.settings.default_language,
+                now=now,
+                parameters={"mob4": mobile[-4:]},
+            )
+            for it in told
+            if it.mobile not in {by.mobile, mobile} and not conversations.has_opted_out(connection, it.mobile)
+        ]
+        queue(connection, texts, now)
 
     def _note(
         self, connection: Connection, by: Member, change: StaffChange, now: datetime, outcome: Outcome, reason: str

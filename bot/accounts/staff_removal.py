@@ -4,11 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bot.accounts import mobile_change
 from bot.audit.trail import Entry
 from dialogs.audit_vocabulary import Action, Actor
-from dialogs.staff_vocabulary import ChangeEvent, ChangeState
-from dialogs.tables.machine import step
+from dialogs.staff_vocabulary import ChangeEvent
 from store import codes, console_sessions, mobile_changes, staff
+from store.staff import NewMember
 from store.tables import CloseReason
 
 
@@ -24,20 +25,22 @@ def remove(connection: Connection, mobile: str, now: datetime) -> list[Entry] | 
     return [Entry(Actor.OPERATOR, Action.STAFF_REMOVED, staff_id=staff_id), *_end_work(connection, staff_id, now)]
 
 
-def end_work(connection: Connection, mobile: str, now: datetime) -> list[Entry]:
-    """End what the staff member with this mobile has begun, if there is one; the audit's rows about it."""
-    member = staff.at(connection, mobile)
-    return _end_work(connection, member.id, now) if member else []
+def put(connection: Connection, member: NewMember, now: datetime) -> tuple[int, list[Entry]]:
+    """Add a staff member, or change the one with this mobile, removed or not; their id, and the audit's rows about it.
+
+    Whoever it was before begins anew: no session, order or proposal outlives the role that it was made in.
+    """
+    staff_id = staff.put(connection, member)
+    return staff_id, _end_work(connection, staff_id, now)
 
 
 def _end_work(connection: Connection, staff_id: int, now: datetime) -> list[Entry]:
+    # Codes before changes: whoever confirms an order at this moment has its code, and is waited for.
     codes.close_of_staff(connection, staff_id, CloseReason.CANCELLED, now)
     console_sessions.end_of(connection, staff_id, now)
     entries = []
-    for change in mobile_changes.of_staff(connection, staff_id):
-        state, _ = step(ChangeState(change.state), ChangeEvent.WITHDRAWN)
-        assert state is ChangeState.NONE
-        mobile_changes.move(connection, change, {"ended_at": now, "close_reason": ChangeEvent.WITHDRAWN})
+    for change in mobile_changes.lock_of_staff(connection, staff_id):
+        mobile_change.end(connection, change, ChangeEvent.WITHDRAWN, now)
         entries.append(
             Entry(Actor.OPERATOR, Action.MOBILE_CHANGE_STOPPED, account_id=change.account_id, ref=change.ref)
         )

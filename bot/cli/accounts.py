@@ -68,6 +68,8 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     with store.writing() as connection:
         note(found, connection, Action.ACCOUNTS_IMPORTED, _summary(result))
     _say(result)
+    if result.has_changed:
+        fail(f"{file.name}: changed while it was read; what went in stays, so import it again", 1)
     if result.rejected:
         fail(f"{result.rejected} rows rejected: {aside}", SOME_REJECTED)
 

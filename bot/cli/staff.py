@@ -8,16 +8,17 @@ from flask.cli import AppGroup
 from bot import settings
 from bot.accounts import staff_entry, staff_removal
 from bot.accounts.staff_entry import BadEntry
-from bot.cli.common import chosen, fail, note, opened, write
+from bot.audit.trail import Entry
+from bot.cli.common import chosen, fail, opened, write
 from bot.platform import clock
 from bot.platform.phone_numbers import PhoneNumbers
 from bot.settings import Settings
-from dialogs.audit_vocabulary import Action
+from dialogs.audit_vocabulary import Action, Actor
 from dialogs.parsing.normalise import place_name
 from dialogs.staff_vocabulary import Role
 from store import accounts
 from store.database.engine import Store
-from store.staff import Member, NewMember, every, put
+from store.staff import Member, NewMember, every
 
 staff = AppGroup("staff", help="Who may order by text: provincial users, brokers, headquarters.")
 
@@ -39,8 +40,8 @@ def add(mobile: str, role: str, name: str, province: str | None, broker: str | N
     store = opened(found)
     _warn_of_places_without_accounts(store, member)
     with store.writing() as connection:
-        staff_id = put(connection, member)
-        note(found, connection, Action.STAFF_ADDED, role, staff_id=staff_id)
+        staff_id, ended = staff_removal.put(connection, member, clock.system_clock())
+        write(found, connection, Entry(Actor.OPERATOR, Action.STAFF_ADDED, reason=role, staff_id=staff_id), *ended)
     click.echo(f"{member.name} may order by text, as {role}.")
 
 

@@ -10,6 +10,7 @@ from dialogs.limits import OTHER_PHONES_PER_HOUR
 from dialogs.tables.machine import revive, step
 from dialogs.vocabulary import Allowance, Asker, CodePurpose, CodeResult, Event, Facts, Naming, Season, State
 from store.conversations import View
+from store.service.clock_set_back import APART
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -39,13 +40,17 @@ def season_on(view: View, now: datetime) -> Season:
 
 def within_hour(view: View, now: datetime) -> bool:
     """Whether the counts of replies are still of this hour."""
-    return view.window_started_at is not None and now - view.window_started_at < HOUR
+    return _is_of_late(view.window_started_at, now)
 
 
 def unparsed_replies(view: View, now: datetime) -> int:
     """How many replies to what was not understood count still: all, until an hour has passed since the last."""
-    answered_at = view.unparsed_replied_at
-    return view.unparsed_replies if answered_at is not None and now - answered_at < HOUR else 0
+    return view.unparsed_replies if _is_of_late(view.unparsed_replied_at, now) else 0
+
+
+def _is_of_late(moment: datetime | None, now: datetime) -> bool:
+    """Whether something was within the hour. One of a time to come was not: the clock was set back."""
+    return moment is not None and -APART < now - moment < HOUR
 
 
 def facts_of(ctx: MessageContext, *, flooded: bool) -> Facts:

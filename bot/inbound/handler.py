@@ -56,7 +56,7 @@ from dialogs.vocabulary import (
 )
 from store import accounts, codes, conversations, inbound_messages
 from store.conversations import ConversationValues, StaleRead, View
-from store.database.engine import was_cut_off
+from store.database.engine import was_cut_off, was_deadlocked
 from store.outbound_messages import ClaimedMessage
 from store.views import daily_stats
 
@@ -117,11 +117,14 @@ class InboundHandler:
         return IncomingMessage(inbound, phone, parsed, drawn, brought)
 
     def _hear_over_two(self, message: IncomingMessage) -> AnyEvent:
-        """Hear it over a second connection where the first breaks: the commit's answer alone may have been lost."""
+        """Hear it once more where the connection broke, or where it and another transaction waited for each other.
+
+        Of the former the commit's answer alone may have been lost; a provider may not call again for either.
+        """
         try:
             return self._hear(message)
         except DBAPIError as error:
-            if not was_cut_off(error):
+            if not (was_cut_off(error) or was_deadlocked(error)):
                 raise
         return self._hear(message)
 
@@ -218,6 +221,8 @@ class InboundHandler:
         parsed, inbound = ctx.message.parsed, ctx.message.inbound
         if ctx.view.staff_id is not None:
             ctx.staff = staff_context.load(connection, ctx.view.staff_id, parsed, self.parts.phone_numbers, ctx.now)
+            if ctx.staff.member.removed_at is not None:
+                raise StaleRead
         if ctx.work.need.check and not ctx.has_unknown_key:
             self._check(connection, ctx)
         facts = facts_of(ctx, flooded=self.flood_guard.flood.holds(ctx.view.account_mobile))

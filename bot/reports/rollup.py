@@ -35,7 +35,16 @@ class Rollup:
     def run(self) -> int:
         """Count again what late receipts changed, count what has settled, make days of hours; how many periods."""
         now = self.clock()
+        self._drop_unsettled(now)
         return self._recount(now) + self._go_on(now) + self._merge(now)
+
+    def _drop_unsettled(self, now: datetime) -> None:
+        """Take back what was counted while the clock was ahead: there would be nothing in it for ever."""
+        with self.store.reading() as connection:
+            until = stats_periods.kept_until(connection)
+        if until is not None and stats_periods.is_unsettled(until, now):
+            with self.store.writing() as connection:
+                stats_periods.drop_unsettled(connection, now)
 
     def _recount(self, now: datetime) -> int:
         with self.store.reading() as connection:

@@ -15,6 +15,7 @@ from dialogs.limits import CODES_PER_MINUTE, CODES_PER_MINUTE_ABROAD
 from store import codes, outbound_messages
 from store.codes import CodeUse
 from store.database.engine import Store
+from store.service.clock_set_back import APART
 
 LOG = logger("flood")
 
@@ -59,13 +60,15 @@ class FloodGuard:
     def look(self) -> Flood:
         """What is held back now; an alarm is raised, and taken back, in the log."""
         now = self.clock()
+        # Up to what other hosts' clocks may be ahead; beyond that the clock was set back, and they are not of late.
+        minute = now - MINUTE, now + APART
         with self.store.reading() as connection:
-            sent = outbound_messages.codes_since(connection, now - MINUTE)
+            sent = outbound_messages.codes_between(connection, *minute)
             lately = codes.use_of(connection, now - UNDECIDED - LATELY, now - UNDECIDED)
             flooded = [
                 it
                 for it in self.abroad
-                if outbound_messages.codes_since(connection, now - MINUTE, it) > CODES_PER_MINUTE_ABROAD
+                if outbound_messages.codes_between(connection, *minute, it) > CODES_PER_MINUTE_ABROAD
             ]
             unused = lately.sent >= ENOUGH and lately.unused / lately.sent > far_above(self._level(connection, now))
         alarms = dict(zip(GUARDS, (sent > CODES_PER_MINUTE, unused, bool(flooded)), strict=True))

@@ -14,6 +14,8 @@ def read_keys(keys: str) -> dict[str, bytes]:
     found = dict(_key(part.strip()) for part in keys.split(","))
     if len(found) < len(keys.split(",")):
         raise ValueError("two keys have one id")
+    if len(set(found.values())) < len(found):
+        raise ValueError("two ids have one key: a key that may be known to others would stay in use")
     return found
 
 

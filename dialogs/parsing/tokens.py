@@ -28,6 +28,9 @@ _MOBILE = re.compile(r"9(?:0[0-5]|1[0-9]|2[0-3]|3[0-9]|41|9[0-6])[0-9]{7}")
 # A number that ends farther from a word, counted in pieces, stands in no keyword that begins with it.
 _NEAR = 8
 _SHORTEST_ID = 8  # digits, where zeros were lost
+# As many pieces name a person: an ID digit by digit, its label, a mobile and its label. To look on to a text's end from
+# each of its words would take a second for one that was written for it.
+_PERSON = 24
 _LABELLED_MOBILE = re.compile(r"9[0-9]{9}")
 
 
@@ -226,8 +229,8 @@ def _beyond_persons(found: Sequence[Piece], place: int) -> Iterator[int]:
 
 def _beyond_person(found: Sequence[Piece], place: int) -> int | None:
     """Where a person ends who is named here: a number as long as an ID, and what may stand beside it (for the ID)."""
-    digits = 0
-    while place < len(found):
+    digits, end = 0, min(place + _PERSON, len(found))
+    while place < end:
         if found[place].is_digits:
             digits += len(found[place].text)
             place += 1

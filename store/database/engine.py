@@ -44,6 +44,8 @@ _MAKING = Lock()
 # it else, `checkpoint`, has stopped. 16 MB.
 MOST_PAGES = 4_000
 OWNER_ONLY = 0o600
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+DEADLOCK = "40P01"
 
 
 class Store:
@@ -233,6 +235,11 @@ def _make_folder(folder: Path) -> None:
 def was_cut_off(error: DBAPIError) -> bool:
     """Whether a connection died under the statement, so that a second one may do better."""
     return error.connection_invalidated
+
+
+def was_deadlocked(error: DBAPIError) -> bool:
+    """Whether PostgreSQL undid the transaction because it and another one waited for each other."""
+    return getattr(error.orig, "sqlstate", None) == DEADLOCK
 
 
 def is_out_of_reach(error: BaseException) -> bool:

@@ -155,6 +155,7 @@ BAD = [
     ("SECRET_KEYS", "k1:***"),
     ("SECRET_KEYS", f"k1:{OTHER},"),
     ("SECRET_KEYS", f"k1:{OTHER},k1:{OTHER}"),
+    ("SECRET_KEYS", f"k2:{OTHER},k1:{OTHER}"),
     ("SECRET_KEYS", f"a key:{OTHER}"),
     ("SECRET_KEYS", f"{'k' * 33}:{OTHER}"),
     ("SECRET_KEYS", OTHER),

@@ -326,7 +326,7 @@ def test_it_hears_a_phone_whose_stored_state_no_release_knows(bot: Bot, carrier:
 
 def test_it_says_just_the_phrases_that_the_language_files_have() -> None:
     by_the_way = {"new_password", "code_to_console", "code_to_put_staff", "code_to_remove_staff"}
-    by_the_way |= {"staff_undelivered", "staff_status_with_resets", LAST_REPLY}
+    by_the_way |= {"staff_undelivered", "staff_taken_on", "staff_status_with_resets", LAST_REPLY}
     said = by_the_way.union(*(phrases_of(arrow.effects) for arrow in every_arrow()))
     said |= {phrase for phrase in languages()["fa"]["phrases"] if phrase.startswith("state_")}  # they stand in another
     chosen = [settings(), settings(FAKHER_DOMAIN="fakher.haj.ir", SUPPORT_PHONE="")]

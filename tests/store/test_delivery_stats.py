@@ -285,6 +285,25 @@ def test_a_first_count_long_after_goes_by_days(store: Store) -> None:
     assert [end - begin for begin, end in spans(store)] == [DAY] * 100 + [HOUR] * 11
 
 
+@pytest.mark.parametrize("ahead", [20 * MINUTE, HOUR, DAY, 300 * DAY])
+def test_what_was_counted_while_the_clock_was_ahead_is_counted_again(
+    store: Store, clock: StoppedClock, ahead: timedelta
+) -> None:
+    """Texts of a time that had been counted before it came would be in no figure, for ever."""
+    put(store, a_text(request_received_at=NOON - 2 * HOUR))
+    tallies = Rollup(store, clock)
+    tallies.run()
+    clock.now = NOON + ahead
+    tallies.run()
+    clock.now = NOON + MINUTE
+    tallies.run()
+    put(store, a_text())
+    clock.now = NOON + 2 * HOUR
+    tallies.run()
+    assert point(store, clock.now).in_time == 2
+    assert figures(store, clock.now) == afresh(store, clock.now, EVERYBODY, 0)
+
+
 def test_what_waits_to_be_sent_is_not_counted_ahead(store: Store) -> None:
     put(store, a_text(), a_text(DeliveryStatus.QUEUED, accepted=None, sent=None, request_received_at=NOON + HOUR))
     Rollup(store, lambda: NOON + 3 * HOUR).run()

@@ -90,7 +90,7 @@ def _ask(bot: Bot) -> Answer:
     _check(_cookie(bot, FORM))
     mobile = _mobile()
     try:
-        asked = bot.console.ask(mobile, _address(), html.language_asked(), _cookie(bot, BROWSER))
+        asked = bot.console.ask(mobile, _address(bot), html.language_asked(), _cookie(bot, BROWSER))
     except TooManyTries:
         return _login_page(bot, status=429, fault="too_many")
     answer = _login_page(bot, "code", mobile=mobile)
@@ -102,8 +102,9 @@ def _ask(bot: Bot) -> Answer:
 def _enter(bot: Bot) -> Answer:
     _check(_cookie(bot, FORM))
     mobile, digits = _mobile(), _BETWEEN_DIGITS.sub("", fold(request.form.get("code", "")[:40]))
+    held = _asked(bot), _cookie(bot, BROWSER), _cookie(bot, SESSION)
     try:
-        entered = bot.console.enter(mobile, digits, _address(), _asked(bot), _cookie(bot, BROWSER))
+        entered = bot.console.enter(mobile, digits, _address(bot), *held)
     except TooManyTries:
         return _login_page(bot, status=429, fault="too_many")
     except UnknownKey:
@@ -156,10 +157,13 @@ def _name(bot: Bot, name: str) -> str:
     return f"{PREFIX}{name}" if _is_secure(bot) else name
 
 
-def _address() -> str:
-    """The caller's address: behind a proxy on this machine the one that it names; of IPv6 the network's (/64)."""
+def _address(bot: Bot) -> str:
+    """The caller's address: behind a proxy on this machine the one that it names; of IPv6 the network's (/64).
+
+    A proxy that reaches us at HOST, as one that has other hosts behind it too, comes from there.
+    """
     peer = request.remote_addr or ""
-    if peer in {"127.0.0.1", "::1"}:
+    if peer in {"127.0.0.1", "::1", bot.settings.host}:
         peer = request.headers.get("X-Forwarded-For", peer).rpartition(",")[2].strip() or peer
     try:
         found = ipaddress.ip_address(peer)

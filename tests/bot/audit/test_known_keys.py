@@ -68,7 +68,7 @@ def test_keys_that_the_database_does_not_know_are_refused(store: Store) -> None:
 
 def test_another_key_by_a_known_name_is_refused(store: Store) -> None:
     assert started(store, KEYS) is None
-    for given in ([DISGUISED], [NEW, DISGUISED]):
+    for given in ([DISGUISED], [NEWEST, DISGUISED]):
         assert (
             started(store, *given) == "SECRET_KEYS: k1 is another key than the one that the database knows by this name"
         )

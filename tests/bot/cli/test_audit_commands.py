@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from click.testing import Result
@@ -182,6 +182,27 @@ def test_an_import_that_stops_in_the_middle_is_told(bot: Bot, database_url: str,
     assert (done.exit_code, "aside.csv: No such file or directory; what went in stays" in done.output) == (1, True)
     told = [(row.action, row.outcome, row.reason) for row in rows(bot.store)]
     assert told == [("accounts_imported", "failed", f"{BATCH} taken, 0 rejected")]
+
+
+def test_an_import_of_a_file_that_is_still_being_uploaded_says_so(bot: Bot, database_url: str, tmp_path: Path) -> None:
+    people, is_over = tmp_path / "people.csv", Event()
+    people.write_text(HEADER + "".join(rows_of(2 * BATCH)), "utf-8")
+
+    def upload() -> None:
+        with people.open("a") as file:
+            while not is_over.wait(0.001):
+                file.write("\n")
+                file.flush()
+
+    uploading = Thread(target=upload)
+    uploading.start()
+    try:
+        done = flask(database_url, "accounts", "import", str(people))
+    finally:
+        is_over.set()
+        uploading.join()
+    assert (done.exit_code, "people.csv: changed while it was read" in done.output) == (1, True), done.output
+    assert flask(database_url, "accounts", "import", str(people)).exit_code == 0
 
 
 def test_an_import_reads_a_pipe_too(bot: Bot, database_url: str, tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from time import monotonic
 
 import pytest
 
-from bot.accounts.csv_import import BadFile, Import, ImportResult
+from bot.accounts.csv_import import BATCH, BadFile, Import, ImportResult
 from bot.build import Bot
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
@@ -25,6 +27,41 @@ from tests.support.people import ZAHRA, settled
 from tests.support.places import ROOT
 
 # What is taken
+
+
+def uploaded_further(file: Path) -> None:
+    with file.open("a") as more:
+        more.write(ROW)
+
+
+def cut_short(file: Path) -> None:
+    os.truncate(file, len(HEADER))
+
+
+def replaced(file: Path) -> None:
+    other = file.with_name("other.csv")
+    other.write_text(file.read_text())
+    other.replace(file)
+
+
+def removed(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize("happens", [uploaded_further, cut_short, replaced, removed])
+def test_a_file_that_changes_while_it_is_read_is_told(desk: Desk, happens: Callable[[Path], None]) -> None:
+    """Of one that is still being uploaded, the last row may be a part of one: a password, say, without its end."""
+    file = desk.folder / "accounts.csv"
+    batches = count()
+
+    def progress(_read: int) -> None:
+        if next(batches) == 0:
+            happens(file)
+
+    file.write_text(HEADER + "".join(f"{it},u{it},09121234567\n" for it in national_ids(2 * BATCH)))
+    reading = Import(desk.store, PhoneNumbers("IR", ("IR",)), desk.keyring, desk.clock)
+    assert reading.run(file, desk.rejects, progress).has_changed
+    assert len(desk.accounts()) >= BATCH
 
 
 def test_it_adds_an_account(desk: Desk) -> None:

@@ -349,6 +349,19 @@ def test_the_audit_tells_of_who_was_added_and_removed(sqlite_url: str) -> None:
     ]
 
 
+def test_who_is_added_again_by_the_operator_begins_anew(bot: Bot, player: Player) -> None:
+    """Neither an order nor a proposal outlives the role that it was made in."""
+    player.play("tehran> MOBILE 0012345679 09171112233\n< code_to_propose_mobile\n> {code}\n< staff_mobile_proposed")
+    player.play("tehran> RESET 0012345679\n< code_to_reset")
+    again = ("add", "--mobile", TEHRAN["mobile"], "--role", "headquarters", "--name", "N")
+    assert typed(bot.store.url.render_as_string(hide_password=False), *again)[0] == 0
+    player.play("tehran> {code}\n< staff_no_live_code")
+    player.play("chief> MOBILE 0012345679 09171112233\n< code_to_propose_mobile")
+    with bot.store.reading() as connection:
+        rows = connection.execute(select(AUDIT).where(AUDIT.c.actor == "operator").order_by(AUDIT.c.id)).all()
+    assert [row.action for row in rows] == ["staff_added", "mobile_change_stopped"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

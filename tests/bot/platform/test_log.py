@@ -1,12 +1,16 @@
 """What is logged rarely, so that nobody can fill the log, and nothing that is wrong stays silent."""
 
+import ast
 import json
 from io import StringIO
+from pathlib import Path
 
+import pytest
 from flask import Flask
 
 from bot.build import Bot
 from bot.platform.log import Rarely
+from tests.support.places import ROOT
 from webhooks import create_app
 
 
@@ -28,3 +32,109 @@ def test_a_call_that_is_not_the_gateway_s_is_said(bot: Bot, printed: StringIO) -
     app: Flask = create_app(bot)
     assert app.test_client().post("/webhooks/simulated/sms").status_code == 403
     assert said(printed) == [("simulated", 1)]
+
+
+# What a line is told may be named so. A new word is to be thought about: can it be a person's, or a secret?
+TOLD = {
+    "alarm",
+    "attempt",
+    "attempts",
+    "code",  # a provider's own word for why it took no text; see `of_people`
+    "error_seen",
+    "event_of",
+    "gateway",
+    "guard",
+    "job",
+    "late",
+    "next",
+    "others",
+    "permanent",
+    "phrase",
+    "reason",
+    "seal",
+    "seconds",
+    "seq",
+    "text",  # its number
+    "times",
+    "what",
+    "without_sender",
+}
+# Where a line is told more, by names that the code has made: counts, ids of rows, and what a service is started with.
+TOLD_MORE = {"**facts", "**about", "**_about(found)"}
+PAST_THE_LOG = {"print", "logging.info", "logging.warning", "logging.error", "warnings.warn"}
+OF_PEOPLE = {
+    "address",
+    "body",
+    "cookie",
+    "digits",
+    "full_name",
+    "headers",
+    "mobile",
+    "name",
+    "national_id",
+    "old_mobile",
+    "new_mobile",
+    "password",
+    "person",
+    "phone",
+    "provider_id",
+    "parameters",
+    "query",
+    "secret",
+    "sender",
+    "ticket",
+    "to",
+    "token",
+    "url",
+    "username",
+    "words",
+}
+CALLS = [
+    (file, node)
+    for room in ("bot", "store", "webhooks")
+    for file in sorted((ROOT / room).rglob("*.py"))
+    for node in ast.walk(ast.parse(file.read_text("utf-8")))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "LOG"
+]
+
+
+def of_people(value: ast.expr) -> set[str]:
+    """What in an expression may be a person's, or a secret: the last name of each run of names."""
+    inner = {id(node.value) for node in ast.walk(value) if isinstance(node, ast.Attribute)}
+    last = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in ast.walk(value)
+        if isinstance(node, ast.Attribute | ast.Name) and id(node) not in inner
+    }
+    return last & OF_PEOPLE
+
+
+@pytest.mark.parametrize(("file", "call"), CALLS, ids=lambda it: getattr(it, "stem", "") or f"line {it.lineno}")
+def test_no_line_is_told_of_a_person_or_of_a_secret(file: Path, call: ast.Call) -> None:
+    (event,) = call.args
+    assert isinstance(event, ast.Constant), "an event is a word of ours"
+    for given in call.keywords:
+        if given.arg is None:
+            assert f"**{ast.unparse(given.value)}" in TOLD_MORE
+            continue
+        assert given.arg in TOLD
+        names_no_person = {"name"} if given.arg in {"gateway", "job"} else set()
+        assert not of_people(given.value) - names_no_person
+        assert not any(isinstance(node, ast.JoinedStr) for node in ast.walk(given.value)), "words are put together"
+
+
+def test_nothing_is_written_past_the_log() -> None:
+    """No print and no other logger: what they would say nobody looks at."""
+    for room in ("bot", "store", "webhooks"):
+        for file in (ROOT / room).rglob("*.py"):
+            words = file.read_text("utf-8")
+            for node in ast.walk(ast.parse(words)):
+                called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                assert called not in {"print", "logging.info", "logging.warning", "logging.error", "warnings.warn"}, (
+                    file
+                )
+
+
+@pytest.mark.parametrize("value", ["text.phone", "inbound.sender", "str(found.mobile)", "person", "{'a': it.password}"])
+def test_a_line_that_would_tell_is_seen(value: str) -> None:
+    assert of_people(ast.parse(value, mode="eval").body)

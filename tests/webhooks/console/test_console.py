@@ -207,6 +207,34 @@ def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: Stopped
 
 
 @SQLITE_ONLY
+@pytest.mark.parametrize(
+    ("host", "peer", "named", "apart"),
+    [
+        ("127.0.0.1", "127.0.0.1", "10.0.0.{}", True),
+        ("127.0.0.1", "::1", "10.0.0.{}", True),
+        ("10.0.0.1", "10.0.0.1", "10.0.0.{}", True),  # a proxy that has a second host behind it
+        ("10.0.0.1", "10.0.0.1", "192.0.2.{}, 10.0.0.9", False),  # what the caller says of itself counts for nothing
+        ("10.0.0.1", "10.0.0.2", "10.0.0.{}", False),
+        ("0.0.0.0", "198.51.100.7", "10.0.0.{}", False),
+        ("127.0.0.1", "127.0.0.1", "2001:db8::{}", False),  # whoever has one of a network's has all
+        ("127.0.0.1", "127.0.0.1", "2001:db8:0:{}::1", True),
+        ("127.0.0.1", "127.0.0.1", "unknown, {}", False),
+    ],
+)
+def test_a_proxy_on_this_machine_says_who_calls_and_nobody_else_does(
+    make_bot: MakeBot, carrier: Carrier, host: str, peer: str, named: str, apart: bool
+) -> None:
+    bot = settled(make_bot(HOST=host))
+    browser = Browser(bot, carrier)
+    browser.client.environ_base["REMOTE_ADDR"] = peer
+    for number in range(LOGIN_TRIES_PER_HOUR):
+        browser.client.environ_base["HTTP_X_FORWARDED_FOR"] = named.format(number + 2)
+        assert browser.ask(STRANGER).status_code == 200
+    browser.client.environ_base["HTTP_X_FORWARDED_FOR"] = named.format(99)
+    assert browser.ask(STRANGER).status_code == (200 if apart else 429)
+
+
+@SQLITE_ONLY
 def test_a_form_that_is_not_ours_is_refused(browser: Browser) -> None:
     for form in ({}, {"proof": ""}, {"proof": "0" * 64}, {"proof": "é"}):
         answer = browser.client.post("/console/code", data={"mobile": CHIEF["mobile"], **form}, base_url=HOME)
@@ -224,6 +252,26 @@ def test_logging_out_ends_the_session_itself(browser: Browser) -> None:
     browser.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
     assert not is_in(browser)
     assert noted(browser.bot)[-1][0] == "console_logout"
+
+
+@pytest.mark.parametrize("next_one", [CHIEF, TEHRAN])
+def test_another_login_in_the_same_browser_ends_the_session_before_it(
+    browser: Browser, clock: StoppedClock, next_one: dict[str, Any]
+) -> None:
+    """Whoever has a copy of its cookie is out, too."""
+    door, copy = browser.page, Browser(browser.bot, browser.carrier)
+    browser.log_in(CHIEF["mobile"])
+    cookie = browser.client.get_cookie("ramz-console", "127.0.0.1")
+    assert cookie
+    copy.client.set_cookie("ramz-console", cookie.value, domain="127.0.0.1")
+    clock.forward(minutes=2)
+    browser.page = door
+    browser.ask(next_one["mobile"])
+    assert browser.post("/console/login", mobile=next_one["mobile"], code="000000").status_code == 403
+    assert is_in(copy), "who is let in nowhere ends nothing"
+    assert browser.post("/console/login", mobile=next_one["mobile"], code=browser.code()).status_code == 303
+    assert is_in(browser) and not is_in(copy)
+    assert [action for action, _, _ in noted(browser.bot)].count("console_logout") == 1
 
 
 def test_a_session_ends_when_it_is_idle_and_after_eight_hours(browser: Browser, clock: StoppedClock) -> None:

@@ -64,7 +64,9 @@ def order(browser: Browser, **form: str) -> TestResponse:
 def confirm(browser: Browser, page: TestResponse, code: str) -> TestResponse:
     found = re.search(r'name="order" value="([^"]+)"', page.text)
     assert found
-    return browser.post("/console/staff/confirm", order=found[1], code=code)
+    answer = browser.post("/console/staff/confirm", order=found[1], code=code)
+    browser.bot.courier.deliver_due()
+    return answer
 
 
 def remove(browser: Browser, mobile: str) -> TestResponse:
@@ -85,6 +87,23 @@ def test_somebody_is_taken_on_by_a_code_to_who_takes_them_on(chief: Browser) -> 
     ]
 
 
+def test_the_others_of_headquarters_hear_of_it_unless_they_want_no_texts(chief: Browser) -> None:
+    """Whoever has a second number of their own taken on would be the two who can change a mobile, and nobody knew."""
+
+    def told(mobile: str) -> list[tuple[str, str]]:
+        page, code = order(chief, **{**NEW, "mobile": mobile, "role": "headquarters", "province": ""}), chief.code()
+        sent = len(chief.carrier.sent)
+        assert confirm(chief, page, code).status_code == 303
+        return sorted((text.to, text.phrase) for text in chief.carrier.sent[sent:])
+
+    second, third, said = SECOND["mobile"], "+989111110010", "staff_taken_on"
+    assert told(third) == [(second, said)]
+    assert told("+989111110011") == [(second, said), (third, said)]
+    chief.bot.hear(Inbound("simulated", "S1", second, "STOP"))
+    chief.bot.courier.deliver_due()
+    assert told("+989111110012") == [(third, said), ("+989111110011", said)]
+
+
 def test_who_is_removed_is_out_at_once(chief: Browser, clock: StoppedClock) -> None:
     """Session, order and proposal of theirs end in the same transaction."""
     bot, person = chief.bot, ZAHRA["national_id"]
@@ -98,7 +117,7 @@ def test_who_is_removed_is_out_at_once(chief: Browser, clock: StoppedClock) -> N
     assert TEHRAN["mobile"] not in there(bot)
     assert "Log out" not in tehran.get("/console?lang=en").text
     with bot.store.reading() as connection:
-        assert mobile_changes.of_staff(connection, int(id_of(bot, TEHRAN["mobile"]))) == []
+        assert mobile_changes.lock_of_staff(connection, int(id_of(bot, TEHRAN["mobile"]))) == []
     sent = len(chief.carrier.sent)
     bot.hear(Inbound("simulated", "T9", TEHRAN["mobile"], waiting))
     bot.courier.deliver_due()
