@@ -20,10 +20,14 @@ FOLDER = Path(__file__).parent.parent / "migrations"
 ADVISORY_LOCK = 7041326
 # The schema of the oldest release that one can go back to, 0.2.0.
 OLDEST = "0011"
-# How long a migration waits for a table that others use, how often it begins anew, and how long it lets them go first.
-LOCK_SECONDS, ATTEMPTS, PAUSE_SECONDS = 2, 10, 1.0
-# Who waited too long, and who waited for somebody that waited for it: a text locks its conversation and reads staff, a
-# migration may do both the other way round.
+# How long a migration waits, attempt by attempt, for a table that others use, and how long it lets them go first.
+# A text locks its conversation and reads staff, a migration may do both the other way round. The text that waits for it
+# has waited longer, so it would be the one to find the deadlock and to be undone, a second after it began to wait
+# (deadlock_timeout): the first attempts give way before that. The last ones wait long enough for an autovacuum to be
+# cancelled for them.
+SOON, LATE = 0.3, 2.0
+LOCK_SECONDS, PAUSE_SECONDS = (SOON,) * 10 + (LATE,) * 5, 1.0
+# Who waited too long, and who waited for somebody that waited for it.
 GIVEN_WAY = {"55P03", DEADLOCK}  # lock_not_available
 
 
@@ -67,19 +71,19 @@ def steps_back(store: Store, revision: str) -> list[str]:
 def _migrate(store: Store, work: Callable[[Config], None]) -> None:
     """Do it under a lock of its own. While it waits for a table all others wait behind it, so each wait is short."""
     config = _config()
-    for attempt in range(ATTEMPTS):
+    for attempt, seconds in enumerate(LOCK_SECONDS, 1):
         try:
             with store.writing() as connection:
                 if not store.is_sqlite:
                     connection.execute(text("SET LOCAL statement_timeout = 0"))
                     connection.execute(text("SET LOCAL lock_timeout = 0"))  # another host may take its time
                     one_at_a_time(connection, ADVISORY_LOCK)
-                    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+                    connection.execute(text(f"SET LOCAL lock_timeout = {round(seconds * 1000)}"))
                 _refuse_newer(connection)
                 config.attributes["connection"] = connection
                 work(config)
         except OperationalError as error:
-            if attempt == ATTEMPTS - 1 or getattr(error.orig, "sqlstate", "") not in GIVEN_WAY:
+            if attempt == len(LOCK_SECONDS) or getattr(error.orig, "sqlstate", "") not in GIVEN_WAY:
                 raise
             time.sleep(PAUSE_SECONDS)
         else:

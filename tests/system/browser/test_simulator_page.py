@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Route, expect
+from sqlalchemy import select
 
 from bot.build import Bot, build
 from bot.simulation.demo import mobiles, seed
@@ -17,10 +18,11 @@ from bot.simulation.state import DELAY, DOWN, Simulation
 from dialogs.staff_vocabulary import StaffState
 from dialogs.vocabulary import State
 from store.database.engine import Store
+from store.tables import OutboundMessageRow, table
 from tests.bot.inbound.test_transcripts import titled
 from tests.support.browser import Window, browsing, served
 from tests.support.databases import Fresh
-from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, settings
+from tests.support.parts import Carrier, LoadedRandomSource, StoppedClock, eventually, settings
 from tests.support.people import settled
 from tests.support.transcript import Player
 from webhooks import create_app
@@ -61,6 +63,12 @@ class Desk:
         lit = self.window.page.locator(f'[data-box="{state.name}"]')
         expect(lit).to_have_class(re.compile(r"\blit\b"))
         expect(lit.locator(f'[data-at="{place}"]')).to_be_visible()
+
+    def has_failed(self) -> bool:
+        """Whether an attempt to send a text has been written down as failed."""
+        text = table(OutboundMessageRow)
+        with self.bot.store.reading() as connection:
+            return connection.execute(select(text.c.id).where(text.c.error.is_not(None))).first() is not None
 
     def copied(self) -> str:
         self.window.page.locator("#copy").click()
@@ -274,6 +282,7 @@ def test_a_late_text_and_a_gateway_that_comes_back(desk: Desk) -> None:
     down.check()
     desk.press("wrong_digit")
     expect(desk.bubbles().locator(".tick.queued")).to_be_visible()
+    assert eventually(desk.has_failed), "it is tried again by the clock as it is when that is written"
     desk.clock.now += DOWN
     expect(down).not_to_be_checked()
     desk.clock.now += timedelta(seconds=5)
