@@ -1,4 +1,7 @@
-"""The texts to be sent. A text is claimed by moving its next attempt on: if the process ends, it is due again."""
+"""The texts to be sent. A text is claimed by moving its next attempt on: if the process ends, it is due again.
+
+By `claimed_by` the others can give it back sooner, where they know that the process has ended.
+"""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -122,7 +125,9 @@ QUEUE_RESEND = PreparedStatement(
 CLAIM = (
     update(MESSAGE)
     .where(MESSAGE.c.id.in_(_DUE.with_for_update(skip_locked=True)))
-    .values(next_attempt_at=bindparam("until", type_=UTC_TYPE), attempts=MESSAGE.c.attempts + 1)
+    .values(
+        next_attempt_at=bindparam("until", type_=UTC_TYPE), claimed_by=bindparam("by"), attempts=MESSAGE.c.attempts + 1
+    )
     .returning(*(MESSAGE.c[name] for name in _CLAIMED))
 )
 ACCEPT = (
@@ -131,6 +136,7 @@ ACCEPT = (
     .values(
         status=case((or_(_DROPPED, MESSAGE.c.status < ACCEPTED), ACCEPTED), else_=MESSAGE.c.status),
         secret=None,
+        claimed_by=None,
         ended_at=case((_DROPPED, null()), else_=MESSAGE.c.ended_at),
         error=case((_DROPPED, null()), else_=MESSAGE.c.error),
         accepted_at=bindparam("at", type_=UTC_TYPE),
@@ -143,6 +149,7 @@ RETRY = (
     .where(MESSAGE.c.id == bindparam("text"), _QUEUED)
     .values(
         next_attempt_at=bindparam("at", type_=UTC_TYPE),
+        claimed_by=None,
         error=bindparam("why"),
         gateway=bindparam("next"),
         consecutive_failures=bindparam("failures"),
@@ -167,13 +174,16 @@ GIVE_UP = (
 )
 
 
-def queue(connection: Connection, message: NewMessage, now: datetime, lease: timedelta | None) -> ClaimedMessage:
-    """Write a text to be sent. With a lease it is claimed as it is written, for this process to send at once."""
+def queue(
+    connection: Connection, message: NewMessage, now: datetime, lease: timedelta | None, by: str | None = None
+) -> ClaimedMessage:
+    """Write a text to be sent. With a lease it is claimed as it is written, by a process that sends it at once."""
     attempts, next_attempt_at = (1, now + lease) if lease else (0, now)
     whole = {
         **vars(message),
         "attempts": attempts,
         "next_attempt_at": next_attempt_at,
+        "claimed_by": by if lease else None,
         "created_at": now,
         "status": int(DeliveryStatus.QUEUED),
         "consecutive_failures": 0,
@@ -187,10 +197,25 @@ def is_due(connection: Connection, now: datetime) -> bool:
     return connection.execute(_DUE, {"now": now, "most": 1}).first() is not None
 
 
-def claim(connection: Connection, now: datetime, most: int, lease: timedelta) -> list[ClaimedMessage]:
+def claim(
+    connection: Connection, now: datetime, most: int, lease: timedelta, by: str | None = None
+) -> list[ClaimedMessage]:
     """Take up to `most` due texts, codes before notices; each is one process's until the lease ends."""
-    rows = connection.execute(CLAIM, {"now": now, "until": now + lease, "most": most}).all()
+    rows = connection.execute(CLAIM, {"now": now, "until": now + lease, "most": most, "by": by}).all()
     return sorted((ClaimedMessage(*row) for row in rows), key=lambda text: (text.kind, text.id))
+
+
+def give_back(connection: Connection, processes: list[str]) -> None:
+    """Make the texts due that processes had claimed which have ended."""
+    if processes:
+        theirs = update(MESSAGE).where(_QUEUED, MESSAGE.c.claimed_by.in_(processes))
+        connection.execute(theirs.values(next_attempt_at=MESSAGE.c.created_at, claimed_by=None))
+
+
+def retry_now(connection: Connection, now: datetime) -> None:
+    """Make the texts due that failed and wait for their next attempt, but for those that a process is sending."""
+    paused = update(MESSAGE).where(_QUEUED, MESSAGE.c.error.is_not(None), MESSAGE.c.claimed_by.is_(None))
+    connection.execute(paused.where(MESSAGE.c.next_attempt_at > now).values(next_attempt_at=now))
 
 
 def accept(connection: Connection, rows: list[dict[str, Any]]) -> None:

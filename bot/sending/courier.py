@@ -122,7 +122,7 @@ class Courier:
     def write(self, connection: Connection, texts: Iterable[NewMessage], now: datetime) -> list[ClaimedMessage]:
         """Write texts to be sent; those that this process is to `take` after the commit."""
         lease = LEASE if self.has_room() else None
-        claimed = [outbound_messages.queue(connection, text, now, lease) for text in texts]
+        claimed = [outbound_messages.queue(connection, text, now, lease, self.share.process) for text in texts]
         return claimed if lease else []
 
     def take(self, texts: Iterable[ClaimedMessage]) -> None:
@@ -230,7 +230,7 @@ class Courier:
             with self.store.writing() as connection:
                 self.failover.claim_probes(connection, now)
                 self._record(connection, self._results, now)
-                claimed = outbound_messages.claim(connection, now, most, LEASE) if most > 0 else []
+                claimed = outbound_messages.claim(connection, now, most, LEASE, self.share.process) if most > 0 else []
         except (DataError, IntegrityError):
             self._record_singly(now)
             return []

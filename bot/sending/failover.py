@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from bot.platform.log import logger
 from bot.ports import Reason
+from store import outbound_messages
 from store.outbound_messages import ClaimedMessage
 from store.service import circuit_breakers
 from store.service.circuit_breakers import GatewayHealth
@@ -26,6 +27,9 @@ TRIES, MOVE_ON_SECONDS = 2, 10.0
 # Failures in a row, in all processes, that open a breaker; a gateway that hangs costs the most, so it has fewer.
 LIMIT, SLOW = 5, 3
 PAUSE = timedelta(seconds=15)
+# What waits for its next attempt goes at once when a gateway is back that was down for so long. One that takes a text
+# now and then, since we are too fast for it, is not to get them all each time.
+DOWN_FOR_LONG = timedelta(seconds=5)
 # What tells of the provider or of our account there. The rest is the text's own, and shows the provider well.
 SICK = {Reason.BUSY, Reason.REFUSED, Reason.NO_CONNECTION, Reason.TIMEOUT, Reason.NO_SENSE, Reason.UNKNOWN}
 # What a gateway will say of a text however often it is asked, and another need not: the number is on its list, or it
@@ -136,6 +140,8 @@ class Failover:
         if last_well >= 0 and health and health.failures and circuit_breakers.succeed(connection, gateway):
             happened["gateway_closed", gateway] += 1
             LOG.warning("gateway_back", gateway=gateway)
+            if health.opened_at and now - health.opened_at >= DOWN_FOR_LONG:
+                outbound_messages.retry_now(connection, now)
         failures = sum(SLOW if reason is Reason.TIMEOUT else 1 for reason in reasons[last_well + 1 :])
         if failures and circuit_breakers.fail(connection, gateway, failures, LIMIT, now, PAUSE):
             happened["gateway_opened", gateway] += 1

@@ -3,7 +3,7 @@
 Each process looks every second which others run, and takes an equal part of the rate, but no more than the others have
 left. So a process that joins waits until they have lowered theirs, and in sum it is never more than the rate. A process
 that can't renew its lease sends nothing once it is over. The others take it away a little later, or at once where they
-run on the same host and see that the process has ended.
+run on the same host and see that the process has ended; then its texts are due again, too.
 """
 
 import time
@@ -13,6 +13,7 @@ from bot.platform.log import logger
 from bot.platform.processes import HostProcesses
 from bot.ports import RandomSource
 from bot.sending.throttle import Throttle
+from store import outbound_messages
 from store.database.engine import Store, is_out_of_reach
 from store.service import send_shares
 from store.service.send_shares import SendShare
@@ -26,7 +27,10 @@ LEASE, GONE_AFTER = 5.0, 6.0
 
 
 class Share:
-    """How many texts may leave this process in a second. Before the first `join` it has the whole rate."""
+    """How many texts may leave this process in a second. Before the first `join` it has the whole rate, and no name.
+
+    `process` is this process's name, in its lease and in the texts that it claims.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,7 @@ class Share:
         self.throttle = throttle or Throttle(whole)
         self._random_source, self._now = random_source, now
         self._host_processes = host_processes or HostProcesses()
-        self._process, self._renewals = "", 0
+        self.process, self._renewals = "", 0
         self._renewed_at = self._due_at = float("-inf")
         self._seen: dict[str, tuple[int, float]] = {}
 
@@ -58,7 +62,7 @@ class Share:
 
     def join(self) -> None:
         """Take part in the sharing of the rate."""
-        self._process = self._random_source.token()
+        self.process = self._random_source.token()
         self.throttle.set(0, self._now())
         self.renew_if_due()
 
@@ -67,7 +71,7 @@ class Share:
         self.throttle.close()
         try:
             with self.store.writing() as connection:
-                send_shares.end(connection, [self._process])
+                send_shares.end(connection, [self.process])
         except Exception as error:  # the others take it away by themselves
             LOG.warning("share_not_left", error_seen=error)
 
@@ -91,8 +95,10 @@ class Share:
         began = self._now()
         with self.store.writing() as connection:
             shares = send_shares.held(connection)
-            others = {it.process: it for it in shares if it.process != self._process}
-            gone = self._gone(others.values(), began)
+            others = {it.process: it for it in shares if it.process != self.process}
+            ended = [it.process for it in others.values() if self._has_ended(it)]
+            outbound_messages.give_back(connection, ended)
+            gone = [*ended, *self._stand_still(others.values(), began)]
             send_shares.end(connection, gone)
             living = [it for name, it in others.items() if name not in gone]
             fair = self._fair(it.process for it in living)
@@ -100,14 +106,14 @@ class Share:
             # What is given up must not be used any more once it is written; what is gained, not before.
             self.throttle.set(min(mine, self.per_second), self._renewed_at + LEASE)
             whose = self._host_processes.host, self._host_processes.own()
-            send_shares.renew(connection, SendShare(self._process, mine, self._renewals + 1, *whose))
+            send_shares.renew(connection, SendShare(self.process, mine, self._renewals + 1, *whose))
         self._renewals += 1
         self._renewed_at = began
         self.throttle.set(mine, began + LEASE)
         return fair
 
-    def _gone(self, others: Iterable[SendShare], now: float) -> list[str]:
-        """Which processes have ended, or have not renewed for too long, as far as this one could see."""
+    def _stand_still(self, others: Iterable[SendShare], now: float) -> list[str]:
+        """Which processes have not renewed for too long, as far as this one could see."""
         away = now - self._renewed_at > LEASE  # it saw nobody, for the database was out of reach, perhaps to all
         known = {} if away else self._seen
         self._seen = {}
@@ -115,7 +121,7 @@ class Share:
         for it in others:
             renewals, since = known.get(it.process, (-1, now))
             self._seen[it.process] = (it.renewals, since if renewals == it.renewals else now)
-            if now - self._seen[it.process][1] > GONE_AFTER or self._has_ended(it):
+            if now - self._seen[it.process][1] > GONE_AFTER:
                 gone.append(it.process)
         return gone
 
@@ -124,6 +130,6 @@ class Share:
 
     def _fair(self, others: Iterable[str]) -> int:
         """An equal part in whole texts; what is left over goes to the first by name."""
-        names = sorted([self._process, *others])
+        names = sorted([self.process, *others])
         part, rest = divmod(self.whole, max(len(names), self.processes))
-        return part + (names.index(self._process) < rest)
+        return part + (names.index(self.process) < rest)

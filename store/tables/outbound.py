@@ -61,6 +61,7 @@ class OutboundMessageRow(SQLModel, table=True):
     created_at: datetime = moment(index=True)
     expires_at: datetime = moment()
     next_attempt_at: datetime = moment()  # while it is being sent: when another process may take it over
+    claimed_by: str | None = Field(default=None, max_length=22)  # while it is being sent: by which process
     attempts: int = Field(default=0)
     consecutive_failures: int = Field(
         default=0, sa_column_kwargs={"server_default": text("0")}

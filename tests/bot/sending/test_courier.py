@@ -177,6 +177,33 @@ class TestTrying:
         clock.forward(minutes=5)
         assert bot.courier.deliver_due() == 0
 
+    def test_what_waits_goes_at_once_when_the_trouble_is_over(
+        self, bot: Bot, carrier: Carrier, clock: StoppedClock
+    ) -> None:
+        queue(bot.store, 5)
+        carrier.failures = [TEMPORARY] * 5 * 5
+        for seconds in (0, 1, 2, 4, 8):
+            clock.forward(seconds=seconds)
+            assert bot.courier.deliver_due() == 5
+        with bot.store.writing() as connection:
+            outbound_messages.claim(connection, clock() + timedelta(seconds=15), 1, LEASE, "another process")
+        clock.forward(seconds=1)
+        queue(bot.store, now=clock())
+        assert bot.courier.deliver_due() == 1, "the new one"
+        assert bot.courier.deliver_due() == 4, "all but the one that another process is sending"
+
+    def test_who_takes_a_text_now_and_then_does_not_get_them_all_at_once(
+        self, bot: Bot, carrier: Carrier, clock: StoppedClock
+    ) -> None:
+        queue(bot.store, 5)
+        carrier.failures = [TEMPORARY] * 5 * 3
+        for seconds in (0, 1, 2):
+            clock.forward(seconds=seconds)
+            assert bot.courier.deliver_due() == 5
+        clock.forward(seconds=1)
+        queue(bot.store, now=clock())
+        assert [bot.courier.deliver_due() for _ in range(2)] == [1, 0]
+
     def test_one_texts_trouble_is_not_anothers(self, bot: Bot, carrier: Carrier) -> None:
         settled(bot)
         carrier.failures = [TEMPORARY, PERMANENT]

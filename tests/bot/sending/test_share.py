@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from datetime import timedelta
 from io import StringIO
 from itertools import count
 
@@ -19,10 +20,28 @@ from bot.platform.processes import HostProcesses
 from bot.platform.random_source import SystemRandomSource
 from bot.sending.share import GONE_AFTER, JOIN_EVERY, LEASE, RENEW_EVERY, Share
 from bot.sending.throttle import Throttle
+from store import outbound_messages
 from store.database.engine import Store
+from store.outbound_messages import NewMessage
 from store.service import send_shares
+from store.tables import MessageKind
+from tests.support.parts import NOON
+from tests.support.people import ZAHRA
 
 STEP = 0.05
+A_TEXT = NewMessage(
+    kind=int(MessageKind.REPLY),
+    phone=ZAHRA["mobile"],
+    language="en",
+    phrase="help",
+    parameters={},
+    secret=None,
+    code_id=None,
+    account_id=None,
+    inbound_gateway="simulated",
+    request_received_at=NOON,
+    expires_at=NOON + timedelta(minutes=10),
+)
 
 
 class Ticks:
@@ -186,6 +205,24 @@ def test_a_host_that_starts_anew_sends_at_once(store: Store, ticks: Ticks) -> No
         process.die()
     after = [Process(store, ticks, 10, processes=2, kernel=kernel) for _ in range(2)]
     assert shares(after) == [5, 5]
+
+
+def test_what_the_dead_had_in_hand_goes_at_once(store: Store, ticks: Ticks) -> None:
+    kernel = Kernel("here")
+    lives, dies = (Process(store, ticks, 10, kernel=kernel) for _ in range(2))
+    far = Process(store, ticks, 10, kernel=Kernel("there"))
+    with store.writing() as connection:
+        for process in (lives, dies, far):
+            outbound_messages.queue(connection, A_TEXT, NOON, timedelta(seconds=15), process.share.process)
+    dies.die()
+    far.die()
+    run(ticks, [lives], RENEW_EVERY + STEP)
+    with store.writing() as connection:
+        claimed = outbound_messages.claim(connection, NOON, 9, timedelta(seconds=15), lives.share.process)
+    assert [text.id for text in claimed] == [2]
+    run(ticks, [lives], RENEW_EVERY + STEP)
+    with store.reading() as connection:
+        assert not outbound_messages.is_due(connection, NOON), "it is the living's now"
 
 
 @pytest.mark.parametrize("hosts", [("here", "there"), ("", "")])
