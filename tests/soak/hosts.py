@@ -67,6 +67,7 @@ class Host:
     folder: Path
     port: int = field(default_factory=free_port)
     process: "Forked | subprocess.Popen[bytes] | None" = None
+    orphans: list[int] = field(default_factory=list)  # workers whose master was killed
     statuses: list[int] = field(default_factory=list)  # with which it ended when it was asked to
 
     @property
@@ -93,7 +94,8 @@ class Host:
     def _is_up(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
             raise NotReady(f"{self.name} ended with {self.process.returncode} as it was started")
-        return self.is_ready()
+        # An orphan answers at the same port until it finds that its master is gone.
+        return not any(map(psutil.pid_exists, self.orphans)) and self.is_ready()
 
     def is_ready(self) -> bool:
         """Whether it says so."""
@@ -142,6 +144,7 @@ class Host:
     def kill_master(self) -> None:
         """End the master alone."""
         assert self.process is not None
+        self.orphans = self.workers()
         send(self.process.pid, signal.SIGKILL)
         self.process.wait(END_SECONDS)
 
