@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -151,6 +152,24 @@ def test_it_takes_as_long_to_refuse_nobody_as_somebody() -> None:
     wrong = taken(lambda: passwords.verify(before, kept, OTHER))
     for nobody in (lambda: passwords.verify(before, None, OTHER), lambda: passwords.verify(after, kept, OTHER)):
         assert 1 / 3 < taken(nobody) / wrong < 3
+
+
+def test_one_after_the_other_is_worked_at() -> None:
+    """Several that share a processor are ready only when the last one is."""
+    kept, ready = passwords.hashed(DEAR_BEFORE, OWN), list[float]()
+
+    def work(check: Callable[[], object]) -> None:
+        check()
+        ready.append(time.perf_counter())
+
+    checks = [lambda: passwords.verify(DEAR_BEFORE, kept, OWN), lambda: passwords.hashed(DEAR_BEFORE, OWN)] * 4
+    threads = [Thread(target=work, args=[check]) for check in checks]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ready[0] - began < (ready[-1] - began) / 2
 
 
 # What is outdated
