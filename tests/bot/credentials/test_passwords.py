@@ -189,6 +189,7 @@ def test_one_after_the_other_is_worked_at() -> None:
     assert ready[0] - began < (ready[-1] - began) / 2
 
 
+@pytest.mark.process
 def test_many_threads_take_the_memory_of_one() -> None:
     """A process has sixteen that hear, and each may come to hash."""
     command = [sys.executable, "-c", HASH_IN_TWELVE_THREADS]

@@ -20,6 +20,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
         child.kill()
 
 
+@pytest.mark.process
 def test_a_process_has_not_ended_until_it_has(child: subprocess.Popen[bytes]) -> None:
     assert not HERE.has_ended(HERE.host, child.pid)
     child.kill()
@@ -27,6 +28,7 @@ def test_a_process_has_not_ended_until_it_has(child: subprocess.Popen[bytes]) ->
     assert HERE.has_ended(HERE.host, child.pid)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("host", ["", "another"])
 def test_nothing_is_known_of_another_host_s(child: subprocess.Popen[bytes], host: str) -> None:
     child.kill()
