@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from store import stats_periods
 from store.database.dialect import PreparedStatement, named
-from store.tables import FINAL, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
+from store.tables import FINAL, PROTECTIVE, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
 
 MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
@@ -298,8 +298,8 @@ def drop_expired(connection: Connection, now: datetime) -> int:
 
 
 def drop_to(connection: Connection, phone: str, now: datetime) -> None:
-    """Drop what still waits to be sent to a phone that has opted out, but for notices: they protect its account."""
-    waiting = update(MESSAGE).where(_QUEUED, MESSAGE.c.phone == phone, MESSAGE.c.kind != int(MessageKind.NOTICE))
+    """Drop what still waits to be sent to a phone that has opted out, but for what protects its account."""
+    waiting = update(MESSAGE).where(_QUEUED, MESSAGE.c.phone == phone, MESSAGE.c.kind.not_in(map(int, PROTECTIVE)))
     connection.execute(waiting.values(status=int(DeliveryStatus.DROPPED), secret=None, ended_at=now, error="opted_out"))
 
 

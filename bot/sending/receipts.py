@@ -74,9 +74,10 @@ class Receipts:
     ) -> list[ClaimedMessage]:
         """What follows where a text did not arrive."""
         reason = receipt.error or Reason.UNKNOWN
-        if reason is Reason.OPTED_OUT:
-            conversations.opt_out(connection, text.phone, now, State.IDLE)
         again = self._once_more(connection, receipt.gateway, text, reason, drawn, now)
+        # What goes another way the phone itself has asked for since its STOP: that is consent, and its code is taken.
+        if reason is Reason.OPTED_OUT and again is None:
+            conversations.opt_out(connection, text.phone, now, State.IDLE)
         claimed = self.courier.write(connection, [again], now) if again else []
         happened: Counter[Key] = Counter({("undelivered", f"{receipt.gateway} {reason}"): 1})
         if again:

@@ -25,6 +25,7 @@ from webhooks import create_app
 MESSAGE, CODE, CONVERSATION = table(OutboundMessageRow), table(CodeRow), table(ConversationRow)
 REQUEST = "رمز 0012345679"
 NUMBERS = count()
+HELD = SendFailed(Reason.OPTED_OUT, permanent=True, code="21610")
 TERMINAL = [Reason.NOT_A_MOBILE, Reason.BLOCKED, Reason.SPAM, Reason.EXPIRED]
 PASSING = [Reason.UNREACHABLE, Reason.BUSY, Reason.UNKNOWN, Reason.REFUSED, Reason.TIMEOUT]
 
@@ -216,6 +217,48 @@ class TestAStopThatTheProviderHolds:
         text(pair, REQUEST)
         fail(pair, rows(pair)[0], Reason.OPTED_OUT)
         assert [sent.to for sent in second.sent] == [ZAHRA["mobile"]]
+
+    def test_and_its_code_is_taken(self, pair: Bot, second: Carrier) -> None:
+        text(pair, REQUEST)
+        fail(pair, rows(pair)[0], Reason.OPTED_OUT)
+        assert text(pair, digits(second)) is Event.RIGHT_CODE
+
+    def test_nor_is_it_held_against_what_the_phone_asks_for_where_the_text_is_refused(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock
+    ) -> None:
+        first.failures = [HELD]
+        text(pair, REQUEST)
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert text(pair, digits(second)) is Event.RIGHT_CODE
+
+    def test_what_protects_the_account_goes_another_way(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock
+    ) -> None:
+        text(pair, REQUEST)
+        first.failures = [HELD]
+        text(pair, digits(first))
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert [sent.phrase for sent in second.sent] == ["new_password"]
+        assert self.opted_out(pair)
+
+    def test_a_reply_goes_no_other_way(self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock) -> None:
+        first.failures = [HELD]
+        text(pair, "HELP")
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert (second.sent, self.opted_out(pair)) == ([], True)
+
+    def test_what_every_provider_refuses_ends(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock
+    ) -> None:
+        first.failures, second.failures = [HELD], [HELD]
+        text(pair, REQUEST)
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert [row.status for row in rows(pair)] == [DeliveryStatus.FAILED]
+        assert self.opted_out(pair)
 
 
 class TestWhatHasArrived:
