@@ -66,6 +66,7 @@ def facts_of(ctx: MessageContext, *, flooded: bool) -> Facts:
         in_dialog=ctx.state is not State.IDLE or view.phone_has_live_code or view.staff_has_live_code,
         result=result,
         purpose=purpose,
+        was_last_try=ctx.check is not None and ctx.check.right is not None and not ctx.check.right.tries_left,
         password=ctx.password,
         own_password_allowed=ctx.parts.settings.own_password_by_sms,
         mobile_held=bool(view.phone_is_moving),
