@@ -3,6 +3,7 @@
 By `claimed_by` the others can give it back sooner, where they know that the process has ended.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -276,6 +277,12 @@ def receive_receipt(
         return replace(SentMessage(*row[:-1]), has_risen=True)
     row = connection.execute(select(*_SENT).where(same)).first()
     return SentMessage(*row) if row else None
+
+
+def known(connection: Connection, provider_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Which of these ids texts have by now, each with its gateway before it."""
+    found = select(MESSAGE.c.gateway, MESSAGE.c.provider_id).where(MESSAGE.c.provider_id.in_(provider_ids))
+    return {(row.gateway, row.provider_id) for row in connection.execute(found)}
 
 
 def _is_first_attempt(gateway: str) -> ColumnElement[bool]:
