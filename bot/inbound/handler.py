@@ -37,7 +37,7 @@ from dialogs.classify_staff import ORDERS
 from dialogs.limits import HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
 from dialogs.parsing.own_password import offered
 from dialogs.parsing.parse import from_staff, parse
-from dialogs.reply_caps import within_reply_caps
+from dialogs.reply_caps import OPTED_IN, within_reply_caps
 from dialogs.staff_vocabulary import Command, StaffEvent
 from dialogs.tables.machine import after_order, lasts, step
 from dialogs.vocabulary import (
@@ -293,7 +293,7 @@ def _values(ctx: MessageContext, event: AnyEvent, state: State, effects: tuple[E
         ends_at=_ends_at(ctx, state, effects),
         opted_out_at=_opted_out_at(view, now, effects),
         requests_this_hour=(view.requests_this_hour if counted else 0) + _is_own_request(ctx, event),
-        starts_this_hour=(view.starts_this_hour if counted else 0) + (event is Event.START),
+        starts_this_hour=(view.starts_this_hour if counted else 0) + (OPTED_IN in effects),
         hints_this_hour=(view.hints_this_hour if counted else 0)
         + _replies(effects, {HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR}),
         unparsed_replies=unparsed_replies(view, now) + unparsed,
