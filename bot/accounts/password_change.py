@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from bot.credentials.passwords import TEMPORARY, Hashed
 from bot.parts import Parts
 from bot.sending.messages import message, variant
+from bot.settings import Settings
 from dialogs.vocabulary import FakherEvent
 from store import accounts, reset_grants, webhook_events
 from store.accounts import Account
@@ -27,7 +28,7 @@ def set_password(connection: Connection, account_id: int, new: Hashed, now: date
 
 
 def notices(
-    parts: Parts,
+    settings: Settings,
     account: Account,
     phrase: str,
     now: datetime,
@@ -40,7 +41,6 @@ def notices(
 
     It protects the account, so it goes out in spite of STOP, which anybody can forge.
     """
-    settings = parts.settings
     own = account.language or settings.default_language
     for phone, spoken in _told(account, language or own, own, now):
         if not (former_only and phone == account.mobile):

@@ -155,7 +155,7 @@ class Fakher:
     ) -> list[ClaimedMessage]:
         account = accounts.get(connection, granted.account_id)
         password_change.set_password(connection, account.id, new, now, temporary=False)
-        notices = password_change.notices(self.parts, account, "password_changed", now)
+        notices = password_change.notices(self.parts.settings, account, "password_changed", now)
         claimed = self.courier.write(connection, notices, now)
         password_change.tell_fakher(connection, self.parts, FakherEvent.PASSWORD_CHANGED, account.id, now)
         self._note(connection, caller, now, account, (Action.PASSWORD_CHANGED, Outcome.OK, None))

@@ -152,7 +152,7 @@ def _use_code(connection: Connection, ctx: MessageContext) -> None:
 def _notify(ctx: MessageContext, phrase: str, *, former_only: bool = False) -> None:
     assert ctx.account is not None
     ctx.texts += password_change.notices(
-        ctx.parts,
+        ctx.parts.settings,
         ctx.account,
         phrase,
         ctx.now,
