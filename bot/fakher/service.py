@@ -1,6 +1,7 @@
 """What Fakher asks: whether a code is right, to set a password, whether a password is right. HTTP is elsewhere."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,6 +23,7 @@ from dialogs.vocabulary import CodeResult, FakherEvent
 from store import accounts, codes, rate_limits, reset_grants, tokens
 from store.accounts import Account
 from store.outbound_messages import ClaimedMessage
+from store.rate_limits import Counted
 from store.reset_grants import NewGrant, ResetGrant
 from store.tables import CloseReason
 
@@ -113,8 +115,8 @@ class Fakher:
         with self.store.reading() as connection:
             account = accounts.find(connection, national_id=person)
         ticket = bearer.make(self.parts.random_source)
-        with self.store.writing() as connection:
-            self._count(connection, caller, account, person, now)
+        with self._call(caller, now) as connection:
+            self._count(connection, account, person, now)
             spent = codes.spend_of_account(connection, account.id if account else NOBODY, now)
             check = one_time_codes.check(connection, self.keyring, spent, fold(digits), now)
             verdict = self._verdict(connection, check, account, ticket, now)
@@ -125,10 +127,10 @@ class Fakher:
     def set_password(self, caller: Caller, ticket: str, password: str) -> None:
         """Set the password that a ticket's account has chosen. TicketGone, WeakPassword or TooManyCalls."""
         held, now = bearer.read(ticket), self.clock()
-        with self.store.writing() as connection:
+        with self._call(caller, now) as connection:
             granted = self._granted(connection, held, now)
             account = accounts.get(connection, granted.account_id) if granted else None
-            self._count(connection, caller, account, held.id if held else "", now)
+            self._count(connection, account, held.id if held else "", now)
             if granted is None:
                 self._note(connection, caller, now, None, TICKET_GONE)
         if granted is None or account is None:
@@ -169,9 +171,9 @@ class Fakher:
         One that is right, but was hashed by parameters or a key that have moved on, is hashed anew.
         """
         now, person = self.clock(), _national_id(person) if person is not None else None
-        with self.store.writing() as connection:
+        with self._call(caller, now) as connection:
             account = accounts.find(connection, national_id=person, username=username)
-            self._count(connection, caller, account, person or username or "", now)
+            self._count(connection, account, person or username or "", now)
         kept, ends_at = _kept(account), account.password_expires_at if account else None
         if ends_at is not None:  # it was generated, to be typed from a text
             password = passwords.as_generated(password) or password
@@ -218,16 +220,29 @@ class Fakher:
         with self.store.writing() as connection:
             accounts.rehash(connection, account.id, old.hash, new.hash, new.key_id)
 
-    def _count(self, connection: Connection, caller: Caller, account: Account | None, name: str, now: datetime) -> None:
-        """Count a call; beyond a limit the transaction is undone, and with it the count."""
-        by_token = rate_limits.count(connection, f"token:{caller.token}", now)
-        if by_token.calls == 1:
-            tokens.note_use(connection, caller.token, now)
+    @contextmanager
+    def _call(self, caller: Caller, now: datetime) -> Iterator[Connection]:
+        """A call's transaction, which counts it by its token, and is undone beyond the limit.
+
+        It counts last: every call changes the token's row, and keeps the others waiting from then until it commits.
+        """
+        with self.store.writing() as connection:
+            yield connection
+            counted = rate_limits.count(connection, f"token:{caller.token}", now)
+            if counted.calls == 1:
+                tokens.note_use(connection, caller.token, now)
+            _check_limit(counted, CALLS_PER_TOKEN_AND_MINUTE, now)
+
+    def _count(self, connection: Connection, account: Account | None, name: str, now: datetime) -> None:
+        """Count a call about an account, or about a name that nobody has."""
         about = f"account:{account.id}" if account else f"name:{self.keyring.alias(name)}"
-        by_account = rate_limits.count(connection, about, now)
-        for counted, limit in ((by_token, CALLS_PER_TOKEN_AND_MINUTE), (by_account, CALLS_PER_ACCOUNT_AND_MINUTE)):
-            if counted.calls > limit:
-                raise TooManyCalls(counted.window_started_at + rate_limits.MINUTE - now)
+        _check_limit(rate_limits.count(connection, about, now), CALLS_PER_ACCOUNT_AND_MINUTE, now)
+
+
+def _check_limit(counted: Counted, limit: int, now: datetime) -> None:
+    """TooManyCalls beyond a limit: the transaction is undone, and with it the count."""
+    if counted.calls > limit:
+        raise TooManyCalls(counted.window_started_at + rate_limits.MINUTE - now)
 
 
 def _tried(verdict: CodeVerdict) -> Iterator[Done]:

@@ -11,7 +11,7 @@ from threading import Event as Flag
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, event, select, text
 
 from bot.build import Bot, build
 from bot.credentials import passwords
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 CODE, MESSAGE, RATE_LIMIT, GRANT = table(CodeRow), table(OutboundMessageRow), table(RateLimitRow), table(ResetGrantRow)
 MANY = 50
 TIMES = 3
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 LOGINS = 15  # each of which hashes twice: more would have the machine, not the store, be late
 # In seconds: for fifty calls that hash a password each, on a machine that does other things as well.
 SOON = 30
@@ -304,3 +305,29 @@ def test_a_sweep_waits_for_no_call_and_no_call_for_it(postgresql_url: str, crowd
             left = set(connection.execute(select(RATE_LIMIT.c.name)).scalars())
         assert f"account:{crowd.account(OMID).id}" in left
         assert f"account:{crowd.account(FATIMA).id}" not in left
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("codes/verify", {"national_id": OMID["national_id"], "code": "999999"}),
+        ("passwords/verify", {"username": "omid", "password": OWN}),
+    ],
+)
+def test_a_call_that_waits_holds_up_no_other_of_its_token(
+    postgresql_url: str, crowd_on: OnStore, path: str, body: dict[str, str]
+) -> None:
+    """Fakher has one token for all its pilgrims: a row that every call of the season changes."""
+    with closing(Store(postgresql_url)) as store, ThreadPoolExecutor(1) as pool:
+        crowd = crowd_on(store)
+        crowd.post(path, body)
+        waiting = crowd.over(crowd.token, path, body)
+        with store.writing() as connection:
+            held = select(RATE_LIMIT).where(RATE_LIMIT.c.name == f"account:{crowd.account(OMID).id}").with_for_update()
+            connection.execute(held).one()
+            waits = pool.submit(waiting)
+            while not waits.done() and not connection.execute(text(WAITING)).scalar():
+                time.sleep(0.01)
+            assert crowd.login(OWN) == REFUSED
+            assert not waits.done()
+        assert waits.result(SOON)[0] == 200

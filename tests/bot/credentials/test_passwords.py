@@ -1,10 +1,13 @@
 """Passwords at rest: how they are compared, and what stands in an account's row after a change by text."""
 
+import subprocess
+import sys
 import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from store.tables import AccountRow, CloseReason, CodeRow, ResetGrantRow, table
 from tests.conftest import MakeBot
 from tests.support.parts import CHEAP, KEYS, NOON, Carrier, StoppedClock, settings
 from tests.support.people import OMID, PHONES, TWIN, ZAHRA, settled
+from tests.support.places import ROOT
 from tests.support.transcript import Player
 
 ACCOUNT, CODE, GRANT = table(AccountRow), table(CodeRow), table(ResetGrantRow)
@@ -36,6 +40,20 @@ DEAR_BEFORE, DEAR_AFTER = Keyring.of({"old": OLD}), Keyring.of({"new": NEW})
 NEW_FIRST = f"k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=,{KEYS}"
 OWN, OTHER = "Saffron-1447-kettle", "Lantern-1448-kettle"
 TEMPORARY = timedelta(hours=72)
+HASH_IN_TWELVE_THREADS = """
+from resource import RUSAGE_SELF, getrusage
+from threading import Thread
+from bot.credentials import passwords
+from bot.credentials.keyring import Keyring
+
+keyring, before = Keyring.of({"key": bytes(range(32))}), getrusage(RUSAGE_SELF).ru_maxrss
+threads = [Thread(target=passwords.hashed, args=[keyring, "saffron"]) for _ in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(getrusage(RUSAGE_SELF).ru_maxrss - before)
+"""
 
 
 def kept_by(hasher: PasswordHasher, password: str, keyring: Keyring = BEFORE) -> Hashed:
@@ -151,6 +169,31 @@ def test_it_takes_as_long_to_refuse_nobody_as_somebody() -> None:
     wrong = taken(lambda: passwords.verify(before, kept, OTHER))
     for nobody in (lambda: passwords.verify(before, None, OTHER), lambda: passwords.verify(after, kept, OTHER)):
         assert 1 / 3 < taken(nobody) / wrong < 3
+
+
+def test_one_after_the_other_is_worked_at() -> None:
+    """Several that share a processor are ready only when the last one is."""
+    kept, ready = passwords.hashed(DEAR_BEFORE, OWN), list[float]()
+
+    def work(check: Callable[[], object]) -> None:
+        check()
+        ready.append(time.perf_counter())
+
+    checks = [lambda: passwords.verify(DEAR_BEFORE, kept, OWN), lambda: passwords.hashed(DEAR_BEFORE, OWN)] * 4
+    threads = [Thread(target=work, args=[check]) for check in checks]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ready[0] - began < (ready[-1] - began) / 2
+
+
+def test_many_threads_take_the_memory_of_one() -> None:
+    """A process has sixteen that hear, and each may come to hash."""
+    command = [sys.executable, "-c", HASH_IN_TWELVE_THREADS]
+    grown = int(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout)
+    assert grown < 3 * PRODUCTION.memory, "KiB"
 
 
 # What is outdated
