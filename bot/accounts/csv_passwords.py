@@ -1,7 +1,7 @@
 """Passwords that an import brings: hashed before its transaction, and told where an account's becomes another."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,6 @@ from bot.audit.trail import Entry, Trail
 from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
 from bot.credentials.passwords import Hashed
-from bot.settings import Settings
 from dialogs.audit_vocabulary import Action, Actor
 from store import accounts, outbound_messages, reset_grants
 
@@ -23,7 +22,8 @@ class ImportedPasswords:
 
     keyring: Keyring
     trail: Trail
-    settings: Settings = field(repr=False)
+    support_phone: str
+    default_language: str
 
     def hashed(self, there: Hashed | None, password: str) -> dict[str, Any]:
         """The columns that a row's password changes: none where it is the account's own already."""
@@ -43,5 +43,12 @@ class ImportedPasswords:
             made = Entry(Actor.OPERATOR, Action.PASSWORD_CHANGED, reason="import", account_id=account_id)
             self.trail.note(connection, now, made)
             account = accounts.get(connection, account_id)
-            for text in password_change.notices(self.settings, account, "password_changed", now):
+            told = password_change.notices(
+                account,
+                "password_changed",
+                now,
+                support_phone=self.support_phone,
+                default_language=self.default_language,
+            )
+            for text in told:
                 outbound_messages.queue(connection, text, now, None)

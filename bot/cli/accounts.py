@@ -63,7 +63,7 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
         keyring = writing_keys(found, connection)
     changes = _changes(keyring, found) if change_mobiles else None
     phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
-    passwords = ImportedPasswords(keyring, Trail(keyring, SystemRandomSource()), found) if keyring else None
+    passwords = _passwords(keyring, found) if keyring else None
     job = Import(store, phone_numbers, passwords, clock.system_clock, changes)
     with _noted_if_stopped(found, store, job):
         result = _run(job, file, aside)
@@ -125,6 +125,11 @@ def _noted_if_stopped(found: Settings, store: Store, job: Import) -> Iterator[No
                 stopped = Entry(Actor.OPERATOR, Action.ACCOUNTS_IMPORTED, Outcome.FAILED, _summary(job.result))
                 write(found, connection, stopped)
         raise
+
+
+def _passwords(keyring: Keyring, found: Settings) -> ImportedPasswords:
+    trail = Trail(keyring, SystemRandomSource())
+    return ImportedPasswords(keyring, trail, found.support_phone, found.default_language)
 
 
 def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:

@@ -17,7 +17,7 @@ from bot.platform.phone_numbers import PhoneNumbers
 from bot.settings import read_keys
 from store.database.engine import Store
 from store.tables import AccountRow, table
-from tests.support.parts import KEYS, LoadedRandomSource, StoppedClock, settings
+from tests.support.parts import KEYS, LoadedRandomSource, StoppedClock
 
 ACCOUNT = table(AccountRow)
 HEADER = "national_id,username,mobile\n"
@@ -51,7 +51,7 @@ class Desk:
     def passwords(self) -> ImportedPasswords | None:
         if self.keyring is None:
             return None
-        return ImportedPasswords(self.keyring, Trail(self.keyring, LoadedRandomSource()), settings())
+        return ImportedPasswords(self.keyring, Trail(self.keyring, LoadedRandomSource()), "02112345678", "fa")
 
     def change_mobiles(self) -> None:
         """As --change-mobiles does."""

@@ -125,7 +125,9 @@ def test_the_former_mobile_hears_of_changes_for_72_hours(bot: Bot, tmp_path: Pat
         with bot.store.reading() as connection:
             holder = accounts.find(connection, national_id="0012345679")
             assert holder is not None
-            notices = password_change.notices(bot.settings, holder, "password_changed", clock())
+            notices = password_change.notices(
+                holder, "password_changed", clock(), support_phone="02112345678", default_language="fa"
+            )
             told.append([each.phone for each in notices])
     assert told == [["+989351112233", "+989121234567"], ["+989351112233"]]
 
