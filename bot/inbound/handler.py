@@ -18,7 +18,7 @@ from bot.credentials.one_time_codes import UnknownKey
 from bot.inbound import staff_context
 from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomputed
 from bot.inbound.effects import apply
-from bot.inbound.facts import current_state, facts_of, season_on, unparsed_replies, within_hour
+from bot.inbound.facts import current_state, facts_of, names_by_request, season_on, unparsed_replies, within_hour
 from bot.parts import Parts
 from bot.platform.clock import midnight_in_tehran
 from bot.ports import Inbound
@@ -46,7 +46,6 @@ from dialogs.vocabulary import (
     Effect,
     Event,
     Intent,
-    Naming,
     OptIn,
     OptOut,
     OwnPasswordVerdict,
@@ -307,8 +306,7 @@ def _replies(effects: tuple[Effect, ...], caps: set[int]) -> int:
 
 def _is_own_request(ctx: MessageContext, event: AnyEvent) -> bool:
     """Whether it is a request for a code, by a right ID; orders have limits of their own."""
-    parsed = ctx.message.parsed
-    return isinstance(event, Event) and is_request(parsed) and parsed.naming is Naming.ONE
+    return isinstance(event, Event) and names_by_request(ctx.message.parsed)
 
 
 def _ends_at(ctx: MessageContext, state: State, effects: tuple[Effect, ...]) -> datetime | None:
