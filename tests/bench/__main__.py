@@ -106,12 +106,12 @@ def _bot(url: str, workers: int, sink: Provider, note: Note) -> None:
         asking = people.asking(f"http://127.0.0.1:{server.port}", mine)
         _warm_up(server, asking, sink)
         _requests(server, asking, sink, note)
-        note("memory of the largest process", max(server.memory()), " MB")
         if workers == 2:
             note("recoveries", recoveries.rate(server.port, _public(server), list(islice(mine, RECOVERIES)), sink))
             note("codes verified by API", _closed(server, verifies, 8).rate)
             note("logins by API", _closed(server, logins, 8).rate)
             _by_the_clock(server, asking, sink, note)
+        note("memory of the largest process", max(server.memory()), " MB")
     if workers == 2:
         _burst(url, mine, sink, note)
 
