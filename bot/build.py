@@ -144,6 +144,7 @@ def build(
     jobs = [
         Job("staff", 5, partial(undelivered.tell_staff, parts)),
         Job("mobiles", 10, partial(mobile_change.end_overdue, parts)),
+        Job("early_receipts", 1, receipts.note_early),
         Job("events", 1, event_poster.post_due),
         Job("audit", 5, audit_chain.seal_due),
         Job("audit_log", 60, audit_chain.log_end),

@@ -60,6 +60,7 @@ _WITH_RIGHT_CODE = {
     OwnPasswordVerdict.COMMON: Event.RIGHT_CODE_AND_COMMON_PASSWORD,
     OwnPasswordVerdict.PERSONAL: Event.RIGHT_CODE_AND_PERSONAL_PASSWORD,
 }
+_USING_CODE = {Event.RIGHT_CODE, Event.RIGHT_CODE_AND_PASSWORD}
 _OBJECTIONS = {Intent.CANCEL: Event.OBJECTED, Intent.OPT_OUT: Event.OBJECTED_BY_STOP}
 # The audit's row for a try that was spent on a text which is a request all the same.
 WRONG_BESIDE_REQUEST = Record(Action.CODE_TRIED, Outcome.FAILED, "wrong")
@@ -183,6 +184,11 @@ def _command(message: ParsedMessage, facts: Facts) -> Event:
 def _code(result: CodeResult, facts: Facts) -> Event:
     if result is not CodeResult.RIGHT:
         return _BY_RESULT[result]
+    event = _right_code(facts)
+    return Event.LAST_RIGHT_CODE if facts.was_last_try and event not in _USING_CODE else event
+
+
+def _right_code(facts: Facts) -> Event:
     if facts.password is not None:
         return _WITH_RIGHT_CODE[facts.password]
     if facts.purpose is not CodePurpose.CHANGE:

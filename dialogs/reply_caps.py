@@ -6,16 +6,32 @@ from dialogs.limits import (
     HINTS_PER_HOUR,
     REPLIES_WITHOUT_ID_PER_HOUR,
     STAFF_REPLIES_PER_HOUR,
+    STARTS_PER_HOUR,
     UNPARSED_PER_HOUR,
 )
-from dialogs.vocabulary import Effect, Facts, Reply
+from dialogs.vocabulary import Effect, Facts, OptIn, Reply
 
 LAST_REPLY = "last_reply"
+# Counted by STARTS_PER_HOUR alone.
+OPTED_IN = Reply("opted_in")
 
 
 def within_reply_caps(effects: Iterable[Effect], facts: Facts) -> tuple[Effect, ...]:
     """The effects without the replies that are beyond the phone's cap. Effects that are no replies stay."""
-    return tuple(allowed for effect in effects if (allowed := _allowed(effect, facts)) is not None)
+    effects = tuple(effects)
+    allowed = tuple(each for effect in effects if (each := _allowed(effect, facts)) is not None)
+    is_silent = len(allowed) < len(effects)
+    return _saying_that_stop_ends(effects, facts) if facts.opted_out and is_silent else allowed
+
+
+def _saying_that_stop_ends(effects: tuple[Effect, ...], facts: Facts) -> tuple[Effect, ...]:
+    """The effects of a request that ends a STOP, and whose reply is beyond the cap: that it ends is said in its place.
+
+    As often as it is said to START; a STOP is not ended after that.
+    """
+    if facts.starts_this_hour < STARTS_PER_HOUR:
+        return tuple(OPTED_IN if isinstance(effect, Reply) else effect for effect in effects)
+    return tuple(effect for effect in effects if not isinstance(effect, Reply | OptIn))
 
 
 def _allowed(effect: Effect, facts: Facts) -> Effect | None:

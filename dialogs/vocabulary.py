@@ -59,6 +59,7 @@ class Event(StrEnum):
     RIGHT_CODE_AND_SHORT_PASSWORD = auto()  # a weak one leaves the code good, its try spent
     RIGHT_CODE_AND_COMMON_PASSWORD = auto()
     RIGHT_CODE_AND_PERSONAL_PASSWORD = auto()  # it holds the user name, national ID or mobile
+    LAST_RIGHT_CODE = auto()  # one that does nothing, though this was its last try: it is no longer good
     WRONG_CODE = auto()
     LAST_WRONG_CODE = auto()  # the code's last try
     LOCKING_WRONG_CODE = auto()  # the account's last failure in a row
@@ -355,6 +356,7 @@ class Facts:
     in_dialog: bool = False  # a conversation is open, or a code sent to this phone is live
     result: CodeResult | None = None
     purpose: CodePurpose | None = None
+    was_last_try: bool = False  # of the right code
     password: OwnPasswordVerdict | None = None
     own_password_allowed: bool = False
     mobile_held: bool = False  # staff are changing the mobile that this phone is

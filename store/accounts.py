@@ -138,6 +138,9 @@ class Known:
     username: str = field(repr=False)
     mobile: str = field(repr=False)
     language: str | None
+    password_hash: str | None = field(repr=False)
+    password_key: str | None
+    password_expires_at: datetime | None
 
 
 def known(connection: Connection, national_ids: Iterable[str]) -> dict[str, Known]:

@@ -291,6 +291,12 @@ def lock_accounts(connection: Connection, account_ids: list[int], failures: int,
     return list(connection.execute(failing.values(locked_at=now).returning(ACCOUNT.c.id)).scalars())
 
 
+def was_asked_for(connection: Connection, text: int) -> bool:
+    """Whether a text brings a code that its owner has asked for."""
+    mine = select(CODE.c.id).join(MESSAGE, MESSAGE.c.code_id == CODE.c.id).where(MESSAGE.c.id == text)
+    return connection.execute(mine.where(CODE.c.requested_by == RequestedBy.OWNER)).first() is not None
+
+
 def oldest_since(connection: Connection, account_id: int, since: datetime) -> datetime | None:
     """When the oldest code of a time was sent at its owner's own wish."""
     own = select(func.min(CODE.c.created_at)).where(

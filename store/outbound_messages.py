@@ -3,6 +3,7 @@
 By `claimed_by` the others can give it back sooner, where they know that the process has ended.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from sqlalchemy import (
 
 from store import stats_periods
 from store.database.dialect import PreparedStatement, named
-from store.tables import FINAL, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
+from store.tables import FINAL, PROTECTIVE, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
 
 MESSAGE = table(OutboundMessageRow)
 UTC_TYPE = MESSAGE.c.next_attempt_at.type
@@ -278,6 +279,12 @@ def receive_receipt(
     return SentMessage(*row) if row else None
 
 
+def known(connection: Connection, provider_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Which of these ids texts have by now, each with its gateway before it."""
+    found = select(MESSAGE.c.gateway, MESSAGE.c.provider_id).where(MESSAGE.c.provider_id.in_(provider_ids))
+    return {(row.gateway, row.provider_id) for row in connection.execute(found)}
+
+
 def _is_first_attempt(gateway: str) -> ColumnElement[bool]:
     """Whether nothing has failed yet: then a receipt that names no text by its provider's id is about this attempt."""
     by = MESSAGE.c.gateway
@@ -298,8 +305,8 @@ def drop_expired(connection: Connection, now: datetime) -> int:
 
 
 def drop_to(connection: Connection, phone: str, now: datetime) -> None:
-    """Drop what still waits to be sent to a phone that has opted out, but for notices: they protect its account."""
-    waiting = update(MESSAGE).where(_QUEUED, MESSAGE.c.phone == phone, MESSAGE.c.kind != int(MessageKind.NOTICE))
+    """Drop what still waits to be sent to a phone that has opted out, but for what protects its account."""
+    waiting = update(MESSAGE).where(_QUEUED, MESSAGE.c.phone == phone, MESSAGE.c.kind.not_in(map(int, PROTECTIVE)))
     connection.execute(waiting.values(status=int(DeliveryStatus.DROPPED), secret=None, ended_at=now, error="opted_out"))
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.serving import make_server
 
 from bot import settings
 from bot.audit import known_keys
 from bot.build import build
-from bot.cli.common import chosen, database, fail, guard, opened, serving, upgraded
+from bot.cli.common import cause, chosen, database, fail, guard, opened, serving, upgraded
 from bot.cli.kpi import figures, kpi_command
 from bot.credentials.keyring import Keyring
 from bot.platform import clock, log
@@ -119,12 +121,19 @@ def _simulated_only() -> Settings:
 def _refuse_another_database(found: Settings) -> None:
     """End where the database is one that no trial has made: nobody's real table gets made-up people."""
     store = database(found)
-    if not is_empty(store):
-        with store.reading() as connection:
-            is_trials = lives_in(connection)
-        if not is_trials:
-            fail("DATABASE_URL: names a database that make run did not make; it is left as it is")
+    try:
+        if not is_empty(store):
+            with store.reading() as connection:
+                _refuse_real_people(connection)
+    except SQLAlchemyError as error:
+        fail(f"DATABASE_URL: the database can't be reached ({cause(error)})", 1)
     store.close()
+
+
+def _refuse_real_people(connection: Connection) -> None:
+    """End where a trial has not made the database: what it has to send is no simulated carrier's."""
+    if not lives_in(connection):
+        fail("DATABASE_URL: names a database that make run did not make; it is left as it is")
 
 
 def _how_to_try(port: int) -> str:
@@ -164,6 +173,9 @@ def chat_command(mobile: str) -> None:
     if number is None:
         fail(f"--from: not a mobile number of {', '.join(found.allowed_countries)}")
     with bot.store.reading() as connection:
+        # Whoever serves by the simulated carrier says so; a shell that lacks the service's settings does not.
+        if not (os.environ.get("GATEWAYS") or os.environ.get("GATEWAYS_FILE")):
+            _refuse_real_people(connection)
         if (fault := known_keys.fault(connection, bot.keyring)) is not None:
             fail(fault)
     chat(bot, number)

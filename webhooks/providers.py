@@ -43,8 +43,7 @@ def _hearing(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[..., Respo
 def _noting(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[..., Response]:
     def work(call: Call) -> Answer:
         for receipt in gateway.read_receipts(call):
-            if not bot.note(receipt):
-                LOG.warning("receipt_unknown", gateway=gateway.name)
+            bot.note(receipt)
         return gateway.noted
 
     return lambda **_path: _answer(bot, gateway, work, refused)

@@ -5,6 +5,7 @@ csv_records.py      the file's records, as RFC 4180 and spreadsheets write them
 csv_header.py       what its columns are, and what kind of file is none
 csv_cells.py        what a cell says, however it was typed
 csv_mobiles.py      registered mobiles that an import is told to change
+csv_passwords.py    passwords that an import brings
 csv_rejects.py      the rows that were not taken, put aside with their reason
 password_change.py  a password becomes another: it is set, notice is given, Fakher is told
 mobile_change.py    changes of a registered mobile, as their table says

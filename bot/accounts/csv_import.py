@@ -4,7 +4,7 @@ import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from io import TextIOWrapper
 from itertools import islice
@@ -18,13 +18,14 @@ from bot.accounts import csv_cells, csv_header
 from bot.accounts.csv_cells import BadRow
 from bot.accounts.csv_header import BadFile, Header
 from bot.accounts.csv_mobiles import MobileChanges, Move
+from bot.accounts.csv_passwords import ImportedPasswords
 from bot.accounts.csv_records import CsvRecord, Lines
 from bot.accounts.csv_rejects import Rejects
-from bot.credentials import passwords
-from bot.credentials.keyring import Keyring
+from bot.credentials.passwords import Hashed
 from bot.platform.phone_numbers import PhoneNumbers
 from bot.ports import Clock
 from store import accounts
+from store.accounts import Known
 from store.database.engine import Store
 
 __all__ = ["BATCH", "BadFile", "Import", "ImportResult"]
@@ -40,14 +41,16 @@ class ImportResult:
     """What became of a file's rows.
 
     `taken` counts accounts, `repeated` the further rows of one that was taken already, `moved` the changes of
-    registered mobiles. `ended` is the line from which on nothing could be read; `has_changed` says that the file became
-    another while it was read, so its last row may be a part of one.
+    registered mobiles, `passwords` those of passwords of accounts that were there. `ended` is the line from which on
+    nothing could be read; `has_changed` says that the file became another while it was read, so its last row may be a
+    part of one.
     """
 
     taken: int = 0
     rejected: int = 0
     repeated: int = 0
     moved: int = 0
+    passwords: int = 0
     ended: int | None = None
     has_changed: bool = False
 
@@ -59,6 +62,7 @@ class Row:
     line: int
     cells: dict[str, str] = field(repr=False)
     account: dict[str, Any] = field(repr=False)
+    password: str | None = field(default=None, repr=False)
 
 
 class Import:
@@ -68,18 +72,13 @@ class Import:
         self,
         store: Store,
         phone_numbers: PhoneNumbers,
-        keyring: Keyring | None,
+        passwords: ImportedPasswords | None,
         clock: Clock,
         changes: MobileChanges | None = None,
     ) -> None:
-        """Without keys, rows with a password are refused; without `changes`, rows with another mobile."""
-        self.store, self.phone_numbers, self.keyring, self.clock, self.changes = (
-            store,
-            phone_numbers,
-            keyring,
-            clock,
-            changes,
-        )
+        """Without `passwords`, rows with one are refused; without `changes`, rows with another mobile."""
+        self.store, self.phone_numbers, self.clock = store, phone_numbers, clock
+        self.passwords, self.changes = passwords, changes
         self._met = _Met()
         self.result = ImportResult()  # so far
 
@@ -115,42 +114,54 @@ class Import:
             elif any(map(csv_cells.plain, record.cells)):
                 cells = header.by_name(record.cells)
                 try:
-                    yield Row(record.line, cells, self._account(record, cells))
+                    yield self._row(record, cells)
                 except BadRow as reason:
                     aside.put(record.line, str(reason), cells)
 
-    def _account(self, record: CsvRecord, cells: dict[str, str]) -> dict[str, Any]:
+    def _row(self, record: CsvRecord, cells: dict[str, str]) -> Row:
         if not cells:
             raise BadRow("not as many cells as the header has columns")
         csv_cells.check_text(record.cells)
         given = {name: said for name, cell in cells.items() if (said := csv_cells.value(cell))}
-        if "password" in given:
-            given["password"] = cells["password"]  # its spaces are its own
-        return csv_cells.account(given, self.phone_numbers) | self._password(given.get("password"))
-
-    def _password(self, password: str | None) -> dict[str, Any]:
-        if password is None:
-            return {}
-        if self.keyring is None:
+        password = cells["password"] if "password" in given else None  # its spaces are its own
+        if password is not None:
+            given["password"] = password
+        account = csv_cells.account(given, self.phone_numbers)
+        if password is not None and self.passwords is None:
             raise BadRow("a password can't be hashed without SECRET_KEYS")
-        kept = passwords.hashed(self.keyring, password)
-        return {"password_hash": kept.hash, "password_key": kept.key_id}
+        return Row(record.line, cells, account, password)
 
     def _take(self, rows: list[Row], aside: Rejects, result: ImportResult) -> None:
-        for part in _parts(rows):
+        for part in map(self._hashed, _parts(rows)):  # hashed before the transaction, for it takes long
             now = self.clock()
             with self.store.writing() as connection:
-                chosen, moves = self._choose(connection, part, aside)
-                result.moved += self._store(connection, chosen, moves, now)
+                chosen, moves, renewed = self._choose(connection, part, aside)
+                result.moved += self._store(connection, chosen, moves, renewed, now)
+            result.passwords += len(renewed)
             again = sum(self._met.meet(int(row.account["national_id"])) for row in chosen)
             result.repeated += again
             result.taken += len(chosen) - again
 
-    def _choose(self, connection: Connection, rows: list[Row], aside: Rejects) -> tuple[list[Row], list[Move]]:
-        """The rows that are taken, and the changes of mobiles among them."""
+    def _hashed(self, rows: list[Row]) -> list[Row]:
+        """The rows with the columns that their passwords change."""
+        if self.passwords is None or not any(row.password for row in rows):
+            return rows
+        with self.store.reading() as connection:
+            known = accounts.known(connection, [row.account["national_id"] for row in rows if row.password])
+        return [
+            replace(row, account=row.account | self.passwords.hashed(_lasting(known, row), row.password))
+            if row.password
+            else row
+            for row in rows
+        ]
+
+    def _choose(
+        self, connection: Connection, rows: list[Row], aside: Rejects
+    ) -> tuple[list[Row], list[Move], list[int]]:
+        """The rows that are taken; the changes of mobiles among them, and whose passwords become others."""
         known = accounts.known(connection, [row.account["national_id"] for row in rows])
         names = _Names(connection, rows)
-        chosen, moves = [], []
+        chosen, moves, renewed = [], [], []
         for row in rows:
             there = known.get(row.account["national_id"])
             is_moved = there is not None and there.mobile != row.account["mobile"]
@@ -160,17 +171,34 @@ class Import:
                 aside.put(row.line, TAKEN, row.cells)
             else:
                 chosen.append(row)
+                if there is not None and "password_hash" in row.account:
+                    renewed.append(there.id)
                 if there is not None and is_moved:
                     language = row.account.get("language", there.language)
                     moves.append(Move(there.id, there.mobile, row.account["mobile"], language))
-        return chosen, moves
+        return chosen, moves, renewed
 
-    def _store(self, connection: Connection, rows: list[Row], moves: list[Move], now: datetime) -> int:
+    def _store(
+        self, connection: Connection, rows: list[Row], moves: list[Move], renewed: list[int], now: datetime
+    ) -> int:
         """Write what was chosen; how many mobiles have changed."""
         if self.changes:
             self.changes.end_former(connection, moves, now)
+        if self.passwords:
+            self.passwords.end_tickets(connection, renewed, now)
         accounts.take(connection, [row.account for row in rows])
-        return self.changes.carry_out(connection, moves, now) if self.changes else 0
+        moved = self.changes.carry_out(connection, moves, now) if self.changes else 0
+        if self.passwords:
+            self.passwords.tell(connection, renewed, now)
+        return moved
+
+
+def _lasting(known: dict[str, Known], row: Row) -> Hashed | None:
+    """The password that the row's account has, unless it is a temporary one: to make it last is a change, too."""
+    there = known.get(row.account["national_id"])
+    if there is None or there.password_hash is None or there.password_key is None or there.password_expires_at:
+        return None
+    return Hashed(there.password_hash, there.password_key)
 
 
 def _has_changed(before: os.stat_result, descriptor: int, path: Path) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bot.credentials.passwords import TEMPORARY, Hashed
 from bot.parts import Parts
-from bot.sending.messages import message, variant
+from bot.sending.messages import message, with_phone
 from dialogs.vocabulary import FakherEvent
 from store import accounts, reset_grants, webhook_events
 from store.accounts import Account
@@ -27,11 +27,12 @@ def set_password(connection: Connection, account_id: int, new: Hashed, now: date
 
 
 def notices(
-    parts: Parts,
     account: Account,
     phrase: str,
     now: datetime,
     *,
+    support_phone: str,
+    default_language: str,
     language: str | None = None,
     inbound_gateway: str = "",
     former_only: bool = False,
@@ -40,18 +41,17 @@ def notices(
 
     It protects the account, so it goes out in spite of STOP, which anybody can forge.
     """
-    settings = parts.settings
-    own = account.language or settings.default_language
+    own = account.language or default_language
     for phone, spoken in _told(account, language or own, own, now):
         if not (former_only and phone == account.mobile):
             yield message(
-                variant(phrase, settings),
+                with_phone(phrase, support_phone),
                 MessageKind.NOTICE,
                 to=phone,
                 language=spoken,
                 now=now,
                 inbound_gateway=inbound_gateway,
-                parameters={"phone": settings.support_phone},
+                parameters={"phone": support_phone},
                 account_id=account.id,
             )
 

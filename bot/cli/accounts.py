@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import settings
 from bot.accounts.csv_import import BadFile, Import, ImportResult
 from bot.accounts.csv_mobiles import MobileChanges
+from bot.accounts.csv_passwords import ImportedPasswords
 from bot.audit.trail import Entry, Trail
 from bot.cli.common import chosen, fail, note, opened, write, writing_keys
 from bot.credentials.keyring import Keyring
@@ -62,7 +63,8 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
         keyring = writing_keys(found, connection)
     changes = _changes(keyring, found) if change_mobiles else None
     phone_numbers = PhoneNumbers(found.default_region, found.allowed_countries, found.mobile_prefixes)
-    job = Import(store, phone_numbers, keyring, clock.system_clock, changes)
+    passwords = _passwords(keyring, found) if keyring else None
+    job = Import(store, phone_numbers, passwords, clock.system_clock, changes)
     with _noted_if_stopped(found, store, job):
         result = _run(job, file, aside)
     with store.writing() as connection:
@@ -125,6 +127,11 @@ def _noted_if_stopped(found: Settings, store: Store, job: Import) -> Iterator[No
         raise
 
 
+def _passwords(keyring: Keyring, found: Settings) -> ImportedPasswords:
+    trail = Trail(keyring, SystemRandomSource())
+    return ImportedPasswords(keyring, trail, found.support_phone, found.default_language)
+
+
 def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:
     if keyring is None:
         fail("SECRET_KEYS: is missing; --change-mobiles needs it, since each change is in the audit")
@@ -140,6 +147,8 @@ def _say(result: ImportResult) -> None:
     click.echo(f"{result.taken} accounts added or updated.")
     if result.moved:
         click.echo(f"{result.moved} registered mobiles changed: each is in the audit, and both numbers are told.")
+    if result.passwords:
+        click.echo(f"{result.passwords} passwords changed: each is in the audit, and their mobiles are told.")
     if result.repeated:
         click.echo(f"{result.repeated} rows were about an account that an earlier row was about: the last one holds.")
     if result.ended:

@@ -157,7 +157,14 @@ class Fakher:
     ) -> list[ClaimedMessage]:
         account = accounts.get(connection, granted.account_id)
         password_change.set_password(connection, account.id, new, now, temporary=False)
-        notices = password_change.notices(self.parts, account, "password_changed", now)
+        settings = self.parts.settings
+        notices = password_change.notices(
+            account,
+            "password_changed",
+            now,
+            support_phone=settings.support_phone,
+            default_language=settings.default_language,
+        )
         claimed = self.courier.write(connection, notices, now)
         password_change.tell_fakher(connection, self.parts, FakherEvent.PASSWORD_CHANGED, account.id, now)
         self._note(connection, caller, now, account, (Action.PASSWORD_CHANGED, Outcome.OK, None))

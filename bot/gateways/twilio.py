@@ -119,24 +119,26 @@ class Twilio:
 
     def __init__(self, settings: Settings, http: HttpClient) -> None:
         """Take account, sender and addresses from the settings, and what calls are made by."""
-        self.validator = RequestValidator(settings.twilio_auth_token)
+        # Twilio signs by its primary token, from one moment on by the one that was the secondary until then.
+        tokens = settings.twilio_auth_token.split(",")
+        self.validators = [RequestValidator(token.strip()) for token in tokens if token.strip()]
         self.sender = settings.twilio_sender
         self.callback = f"{settings.public_url.rstrip('/')}/webhooks/twilio/receipts"
         self.client = Client(
             settings.twilio_api_key_sid or settings.twilio_account_sid,
-            settings.twilio_api_key_secret or settings.twilio_auth_token,
+            settings.twilio_api_key_secret or tokens[0].strip(),
             settings.twilio_account_sid,
             http_client=_SdkHttpClient(http, settings.twilio_api_url),
         )
         self.discreet = True  # until the account turns out not to allow it
 
     def is_authentic(self, call: Call) -> bool:
-        """Whether X-Twilio-Signature was made with our token over this URL and form."""
+        """Whether X-Twilio-Signature was made with a token of ours over this URL and form."""
         signature = call.headers.get("X-Twilio-Signature")
         if not signature:
             return False
         try:
-            return bool(self.validator.validate(call.url, call.form, signature))
+            return any(each.validate(call.url, call.form, signature) for each in self.validators)
         except (TypeError, ValueError):  # a URL or a value that the validator can't take
             return False
 

@@ -22,7 +22,7 @@ from store.tables import MessageKind
 from store.views.daily_stats import DailyStats
 
 # Phrases that say nothing of an account: each leaves before the code that the same request may send.
-_KINDS = {"neutral": MessageKind.NEUTRAL}
+_KINDS = dict.fromkeys(("neutral", "last_reply", "opted_in"), MessageKind.NEUTRAL)
 
 
 @dataclass(frozen=True)

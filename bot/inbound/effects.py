@@ -151,11 +151,13 @@ def _use_code(connection: Connection, ctx: MessageContext) -> None:
 
 def _notify(ctx: MessageContext, phrase: str, *, former_only: bool = False) -> None:
     assert ctx.account is not None
+    settings = ctx.parts.settings
     ctx.texts += password_change.notices(
-        ctx.parts,
         ctx.account,
         phrase,
         ctx.now,
+        support_phone=settings.support_phone,
+        default_language=settings.default_language,
         language=ctx.language,
         inbound_gateway=ctx.message.inbound.gateway,
         former_only=former_only,

@@ -6,9 +6,21 @@ from bot.inbound import staff_context
 from bot.inbound.context import MessageContext
 from bot.platform.clock import today_in_tehran
 from bot.settings import Settings
+from dialogs.classify import is_request
 from dialogs.limits import OTHER_PHONES_PER_HOUR
 from dialogs.tables.machine import revive, step
-from dialogs.vocabulary import Allowance, Asker, CodePurpose, CodeResult, Event, Facts, Naming, Season, State
+from dialogs.vocabulary import (
+    Allowance,
+    Asker,
+    CodePurpose,
+    CodeResult,
+    Event,
+    Facts,
+    Naming,
+    ParsedMessage,
+    Season,
+    State,
+)
 from store.conversations import View
 from store.service.clock_set_back import APART
 
@@ -66,16 +78,22 @@ def facts_of(ctx: MessageContext, *, flooded: bool) -> Facts:
         in_dialog=ctx.state is not State.IDLE or view.phone_has_live_code or view.staff_has_live_code,
         result=result,
         purpose=purpose,
+        was_last_try=ctx.check is not None and ctx.check.right is not None and not ctx.check.right.tries_left,
         password=ctx.password,
         own_password_allowed=ctx.parts.settings.own_password_by_sms,
         mobile_held=bool(view.phone_is_moving),
         staff=staff_context.facts(ctx.staff, ctx.phone) if ctx.staff else None,
         opted_out=view.opted_out_at is not None,
-        named_this_hour=ctx.message.parsed.naming is Naming.ONE or (counted and view.requests_this_hour > 0),
+        named_this_hour=names_by_request(ctx.message.parsed) or (counted and view.requests_this_hour > 0),
         starts_this_hour=view.starts_this_hour if counted else 0,
         unparsed_replies_this_hour=unparsed_replies(view, ctx.now),
         hints_this_hour=view.hints_this_hour if counted else 0,
     )
+
+
+def names_by_request(parsed: ParsedMessage) -> bool:
+    """Whether a text asks for a code by a right ID. A code beside one asks for nothing."""
+    return is_request(parsed) and parsed.naming is Naming.ONE
 
 
 def _result(ctx: MessageContext) -> tuple[CodeResult | None, CodePurpose | None]:

@@ -18,7 +18,7 @@ from bot.credentials.one_time_codes import UnknownKey
 from bot.inbound import staff_context
 from bot.inbound.context import IncomingMessage, MessageContext, Need, Precomputed
 from bot.inbound.effects import apply
-from bot.inbound.facts import current_state, facts_of, season_on, unparsed_replies, within_hour
+from bot.inbound.facts import current_state, facts_of, names_by_request, season_on, unparsed_replies, within_hour
 from bot.parts import Parts
 from bot.platform.clock import midnight_in_tehran
 from bot.ports import Inbound
@@ -37,7 +37,7 @@ from dialogs.classify_staff import ORDERS
 from dialogs.limits import HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
 from dialogs.parsing.own_password import offered
 from dialogs.parsing.parse import from_staff, parse
-from dialogs.reply_caps import within_reply_caps
+from dialogs.reply_caps import OPTED_IN, within_reply_caps
 from dialogs.staff_vocabulary import Command, StaffEvent
 from dialogs.tables.machine import after_order, lasts, step
 from dialogs.vocabulary import (
@@ -46,7 +46,6 @@ from dialogs.vocabulary import (
     Effect,
     Event,
     Intent,
-    Naming,
     OptIn,
     OptOut,
     OwnPasswordVerdict,
@@ -293,7 +292,7 @@ def _values(ctx: MessageContext, event: AnyEvent, state: State, effects: tuple[E
         ends_at=_ends_at(ctx, state, effects),
         opted_out_at=_opted_out_at(view, now, effects),
         requests_this_hour=(view.requests_this_hour if counted else 0) + _is_own_request(ctx, event),
-        starts_this_hour=(view.starts_this_hour if counted else 0) + (event is Event.START),
+        starts_this_hour=(view.starts_this_hour if counted else 0) + (OPTED_IN in effects),
         hints_this_hour=(view.hints_this_hour if counted else 0)
         + _replies(effects, {HINTS_PER_HOUR, STAFF_REPLIES_PER_HOUR}),
         unparsed_replies=unparsed_replies(view, now) + unparsed,
@@ -307,8 +306,7 @@ def _replies(effects: tuple[Effect, ...], caps: set[int]) -> int:
 
 def _is_own_request(ctx: MessageContext, event: AnyEvent) -> bool:
     """Whether it is a request for a code, by a right ID; orders have limits of their own."""
-    parsed = ctx.message.parsed
-    return isinstance(event, Event) and is_request(parsed) and parsed.naming is Naming.ONE
+    return isinstance(event, Event) and names_by_request(ctx.message.parsed)
 
 
 def _ends_at(ctx: MessageContext, state: State, effects: tuple[Effect, ...]) -> datetime | None:

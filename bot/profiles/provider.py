@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.profiles import profile as profiles
+from bot.profiles.named_file import UnreadableFile, read_file
 from bot.profiles.profile import INBOUND_SECRET, BadProfile, Profile
 
 PREFIX = "http-"
@@ -84,6 +85,6 @@ def _text(gateway: str, chosen: str) -> str:
         wanted = setting_of(gateway, "profile")
         raise BadProfile([f"there is no such profile: set {wanted} to a file of your own, or choose of {names}"])
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadProfile([f"{setting_of(gateway, 'profile')}: cannot be read ({type(error).__name__})"]) from None
+        return read_file(path)
+    except UnreadableFile as unreadable:
+        raise BadProfile([f"{setting_of(gateway, 'profile')}: {unreadable}"]) from None

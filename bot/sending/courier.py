@@ -26,12 +26,12 @@ from bot.sending.failover import FOR_GOOD, Failover
 from bot.sending.share import Share
 from dialogs.replies.phrases import say
 from dialogs.vocabulary import State
-from store import conversations, outbound_messages
+from store import codes, conversations, outbound_messages
 from store.database.engine import Store, is_out_of_reach
 from store.outbound_messages import ClaimedMessage, NewMessage
 from store.service import counters
 from store.service.counters import Key
-from store.tables import MessageKind
+from store.tables import PROTECTIVE, MessageKind
 
 LOG = logger("courier")
 
@@ -304,7 +304,11 @@ class Courier:
 
     def _defer(self, connection: Connection, it: SendResult, failure: SendFailed, now: datetime) -> Counter[Key]:
         text, happened = it.text, Counter({("send_failed", f"{it.gateway} {failure.reason}"): 1})
-        again = None if failure.permanent else self._again(it, failure.reason)
+        is_held = failure.reason is Reason.OPTED_OUT
+        is_asked_for = is_held and codes.was_asked_for(connection, text.id)
+        # A STOP that one provider holds: another may take what protects the account, and what was asked for since.
+        goes_on = not failure.permanent or (is_held and (is_asked_for or text.kind in PROTECTIVE))
+        again = self._again(it, failure.reason) if goes_on else None
         LOG.warning(
             "send_failed",
             text=text.id,
@@ -326,7 +330,7 @@ class Courier:
             )
             if again.gateway != it.gateway:
                 happened["switched", f"{it.gateway} {again.gateway}"] += 1
-        if failure.reason is Reason.OPTED_OUT:
+        if is_held and not (is_asked_for and again):
             conversations.opt_out(connection, text.phone, now, State.IDLE)
         return happened
 

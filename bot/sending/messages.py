@@ -71,9 +71,12 @@ def variant(phrase: str, settings: Settings) -> str:
     """The form of a phrase that the settings ask for."""
     if phrase in {"code", "code_for_fakher", "code_with_password"} and settings.fakher_domain:
         return f"{phrase}_with_domain"
-    if phrase in {"password_changed", "new_password"} and not settings.support_phone:
-        return f"{phrase}_no_phone"
-    return phrase
+    return with_phone(phrase, settings.support_phone)
+
+
+def with_phone(phrase: str, support_phone: str) -> str:
+    """The form of a phrase that tells the number to call; where there is none, the one without."""
+    return f"{phrase}_no_phone" if phrase in {"password_changed", "new_password"} and not support_phone else phrase
 
 
 @cache

@@ -6,12 +6,18 @@ its account, phone, time and tries stay, and it counts as the one code that it i
     another one, if there is one, whatever the reason: it may know the number, or be on no list of refusals
     the same one, if there is no other and a second try may help: the phone was out of reach, the operator busy
     none, if the provider says that it would never help, or has just let the whole time pass
+
+A receipt may come before the answer of the call by which its provider was given the text, or before that answer is
+written. Where it bears no more than the provider's id, it is kept by this process and looked up again.
 """
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from bot.credentials import one_time_codes
 from bot.credentials.one_time_codes import DrawnCode
@@ -32,7 +38,18 @@ LOG = logger("receipts")
 
 # Both control points: to the code, and to the password.
 STEPS = {int(MessageKind.CODE): "code", int(MessageKind.PASSWORD): "password"}
+# How many receipts that came early may be kept, and how often each is looked up: longer than a call can take.
+MOST, LOOKS = 1_000, 15
 USELESS = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.BLOCKED, Reason.SPAM, Reason.EXPIRED}
+
+
+@dataclass(frozen=True)
+class _Early:
+    """A receipt that came at a time, and how often it was looked up since."""
+
+    receipt: Receipt
+    at: datetime
+    looks: int = 0
 
 
 class Receipts:
@@ -41,18 +58,53 @@ class Receipts:
     def __init__(self, parts: Parts, courier: Courier) -> None:
         """Take what a second try needs."""
         self.parts, self.courier = parts, courier
+        self._early: deque[_Early] = deque()
 
     def note(self, receipt: Receipt) -> bool:
-        """Note how far a text has come; False where it is none of ours."""
+        """Note how far a text has come; False where it is none of ours, as far as is known yet."""
+        now = self.parts.clock()
+        if self._note(receipt, now):
+            return True
+        if receipt.ref is None and len(self._early) < MOST:
+            self._early.append(_Early(receipt, now))
+        else:
+            self._count_unknown([receipt])
+        return False
+
+    def note_early(self) -> int:
+        """Note the receipts that came before their texts were known by the provider's id; how many there were."""
+        early = [self._early.popleft() for _ in range(len(self._early))]
+        if not early:
+            return 0
+        try:
+            with self.parts.store.reading() as connection:
+                known = outbound_messages.known(connection, [each.receipt.provider_id for each in early])
+            due = [each for each in early if (each.receipt.gateway, each.receipt.provider_id) in known]
+            for each in due:
+                self._note(each.receipt, each.at)
+        except DBAPIError:
+            self._early.extendleft(reversed(early))
+            raise
+        others = [replace(each, looks=each.looks + 1) for each in early if each not in due]
+        self._early.extendleft(each for each in reversed(others) if each.looks < LOOKS)
+        self._count_unknown([each.receipt for each in others if each.looks >= LOOKS])
+        return len(due)
+
+    def _count_unknown(self, receipts: Sequence[Receipt]) -> None:
+        if not receipts:
+            return
+        with self.parts.store.writing() as connection:
+            counters.count(connection, Counter(("receipt_unknown", each.gateway) for each in receipts))
+        for each in receipts:
+            LOG.warning("receipt_unknown", gateway=each.gateway)
+
+    def _note(self, receipt: Receipt, now: datetime) -> bool:
         parts, failed = self.parts, receipt.status is DeliveryStatus.FAILED
         length = parts.settings.code_length
         drawn = one_time_codes.draw(parts.random_source, parts.keyring, length) if failed else None
-        now = parts.clock()
         with parts.store.writing() as connection:
             text = self._raise(connection, receipt, now)
             claimed = self._follow(connection, receipt, text, drawn, now) if text and text.has_risen and drawn else []
-            if text is None:
-                counters.count(connection, Counter({("receipt_unknown", receipt.gateway): 1}))
         self.courier.take(claimed)
         if text and text.has_risen and receipt.status is DeliveryStatus.DELIVERED:
             self._measure(text, now)
@@ -74,9 +126,10 @@ class Receipts:
     ) -> list[ClaimedMessage]:
         """What follows where a text did not arrive."""
         reason = receipt.error or Reason.UNKNOWN
-        if reason is Reason.OPTED_OUT:
-            conversations.opt_out(connection, text.phone, now, State.IDLE)
         again = self._once_more(connection, receipt.gateway, text, reason, drawn, now)
+        # What goes another way the phone itself has asked for since its STOP: that is consent, and its code is taken.
+        if reason is Reason.OPTED_OUT and again is None:
+            conversations.opt_out(connection, text.phone, now, State.IDLE)
         claimed = self.courier.write(connection, [again], now) if again else []
         happened: Counter[Key] = Counter({("undelivered", f"{receipt.gateway} {reason}"): 1})
         if again:

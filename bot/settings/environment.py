@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from bot.profiles.named_file import UnreadableFile, read_file
 from bot.profiles.profile import BadProfile
 from bot.profiles.provider import PREFIX, Provider, read_provider
 from bot.settings.fields import HALF_EVENTS, Settings, listed
@@ -67,9 +68,9 @@ def _value(name: str, environment: Mapping[str, str], faults: list[str]) -> str:
     if not path or environment.get(name):
         return environment.get(name, "").strip()
     try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        faults.append(f"{name}_FILE: cannot be read ({type(error).__name__})")
+        return read_file(Path(path)).strip()
+    except UnreadableFile as unreadable:
+        faults.append(f"{name}_FILE: {unreadable}")
         return ""
 
 
@@ -96,7 +97,10 @@ def read_for_command(environment: Mapping[str, str]) -> Settings:
     BadSettings where there is neither: a command must not work on a database that nobody named.
     """
     if environment.get("DATABASE_URL") or environment.get("DATABASE_URL_FILE"):
-        return read(environment)
+        found = read(environment)
+        if not found.database_url:
+            raise BadSettings(["DATABASE_URL: missing"])
+        return found
     if not TRIAL_DATABASE.exists():
         raise BadSettings(["DATABASE_URL: missing, and there is no trial's database here"])
     return read(environment, DATABASE_URL=TRIAL_URL)

@@ -64,7 +64,7 @@ class Settings(BaseModel):
     port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=2, ge=1, le=64)
     twilio_account_sid: str = ""
-    twilio_auth_token: str = Field(default="", repr=False)
+    twilio_auth_token: str = Field(default="", pattern=r"^([^,]*[^, ][^,]*(,[^,]*[^, ][^,]*)?)?$", repr=False)
     twilio_sender: str = ""
     twilio_api_key_sid: str = ""
     twilio_api_key_secret: str = Field(default="", repr=False)

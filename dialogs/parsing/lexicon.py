@@ -144,6 +144,8 @@ def _by_sound() -> tuple[Book, frozenset[str]]:
         key = sound(word)
         if len(key) > (3 if key.isascii() else 2):
             _join(book, key, entry)
+        if sound(word[:-1]) == key:  # its last letter is double, and the second may stand apart
+            openings.add(key)
         while (key := key[:-1]) and key not in openings:  # what is there has brought its own beginnings
             openings.add(key)
     return book, frozenset(openings)

@@ -148,6 +148,7 @@ _ANYWHERE: dict[Event, Arrow[State]] = {
         STAY,
         (_hint("own_password_at_fakher"), Record(Action.PASSWORD_OFFERED, Outcome.REFUSED, "not_by_text")),
     ),
+    Event.LAST_RIGHT_CODE: Arrow(State.IDLE, (Reply("no_live_code"), _tried("last_try"))),
     Event.WRONG_CODE: Arrow(STAY, (Reply("wrong_code"), _wrong("wrong"))),
     Event.LAST_WRONG_CODE: Arrow(State.IDLE, (*LAST_WRONG, Reply("code_burned"), _wrong("last_wrong"))),
     Event.LOCKING_WRONG_CODE: Arrow(State.IDLE, (*LOCKING_WRONG, Reply("recovery_locked"), _wrong("locking_wrong"))),

@@ -44,6 +44,8 @@ _MAKING = Lock()
 # it else, `checkpoint`, has stopped. 16 MB.
 MOST_PAGES = 4_000
 OWNER_ONLY = 0o600
+# The table by which a database is known for one of Ramz's.
+OURS = "alembic_version"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 DEADLOCK = "40P01"
 
@@ -103,8 +105,10 @@ class Store:
 
     def _tune(self, connection: Any, _record: object) -> None:
         connection.isolation_level = None  # sqlite3 would begin by itself, deferred, and hide it
+        # Another program's file, named by mistake, is left as it is: its header says how it is written to.
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for pragma in (
-            "journal_mode = WAL",
+            *["journal_mode = WAL"] * (not tables or OURS in tables),
             f"synchronous = {self._synchronous}",
             "foreign_keys = ON",
             "secure_delete = ON",

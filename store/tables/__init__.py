@@ -28,6 +28,7 @@ from store.tables.fakher import TokenRow, WebhookEventRow
 from store.tables.inbound import ConversationRow, InboundMessageRow
 from store.tables.outbound import (
     FINAL,
+    PROTECTIVE,
     CircuitBreakerRow,
     DeliveryStatus,
     MessageKind,
@@ -41,6 +42,7 @@ from store.tables.stats import CounterRow, DeliveryStatRow, LateReceiptRow, Stat
 __all__ = [
     "FINAL",
     "METADATA",
+    "PROTECTIVE",
     "AccountRow",
     "AuditHeadRow",
     "AuditKeyRow",

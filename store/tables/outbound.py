@@ -33,7 +33,11 @@ class MessageKind(IntEnum):
     CODE = 0
     PASSWORD = 1
     REPLY = 2
-    NOTICE = 3  # it protects the account, so it goes out in spite of STOP
+    NOTICE = 3
+
+
+# What protects an account goes out in spite of STOP: a new password is the notice, too, that it is another.
+PROTECTIVE = frozenset({MessageKind.PASSWORD, MessageKind.NOTICE})
 
 
 class OutboundMessageRow(SQLModel, table=True):

@@ -41,7 +41,19 @@ from tests.support.people import OMID, STRANGER, ZAHRA, settled
 CODE, CONVERSATION, MESSAGE = table(CodeRow), table(ConversationRow), table(OutboundMessageRow)
 NAMES = [
     *("codes", "conversations", "outbox", "staff", "mobiles"),
-    *("events", "audit", "audit_log", "flood", "checkpoint", "measures", "forget", "clock", "heartbeat", "counting"),
+    *(
+        "early_receipts",
+        "events",
+        "audit",
+        "audit_log",
+        "flood",
+        "checkpoint",
+        "measures",
+        "forget",
+        "clock",
+        "heartbeat",
+        "counting",
+    ),
 ]
 
 

@@ -1,6 +1,7 @@
 """Settings: what they default to, where they come from, and what is said of bad ones, which is never a secret."""
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.settings import BadSettings, Settings, kept_keys, read, read_for_service, read_keys
+from bot.settings import BadSettings, Settings, kept_keys, read, read_for_command, read_for_service, read_keys
 from dialogs.replies.phrases import languages, say
 from dialogs.replies.segments import size
 from tests.cases import for_each
@@ -292,6 +293,34 @@ def test_it_says_no_more_of_an_unreadable_file_than_its_setting(tmp_path: Path) 
     fault = faults_of({"SECRET_KEYS_FILE": str(tmp_path / "torn")})
     assert names(fault) == ["SECRET_KEYS_FILE"]
     assert str(tmp_path) not in fault[0]
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEYS_FILE", "HTTP_PIGEON_PROFILE"])
+def test_it_waits_for_no_pipe_that_stands_in_a_files_place(name: str, tmp_path: Path) -> None:
+    """Nobody writes into it: the start would wait for ever, and say nothing."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    assert faults_of({"GATEWAYS": "http-pigeon,twilio", "HTTP_PIGEON_PROFILE": "/none", name: str(pipe)})[0] == (
+        f"{name}: is no file"
+    )
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/", "/dev/null"])
+def test_nor_does_it_read_what_else_is_no_file(name: str) -> None:
+    assert faults_of({"SECRET_KEYS_FILE": name}) == ["SECRET_KEYS_FILE: is no file"]
+
+
+def test_a_command_is_told_that_the_database_it_was_to_be_given_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n", "utf-8")
+    for environment in ({"DATABASE_URL": " "}, {"DATABASE_URL_FILE": str(tmp_path / "empty")}):
+        with pytest.raises(BadSettings) as bad:
+            read_for_command(environment)
+        assert bad.value.faults == ["DATABASE_URL: missing"]
+
+
+@pytest.mark.parametrize("tokens", [",", "a,", ",a", "a, ", "a,b,c"])
+def test_it_takes_one_token_of_twilios_or_two(tokens: str) -> None:
+    assert names(faults_of({"TWILIO_AUTH_TOKEN": tokens})) == ["TWILIO_AUTH_TOKEN"]
+    assert read({"TWILIO_AUTH_TOKEN": "new, old"}).twilio_auth_token == "new, old"
 
 
 # Secrets

@@ -94,15 +94,17 @@ FACTS_OF_A_CHANGE = [
         in_dialog=True,
         result=result,
         purpose=purpose,
+        was_last_try=was_last_try,
         password=password,
         own_password_allowed=allowed,
         named_this_hour=True,
     )
-    for state, allowance, result, purpose, password, allowed in product(
+    for state, allowance, result, purpose, was_last_try, password, allowed in product(
         State,
         Allowance,
         (None, *CodeResult),
         (CodePurpose.RECOVERY, CodePurpose.CHANGE),
+        (False, True),
         (None, *OwnPasswordVerdict),
         (False, True),
     )
@@ -116,6 +118,7 @@ ALWAYS_SAID = {
     Event.OBJECTED_BY_STOP: "opted_out",
     Event.START: "opted_in",
     Event.OBJECTED: "mobile_kept",
+    Event.LAST_RIGHT_CODE: "no_live_code",
     Event.WRONG_CODE: "wrong_code",
     Event.LAST_WRONG_CODE: "code_burned",
     Event.LOCKING_WRONG_CODE: "recovery_locked",
@@ -507,6 +510,8 @@ def test_a_right_code_to_change_brings_no_password_by_itself(state: State, allow
     )
     expected = Event.RIGHT_CODE_WITHOUT_PASSWORD if allowed else Event.RIGHT_CODE_FOR_FAKHER
     assert classify(ParsedMessage(Intent.CODE, code=CODE), facts) is expected
+    used_up = replace(facts, was_last_try=True)
+    assert classify(ParsedMessage(Intent.CODE, code=CODE), used_up) is Event.LAST_RIGHT_CODE
     assert classify(ParsedMessage(Intent.CODE, code=CODE), replace(facts, purpose=CodePurpose.RECOVERY)) is (
         Event.RIGHT_CODE
     )

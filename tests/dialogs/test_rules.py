@@ -96,6 +96,13 @@ def test_a_keyword_may_be_written_apart_anywhere(keyword: str, data: st.DataObje
     assert not more
 
 
+def test_a_doubled_letter_at_a_keywords_end_may_stand_apart() -> None:
+    doubled = [word for word in lexicon.written() if word.isalpha() and word[-1] == word[-2:-1]]
+    assert "free" in doubled
+    for word in doubled:
+        assert [token.word for token in read(f"{word[:-1]} {word[-1]}", 6).tokens] == [lexicon.find(word)]
+
+
 def test_no_look_alike_hides_what_a_word_of_other_business_means() -> None:
     hidden = {Meaning.ELSEWHERE, Meaning.LABEL}
     for language in languages():

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from bot.accounts.csv_import import Import, ImportResult
 from bot.accounts.csv_mobiles import MobileChanges
+from bot.accounts.csv_passwords import ImportedPasswords
 from bot.audit.trail import Trail
 from bot.credentials.keyring import Keyring
 from bot.platform.phone_numbers import PhoneNumbers
@@ -43,9 +44,14 @@ class Desk:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         self.rejects.unlink(missing_ok=True)
         phone_numbers = PhoneNumbers("IR", ("IR",))
-        return Import(self.store, phone_numbers, self.keyring, self.clock, self.changes).run(
+        return Import(self.store, phone_numbers, self.passwords(), self.clock, self.changes).run(
             file, self.rejects, lambda _: None
         )
+
+    def passwords(self) -> ImportedPasswords | None:
+        if self.keyring is None:
+            return None
+        return ImportedPasswords(self.keyring, Trail(self.keyring, LoadedRandomSource()), "02112345678", "fa")
 
     def change_mobiles(self) -> None:
         """As --change-mobiles does."""

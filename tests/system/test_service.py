@@ -462,7 +462,7 @@ class TestWhatItPrints:
             requests.get(service.address + path, params=form, timeout=10)
         with requests.Session() as session:
             unknown = receipt_form("SM-nobody", "delivered")
-            assert twilio_standin.post(session, service.address, PUBLIC_URL, RECEIPTS, unknown) == 204
+            assert twilio_standin.post(session, service.address, PUBLIC_URL, f"{RECEIPTS}?ref=999999", unknown) == 204
         assert eventually(lambda: "send_failed" in service.printed and "receipt_unknown" in service.printed)
         assert eventually(
             lambda: not service.rows(select(MESSAGE.c.id).where(MESSAGE.c.status == int(DeliveryStatus.QUEUED)))

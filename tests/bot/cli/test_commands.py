@@ -311,7 +311,7 @@ def test_a_whole_recovery_is_chatted_from_a_terminal(sqlite_url: str, tmp_path: 
     store = Store(sqlite_url)
     settle(store)
     store.close()
-    environment = {"DATABASE_URL": sqlite_url, "SECRET_KEYS": KEYS}
+    environment = {"DATABASE_URL": sqlite_url, "SECRET_KEYS": KEYS, "GATEWAYS": "simulated"}
     with running("chat", "--from", "09121234567", folder=tmp_path, **environment) as process:
         say(process, f"رمز {ZAHRA['national_id']}")
         (code,) = re.findall(r"[0-9]{6}", next_text(process))

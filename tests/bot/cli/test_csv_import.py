@@ -59,7 +59,7 @@ def test_a_file_that_changes_while_it_is_read_is_told(desk: Desk, happens: Calla
             happens(file)
 
     file.write_text(HEADER + "".join(f"{it},u{it},09121234567\n" for it in national_ids(2 * BATCH)))
-    reading = Import(desk.store, PhoneNumbers("IR", ("IR",)), desk.keyring, desk.clock)
+    reading = Import(desk.store, PhoneNumbers("IR", ("IR",)), desk.passwords(), desk.clock)
     assert reading.run(file, desk.rejects, progress).has_changed
     assert len(desk.accounts()) >= BATCH
 

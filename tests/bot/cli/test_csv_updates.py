@@ -11,7 +11,8 @@ from bot.accounts import password_change
 from bot.accounts.csv_import import BATCH, ImportResult
 from bot.build import Bot
 from bot.ports import Inbound
-from store import accounts
+from store import accounts, reset_grants
+from store.reset_grants import NewGrant
 from store.tables import AuditRow, OutboundMessageRow
 from tests.support.import_desk import ACCOUNT, FULL, HEADER, ROW, Desk, national_ids
 from tests.support.parts import NOON, Carrier, StoppedClock
@@ -64,6 +65,55 @@ def test_it_changes_mobiles_where_it_is_told_to_and_tells_both(desk: Desk, clock
     assert (row.actor, row.action, row.account_id, row.reason) == ("operator", "mobile_changed", account.id, "import")
 
 
+WITH_PASSWORD = f"{HEADER.strip()},password\n{ROW.strip()},"
+
+
+def test_a_password_that_a_list_changes_is_told_to_both_mobiles_and_audited(
+    bot: Bot, tmp_path: Path, clock: StoppedClock
+) -> None:
+    """Else whoever may write a line of a list takes an account, and its holder never hears of it."""
+    desk = Desk(bot.store, tmp_path, clock)
+    desk.take(HEADER + "0012345679,zahra,09351112233\n")
+    desk.change_mobiles()
+    desk.take(HEADER + ROW)
+    before = len(desk.rows(AuditRow))
+    bot.hear(Inbound("simulated", "M1", ZAHRA["mobile"], "STOP"))
+    assert desk.take(WITH_PASSWORD + "Lantern-1448-kettle\n").passwords == 1
+    told = [(row.phrase, row.phone) for row in desk.rows(OutboundMessageRow) if row.phrase == "password_changed"]
+    assert told == [("password_changed", ZAHRA["mobile"]), ("password_changed", "+989351112233")]
+    (row,) = desk.rows(AuditRow)[before + 1 :]  # after the STOP
+    assert (row.actor, row.action, row.reason) == ("operator", "password_changed", "import")
+    assert row.account_id == desk.accounts()["0012345679"].id
+
+
+def test_a_ticket_that_is_out_dies_with_the_password(bot: Bot, tmp_path: Path, clock: StoppedClock) -> None:
+    desk = Desk(bot.store, tmp_path, clock)
+    desk.take(HEADER + ROW)
+    account_id = desk.accounts()["0012345679"].id
+    with bot.store.writing() as connection:
+        grant = NewGrant("ticket", account_id, "code", b"digest", clock(), clock() + timedelta(minutes=10))
+        reset_grants.issue(connection, grant)
+    desk.take(WITH_PASSWORD + "Lantern-1448-kettle\n")
+    with bot.store.reading() as connection:
+        assert reset_grants.find(connection, "ticket", clock()) is None
+
+
+def test_a_list_with_the_same_passwords_changes_and_tells_nothing(
+    bot: Bot, tmp_path: Path, clock: StoppedClock
+) -> None:
+    desk = Desk(bot.store, tmp_path, clock)
+    assert desk.take(WITH_PASSWORD + "Lantern-1448-kettle\n").passwords == 0  # an account that is new
+    first = desk.accounts()["0012345679"]
+    assert desk.take(WITH_PASSWORD + "Lantern-1448-kettle\n").passwords == 0
+    assert desk.accounts()["0012345679"] == first
+    assert desk.rows(OutboundMessageRow) == []
+    # one that was generated is changed for good
+    with bot.store.writing() as connection:
+        accounts.set_password(connection, first.id, first.password_hash, first.password_key, clock())
+    assert desk.take(WITH_PASSWORD + "Lantern-1448-kettle\n").passwords == 1
+    assert desk.accounts()["0012345679"].password_expires_at is None
+
+
 def test_the_former_mobile_hears_of_changes_for_72_hours(bot: Bot, tmp_path: Path, clock: StoppedClock) -> None:
     desk = Desk(bot.store, tmp_path, clock)
     desk.take(HEADER + ROW)
@@ -75,7 +125,9 @@ def test_the_former_mobile_hears_of_changes_for_72_hours(bot: Bot, tmp_path: Pat
         with bot.store.reading() as connection:
             holder = accounts.find(connection, national_id="0012345679")
             assert holder is not None
-            notices = password_change.notices(bot.parts, holder, "password_changed", clock())
+            notices = password_change.notices(
+                holder, "password_changed", clock(), support_phone="02112345678", default_language="fa"
+            )
             told.append([each.phone for each in notices])
     assert told == [["+989351112233", "+989121234567"], ["+989351112233"]]
 

@@ -1,6 +1,7 @@
 """flask trial (make run): it takes a database that a trial has made, and no other; and this machine's own address."""
 
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,9 +15,13 @@ from sqlalchemy import text
 from bot.simulation.demo import PEOPLE, seed
 from store.database import migrate
 from store.database.engine import Store
-from store.tables import METADATA
+from store.tables import METADATA, MessageKind
 from tests.bot.cli.test_commands import TWILIO, flask, is_current, typed
+from tests.store.test_store import a_text, queue
+from tests.support.parts import KEYS
 from tests.support.people import settle
+
+WITHOUT_SCHEMA = "The database has not the newest schema. Run"
 
 
 @pytest.fixture
@@ -87,6 +92,34 @@ def test_a_trial_takes_its_own_database_of_an_older_schema(tmp_path: Path, port:
     assert is_current(url)
     with closing(Store(url)) as store:
         assert len(all_in(store)["account"]) == len(PEOPLE)
+
+
+@pytest.mark.parametrize("words", [["trial"], ["chat", "--from", "09121234567"]])
+def test_a_file_that_is_another_programs_keeps_every_byte(tmp_path: Path, port: str, words: list[str]) -> None:
+    """Its header too, which tells how it is written to."""
+    (tmp_path / "text").write_text("not a database" * 100, "utf-8")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE theirs (number INTEGER)")
+        connection.commit()
+    for name in ("text", "other.db"):
+        before = (tmp_path / name).read_bytes()
+        done = typed(*words, DATABASE_URL=f"sqlite:///{tmp_path / name}", PORT=port)
+        assert (done.exit_code in {1, 2}, done.stderr.partition(":")[0] in {"DATABASE_URL", WITHOUT_SCHEMA}) == (
+            True,
+            True,
+        ), done.output
+        assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_chat_takes_no_pilgrims_texts_from_a_real_database(store: Store, database_url: str) -> None:
+    """In a shell with the service's database and keys, but not its gateways, the simulated carrier would have them."""
+    settle(store)
+    queue(store, a_text(MessageKind.CODE, secret=b"sealed"))
+    before = all_in(store)
+    done = typed("chat", "--from", "09121234567", DATABASE_URL=database_url, SECRET_KEYS=KEYS)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("DATABASE_URL: names a database that make run did not make")
+    assert all_in(store) == before
 
 
 # The address

@@ -410,6 +410,16 @@ class TestTwiliosSignature:
     def test_it_agrees_with_the_published_example(self, twilios: Twilios) -> None:
         assert self.believes(twilios)
 
+    @pytest.mark.parametrize("tokens", ["12345,the-old-one", "the-new-one, 12345"])
+    def test_while_the_token_is_changed_either_signs(self, twilios: Twilios, tokens: str) -> None:
+        gateway = twilios(TWILIO_AUTH_TOKEN=tokens)
+        found = MultiDict(self.FORM)
+        assert gateway.is_authentic(Call(self.URL, {SIGNATURE: self.RIGHT}, found, {}))
+        whole = RequestValidator(tokens).compute_signature(self.URL, found)
+        empty = RequestValidator("").compute_signature(self.URL, found)
+        for wrong in (whole, empty):
+            assert not gateway.is_authentic(Call(self.URL, {SIGNATURE: wrong}, found, {}))
+
     def test_the_stand_in_signs_as_twilio_does(self) -> None:
         assert twilio_standin.sign("12345", self.URL, self.FORM) == self.RIGHT
         form = {"b": "2", "a": "ی", "empty": ""}

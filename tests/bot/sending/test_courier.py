@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from bot.build import Bot, build
 from bot.ports import Inbound, Outbound, Reason, Receipt, SendFailed
 from bot.sending.courier import LAST_WORDS, LEASE, ROOM, SENDERS
+from dialogs.limits import HINTS_PER_HOUR
 from dialogs.vocabulary import AnyEvent, Event
 from store import outbound_messages
 from store.database.engine import Store
@@ -514,6 +515,22 @@ class TestTheNeutralReply:
         bot.courier.deliver_due()
         to = [sent.to for sent in carrier.sent]
         assert to == [STRANGER, ZAHRA["mobile"]][: 1 + (named == ZAHRA["national_id"])]
+
+    @pytest.mark.parametrize("before", [HINTS_PER_HOUR - 1, HINTS_PER_HOUR])
+    @pytest.mark.parametrize("named", [ZAHRA["national_id"], UNKNOWN_ID], ids=["known", "unknown"])
+    def test_nor_does_what_stands_in_its_place_when_the_hours_replies_end(
+        self, bot: Bot, carrier: Carrier, before: int, named: str
+    ) -> None:
+        """The last reply; and that a STOP has ended, which is said beyond it."""
+        settled(bot)
+        for words in [f"رمز {UNKNOWN_ID}"] * before + ["STOP"] * (before == HINTS_PER_HOUR):
+            text(bot, words, STRANGER)
+        bot.courier.deliver_due()
+        carrier.sent.clear()
+        text(bot, f"رمز {named}", STRANGER)
+        bot.courier.deliver_due()
+        sent = [each.to for each in carrier.sent]
+        assert sent == [STRANGER, ZAHRA["mobile"]][: 1 + (named == ZAHRA["national_id"])]
 
     def test_codes_of_others_that_wait_do_not_go_before_it(
         self, bot: Bot, carrier: Carrier, clock: StoppedClock

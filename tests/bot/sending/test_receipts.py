@@ -1,7 +1,8 @@
 """Receipts: what follows when a provider says that a text did not arrive."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -11,8 +12,9 @@ from sqlalchemy import func, select, update
 
 from bot.build import Bot
 from bot.platform.clock import today_in_tehran
-from bot.ports import Inbound, Reason, Receipt, SendFailed
+from bot.ports import Inbound, Outbound, Reason, Receipt, SendFailed
 from bot.reports import kpi
+from bot.sending.receipts import LOOKS, MOST
 from dialogs.vocabulary import Event
 from store import codes, outbound_messages
 from store.service import counters
@@ -25,6 +27,7 @@ from webhooks import create_app
 MESSAGE, CODE, CONVERSATION = table(OutboundMessageRow), table(CodeRow), table(ConversationRow)
 REQUEST = "رمز 0012345679"
 NUMBERS = count()
+HELD = SendFailed(Reason.OPTED_OUT, permanent=True, code="21610")
 TERMINAL = [Reason.NOT_A_MOBILE, Reason.BLOCKED, Reason.SPAM, Reason.EXPIRED]
 PASSING = [Reason.UNREACHABLE, Reason.BUSY, Reason.UNKNOWN, Reason.REFUSED, Reason.TIMEOUT]
 
@@ -217,6 +220,48 @@ class TestAStopThatTheProviderHolds:
         fail(pair, rows(pair)[0], Reason.OPTED_OUT)
         assert [sent.to for sent in second.sent] == [ZAHRA["mobile"]]
 
+    def test_and_its_code_is_taken(self, pair: Bot, second: Carrier) -> None:
+        text(pair, REQUEST)
+        fail(pair, rows(pair)[0], Reason.OPTED_OUT)
+        assert text(pair, digits(second)) is Event.RIGHT_CODE
+
+    def test_nor_is_it_held_against_what_the_phone_asks_for_where_the_text_is_refused(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock
+    ) -> None:
+        first.failures = [HELD]
+        text(pair, REQUEST)
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert text(pair, digits(second)) is Event.RIGHT_CODE
+
+    def test_what_protects_the_account_goes_another_way(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock
+    ) -> None:
+        text(pair, REQUEST)
+        first.failures = [HELD]
+        text(pair, digits(first))
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert [sent.phrase for sent in second.sent] == ["new_password"]
+        assert self.opted_out(pair)
+
+    def test_a_reply_goes_no_other_way(self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock) -> None:
+        first.failures = [HELD]
+        text(pair, "HELP")
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert (second.sent, self.opted_out(pair)) == ([], True)
+
+    def test_what_every_provider_refuses_ends(
+        self, pair: Bot, first: Carrier, second: Carrier, clock: StoppedClock
+    ) -> None:
+        first.failures, second.failures = [HELD], [HELD]
+        text(pair, REQUEST)
+        clock.forward(seconds=2)
+        pair.courier.deliver_due()
+        assert [row.status for row in rows(pair)] == [DeliveryStatus.FAILED]
+        assert self.opted_out(pair)
+
 
 class TestWhatHasArrived:
     @pytest.mark.parametrize("status", [DeliveryStatus.DELIVERED, DeliveryStatus.DROPPED])
@@ -248,7 +293,7 @@ class TestCounting:
 
     def test_a_receipt_for_nobodys_text_is_taken_and_counted(self, pair: Bot) -> None:
         for _ in range(2):
-            assert not pair.note(Receipt("first", "P-unknown", DeliveryStatus.DELIVERED))
+            assert not pair.note(Receipt("first", "P-unknown", DeliveryStatus.DELIVERED, ref=12))
         assert self.counted(pair) == {("receipt_unknown", "first"): 2}
 
     def test_so_is_what_did_not_arrive_and_what_followed(self, pair: Bot) -> None:
@@ -260,7 +305,7 @@ class TestCounting:
     def test_any_process_tells_of_all(self, pair: Bot, make_bot: MakeBot, first: Carrier, second: Carrier) -> None:
         text(pair, REQUEST)
         fail(pair, rows(pair)[0])
-        pair.note(Receipt("first", "P-unknown", DeliveryStatus.DELIVERED))
+        pair.note(Receipt("first", "P-unknown", DeliveryStatus.DELIVERED, ref=12))
         other = make_bot(gateways=[first, second])
         told = create_app(other).test_client().get("/metrics").text
         for line in (
@@ -271,6 +316,75 @@ class TestCounting:
             'ramz_flood{guard="unused"} 0.0',
         ):
             assert line in told
+
+
+@dataclass
+class Hasty(Carrier):
+    """A provider that calls with a receipt before it has answered the call by which it was given the text."""
+
+    note: Callable[[Receipt], bool] = lambda _: False
+    tells: Sequence[DeliveryStatus] = (DeliveryStatus.DELIVERED,)
+
+    def send(self, text: Outbound) -> str:
+        name = super().send(text)
+        for status in self.tells:
+            reason = Reason.UNREACHABLE if status is DeliveryStatus.FAILED else None
+            assert not self.note(Receipt(self.name, name, status, reason))
+        return name
+
+
+class TestAReceiptThatComesBeforeTheAnswer:
+    """It bears the provider's id alone, which nobody knows until the call by which the text was given has ended."""
+
+    @pytest.fixture
+    def hasty(self, make_bot: MakeBot, second: Carrier) -> tuple[Bot, Hasty]:
+        carrier = Hasty("first")
+        bot = settled(make_bot(gateways=[carrier, second]))
+        carrier.note = bot.note
+        return bot, carrier
+
+    def test_it_is_noted_once_the_text_is_known(self, hasty: tuple[Bot, Hasty], clock: StoppedClock) -> None:
+        bot, _ = hasty
+        text(bot, REQUEST)
+        arrived_at = clock()
+        assert rows(bot)[0].status == DeliveryStatus.ACCEPTED
+        clock.forward(seconds=1)
+        assert bot.receipts.note_early() == 1
+        assert (rows(bot)[0].status, rows(bot)[0].ended_at) == (DeliveryStatus.DELIVERED, arrived_at)
+        assert bot.receipts.note_early() == 0
+        assert TestCounting().counted(bot) == {}
+
+    def test_a_code_that_did_not_arrive_goes_another_way(self, hasty: tuple[Bot, Hasty], second: Carrier) -> None:
+        bot, carrier = hasty
+        carrier.tells = (DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.FAILED)
+        text(bot, REQUEST)
+        bot.receipts.note_early()
+        bot.courier.deliver_due()
+        assert text(bot, digits(second)) is Event.RIGHT_CODE
+
+    def test_another_process_may_have_sent_the_text(
+        self, hasty: tuple[Bot, Hasty], make_bot: MakeBot, second: Carrier
+    ) -> None:
+        bot, carrier = hasty
+        other = make_bot(gateways=[carrier, second])
+        carrier.note = other.note
+        text(bot, REQUEST)
+        assert other.receipts.note_early() == 1
+        assert rows(bot)[0].status == DeliveryStatus.DELIVERED
+
+    def test_one_that_is_for_nobodys_text_is_given_up_and_counted(self, hasty: tuple[Bot, Hasty]) -> None:
+        bot, _ = hasty
+        assert not bot.note(Receipt("first", "P-unknown", DeliveryStatus.DELIVERED))
+        for _ in range(LOOKS):
+            assert TestCounting().counted(bot) == {}
+            assert bot.receipts.note_early() == 0
+        assert TestCounting().counted(bot) == {("receipt_unknown", "first"): 1}
+
+    def test_a_flood_of_them_is_not_kept(self, hasty: tuple[Bot, Hasty]) -> None:
+        bot, _ = hasty
+        for number in range(MOST + 3):
+            bot.note(Receipt("first", f"P-unknown-{number}", DeliveryStatus.DELIVERED))
+        assert TestCounting().counted(bot) == {("receipt_unknown", "first"): 3}
 
 
 class TestATextThatHasMovedOn:
