@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Those that wait, most of the time, for processes run beside them.
 CORES ?= logical
 WORKING ?= $$(($$(getconf _NPROCESSORS_ONLN) + 1))
-WAITING ?= 4
+WAITING ?= 3
 .DEFAULT_GOAL := help
 # Or each of the processes that tests start compiles every module anew, which is half of its start.
 unexport PYTHONDONTWRITEBYTECODE

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -58,7 +59,7 @@ def downgrade(store: Store, revision: str) -> None:
 
 def steps_back(store: Store, revision: str) -> list[str]:
     """What a downgrade undoes, newest first: each migration's number and what it is about."""
-    scripts, now = ScriptDirectory.from_config(_config()), current(store)
+    scripts, now = _scripts(), current(store)
     known = [script.revision for script in scripts.walk_revisions()]
     if revision not in known or revision < OLDEST:
         raise NoWayBack(f"{revision}: no release to go back to has this schema; the oldest is {OLDEST}")
@@ -92,7 +93,7 @@ def _migrate(store: Store, work: Callable[[Config], None]) -> None:
 
 def _refuse_newer(connection: Connection) -> None:
     found = _current(connection)
-    if found and found not in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}:
+    if found and found not in {script.revision for script in _scripts().walk_revisions()}:
         raise NewerDatabase(
             f"DATABASE_URL: the database has the schema {found} of a newer release, this one knows {newest()} and "
             "older; start the newer release, or have it bring the schema back with flask db downgrade"
@@ -124,7 +125,7 @@ def revise(message: str) -> None:
 
 def newest() -> str:
     """The newest revision."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return _scripts().get_current_head() or ""
 
 
 def is_current(store: Store) -> bool:
@@ -138,6 +139,12 @@ def is_empty(store: Store) -> bool:
         return True
     with store.reading() as connection:
         return not inspect(connection).get_table_names()
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations that this code has: to read them takes longer than what most commands do."""
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:

@@ -1,6 +1,7 @@
 """An upgrade loses nothing: codes, orders, tickets and texts that are out under 0008 are good after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,7 @@ from store.tables import (
     StaffOrderRow,
     table,
 )
+from tests.support.databases import Fresh
 from tests.support.parts import KEYS, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
 from tests.support.people import CHIEF, FATIMA, OMID, STRANGER, UNKNOWN_ID, ZAHRA
 
@@ -121,14 +123,29 @@ def talk(connection: Connection, phone: str, **more: Any) -> None:
     put(connection, "conversation", phone=phone, **row | {"shrugged": 0} | more)
 
 
+@pytest.fixture(scope="module")
+def upgraded_once() -> dict[str, str]:
+    """By kind of database, the URL of the one that was upgraded, which the tests copy."""
+    return {}
+
+
 @pytest.fixture
-def upgraded(former: Store) -> Store:
+def upgraded(request: pytest.FixtureRequest, backend: str, upgraded_once: dict[str, str]) -> Iterator[Store]:
     """A database that 0008 made, filled, and brought up to date."""
+    fresh: Fresh = request.getfixturevalue(f"fresh_{backend}")
+    if backend not in upgraded_once:
+        upgraded_once[backend] = upgrade(request.getfixturevalue("former"))
+    with closing(Store(fresh(like=upgraded_once[backend]))) as store:
+        yield store
+
+
+def upgrade(former: Store) -> str:
     migrate.upgrade(former, "0008")
     with former.writing() as connection:
         fill(connection)
     migrate.upgrade(former)
-    return former
+    former.close()
+    return former.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ hundredth. What has been emptied also keeps its connections, and the statements 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -28,8 +28,11 @@ from tests.support import lifeline
 SQLITE_ONLY = pytest.mark.parametrize("backend", ["sqlite"])
 """Marks tests that ask nothing of the store which others do not ask of both databases."""
 
-Fresh = Callable[[], str]
-"""Makes a migrated, empty database and returns its URL."""
+
+class Fresh(Protocol):
+    """Makes a migrated, empty database and returns its URL. `like`: the URL of one, closed, to copy in its stead."""
+
+    def __call__(self, like: str = "") -> str: ...
 
 
 def sqlite(folder: Path) -> Fresh:
@@ -39,9 +42,9 @@ def sqlite(folder: Path) -> Fresh:
     migrate.upgrade(store)
     store.close()
 
-    def fresh() -> str:
+    def fresh(like: str = "") -> str:
         path = folder / f"{next(numbers)}.db"
-        shutil.copy(template, path)
+        shutil.copy(like.removeprefix("sqlite:///") or template, path)
         return f"sqlite:///{path}"
 
     return fresh
@@ -151,9 +154,9 @@ def _on(server: str, *, tidy: bool = True) -> Iterator[Fresh]:
     template.close()
     made = [prefix]
 
-    def fresh() -> str:
+    def fresh(like: str = "") -> str:
         name = f"{prefix}_{next(numbers)}"
-        _run(admin, f"CREATE DATABASE {name} TEMPLATE {prefix}")
+        _run(admin, f"CREATE DATABASE {name} TEMPLATE {make_url(like).database if like else prefix}")
         made.append(name)
         return _url(admin, name)
 

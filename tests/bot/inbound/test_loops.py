@@ -9,6 +9,7 @@ import pytest
 
 from bot.build import Bot, build
 from bot.ports import Inbound
+from dialogs.parsing.parse import parse
 from dialogs.replies.phrases import LONGEST, languages, say
 from store.database.engine import Store
 from tests.cases import for_each
@@ -24,6 +25,8 @@ PHRASES = [
     for language, book in languages().items()
     for key in book["phrases"]
 ]
+# One phrase of all that are read alike: of a text the dialog knows only what was read of it.
+READ = list({repr(parse(phrase)): phrase for phrase in PHRASES}.values())
 ENDLESS = 40
 
 
@@ -92,13 +95,13 @@ def quick(sqlite_url: str, clock: StoppedClock, random_source: LoadedRandomSourc
     store.close()
 
 
-@for_each("phrase", PHRASES)
+@for_each("phrase", READ)
 @pytest.mark.slow
 def test_it_ends_with_one_that_says_back_what_it_is_told(town: Town, phrase: str) -> None:
     assert town.talk(phrase, lambda told: told) <= REPLIES
 
 
-@for_each("phrase", PHRASES)
+@for_each("phrase", READ)
 @pytest.mark.slow
 def test_it_ends_with_one_that_says_one_thing_for_ever(town: Town, phrase: str) -> None:
     assert town.talk(phrase, lambda _told: phrase) <= REPLIES
