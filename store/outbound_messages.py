@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from store import stats_periods
-from store.database.dialect import PreparedStatement, named
+from store.database.dialect import PreparedStatement, named, not_held
 from store.tables import FINAL, PROTECTIVE, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
 
 MESSAGE = table(OutboundMessageRow)
@@ -125,7 +125,7 @@ QUEUE_RESEND = PreparedStatement(
 )
 CLAIM = (
     update(MESSAGE)
-    .where(MESSAGE.c.id.in_(_DUE.with_for_update(skip_locked=True)))
+    .where(MESSAGE.c.id.in_(not_held(_DUE)))
     .values(
         next_attempt_at=bindparam("until", type_=UTC_TYPE), claimed_by=bindparam("by"), attempts=MESSAGE.c.attempts + 1
     )

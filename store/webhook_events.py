@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
+from store.database.dialect import not_held
 from store.tables import AccountRow, WebhookEventRow, table
 
 EVENT, ACCOUNT = table(WebhookEventRow), table(AccountRow)
@@ -49,7 +50,7 @@ def claim(connection: Connection, now: datetime, most: int, lease: timedelta) ->
     due = select(EVENT.c.id).where(_OPEN, EVENT.c.next_attempt_at <= now).order_by(EVENT.c.happened_at)
     taken = (
         update(EVENT)
-        .where(EVENT.c.id.in_(due.limit(most).with_for_update(skip_locked=True)))
+        .where(EVENT.c.id.in_(not_held(due.limit(most))))
         .values(next_attempt_at=now + lease, attempts=EVENT.c.attempts + 1)
         .returning(EVENT.c.id)
     )

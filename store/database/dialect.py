@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Double, Table, bindparam, text
+from sqlalchemy import BigInteger, Connection, Dialect, Double, Select, Table, bindparam, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -138,6 +138,15 @@ class _Form:
 
     def read(self, row: Iterable[Any]) -> tuple[Any, ...]:
         return tuple([read(value) if read else value for read, value in zip(self.readers, row, strict=True)])
+
+
+def not_held(limited: Select[Any]) -> Select[Any]:
+    """Of a query with a limit, the rows that no other transaction holds, locked: for `key IN` of an UPDATE or DELETE.
+
+    A common table expression that locks is carried out once. A subquery PostgreSQL may carry out anew for each row that
+    it looks at, so that more than the limit are taken.
+    """
+    return select(limited.with_for_update(skip_locked=True).cte("not_held"))
 
 
 def upsert(connection: Connection, into: Table) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
-from store.database.dialect import InsertOrSkip
+from store.database.dialect import InsertOrSkip, not_held
 from store.tables import InboundMessageRow, PolledMessageRow, table
 
 WAITING, INBOUND = table(PolledMessageRow), table(InboundMessageRow)
@@ -49,7 +49,7 @@ def is_due(connection: Connection, now: datetime) -> bool:
 def claim(connection: Connection, now: datetime, lease: timedelta, most: int) -> list[Fetched]:
     """Take up to so many texts that wait, the oldest first."""
     due = select(WAITING.c.id).where(WAITING.c.next_attempt_at <= now).order_by(WAITING.c.id).limit(most)
-    taking = update(WAITING).where(WAITING.c.id.in_(due.with_for_update(skip_locked=True)))
+    taking = update(WAITING).where(WAITING.c.id.in_(not_held(due)))
     taking = taking.values(next_attempt_at=now + lease, attempts=WAITING.c.attempts + 1)
     rows = connection.execute(taking.returning(*_FETCHED)).all()
     return sorted((Fetched(*row) for row in rows), key=lambda text: text.id)

@@ -605,6 +605,22 @@ def test_codes_are_claimed_before_passwords_and_replies_and_notices(store: Store
     assert len(claimed) == 6
 
 
+def test_no_more_are_claimed_than_asked_for_by_whatever_plan(postgresql_url: str) -> None:
+    """The plan follows the statistics: there is one by which PostgreSQL looks for what is due once for every text."""
+    with closing(Store(postgresql_url)) as store:
+        queue(store, *[a_text() for _ in range(5)])
+        with store.writing() as connection:
+            for way in ("hashagg", "hashjoin", "material", "sort"):
+                connection.execute(text(f"SET LOCAL enable_{way} = off"))
+            assert len(outbound_messages.claim(connection, NOON, 2, LEASE)) == 2
+
+
+def test_what_others_hold_is_skipped_in_one_place_and_by_a_plain_select() -> None:
+    """An UPDATE or DELETE with a subquery of its own may take more rows than the subquery's limit."""
+    places = {path.name for path in (ROOT / "store").rglob("*.py") if "skip_locked" in path.read_text("utf-8")}
+    assert places == {"dialect.py", "mobile_changes.py"}
+
+
 def test_a_claimed_text_is_nobody_elses_until_its_lease_ends(store: Store) -> None:
     (number,) = queue(store, a_text())
     with store.writing() as connection:
