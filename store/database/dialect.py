@@ -141,7 +141,7 @@ class _Form:
 
 
 def not_held(limited: Select[Any]) -> Select[Any]:
-    """Of a query with a limit, the rows that no other transaction holds, locked: for `key IN` of an UPDATE or DELETE.
+    """Of a query with a limit, the rows that no other transaction holds, locked: for `key IN` of an UPDATE.
 
     A common table expression that locks is carried out once. A subquery PostgreSQL may carry out anew for each row that
     it looks at, so that more than the limit are taken.
