@@ -21,7 +21,8 @@ def within_reply_caps(effects: Iterable[Effect], facts: Facts) -> tuple[Effect, 
     effects = tuple(effects)
     allowed = tuple(each for effect in effects if (each := _allowed(effect, facts)) is not None)
     is_silent = len(allowed) < len(effects)
-    return _saying_that_stop_ends(effects, facts) if facts.opted_out and is_silent else allowed
+    ends_stop = facts.opted_out and any(isinstance(effect, OptIn) for effect in effects)
+    return _saying_that_stop_ends(effects, facts) if ends_stop and is_silent else allowed
 
 
 def _saying_that_stop_ends(effects: tuple[Effect, ...], facts: Facts) -> tuple[Effect, ...]:

@@ -21,7 +21,7 @@ from dialogs.audit_vocabulary import Record
 from dialogs.classify import brings_password, classify, hands_back_code, is_request
 from dialogs.limits import HINTS_PER_HOUR, REPLIES_WITHOUT_ID_PER_HOUR, STAFF_REPLIES_PER_HOUR, UNPARSED_PER_HOUR
 from dialogs.replies.phrases import languages
-from dialogs.reply_caps import LAST_REPLY, within_reply_caps
+from dialogs.reply_caps import LAST_REPLY, OPTED_IN, within_reply_caps
 from dialogs.tables.dialog import STAY, Arrow
 from dialogs.tables.machine import DIALOGS, lasts, mermaid, revive, step
 from dialogs.tables.recovery import RECOVERY, RENAMED
@@ -218,6 +218,14 @@ def test_it_does_without_a_word_all_that_it_does_with_one(
     effects, facts = step(state, event)[1], replace(some, **counted)
     done = [effect for effect in within_reply_caps(effects, facts) if not isinstance(effect, Reply)]
     assert done == [effect for effect in effects if not isinstance(effect, Reply)]
+
+
+@for_each("state", State)
+@for_each("event", Event)
+def test_it_says_that_a_stop_has_ended_only_where_it_ends_it(state: State, event: Event) -> None:
+    spent = Facts(opted_out=True, named_this_hour=True, unparsed_replies_this_hour=99, hints_this_hour=99)
+    done = within_reply_caps(step(state, event)[1], spent)
+    assert (OPTED_IN in done) <= (OptIn() in done)
 
 
 @for_each("event", sorted(Event))
