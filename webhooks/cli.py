@@ -174,7 +174,7 @@ def chat_command(mobile: str) -> None:
         fail(f"--from: not a mobile number of {', '.join(found.allowed_countries)}")
     with bot.store.reading() as connection:
         # Whoever serves by the simulated carrier says so; a shell that lacks the service's settings does not.
-        if not (os.environ.get("GATEWAYS") or os.environ.get("GATEWAYS_FILE")):
+        if not chosen(settings.read).gateways:
             _refuse_real_people(connection)
         if (fault := known_keys.fault(connection, bot.keyring)) is not None:
             fail(fault)
