@@ -22,26 +22,11 @@ from bot.sending.share import GONE_AFTER, JOIN_EVERY, LEASE, RENEW_EVERY, Share
 from bot.sending.throttle import Throttle
 from store import outbound_messages
 from store.database.engine import Store
-from store.outbound_messages import NewMessage
 from store.service import send_shares
-from store.tables import MessageKind
+from tests.store.test_store import a_text
 from tests.support.parts import NOON
-from tests.support.people import ZAHRA
 
 STEP = 0.05
-A_TEXT = NewMessage(
-    kind=int(MessageKind.REPLY),
-    phone=ZAHRA["mobile"],
-    language="en",
-    phrase="help",
-    parameters={},
-    secret=None,
-    code_id=None,
-    account_id=None,
-    inbound_gateway="simulated",
-    request_received_at=NOON,
-    expires_at=NOON + timedelta(minutes=10),
-)
 
 
 class Ticks:
@@ -213,7 +198,7 @@ def test_what_the_dead_had_in_hand_goes_at_once(store: Store, ticks: Ticks) -> N
     far = Process(store, ticks, 10, kernel=Kernel("there"))
     with store.writing() as connection:
         for process in (lives, dies, far):
-            outbound_messages.queue(connection, A_TEXT, NOON, timedelta(seconds=15), process.share.process)
+            outbound_messages.queue(connection, a_text(), NOON, timedelta(seconds=15), process.share.process)
     dies.die()
     far.die()
     run(ticks, [lives], RENEW_EVERY + STEP)
