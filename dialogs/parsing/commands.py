@@ -25,6 +25,7 @@ _NEGATES = frozenset({Meaning.DECLINED, Meaning.NEGATION})
 _OF_REQUEST = _REQUEST | _BESIDE | {Meaning.NATIONAL_ID}
 # What is refused by a verb after it: what pilgrims ask for, and what staff order.
 _REFUSABLE = _REQUEST | {Meaning.UNLOCK, Meaning.OPEN}
+_ORDERED = frozenset({Meaning.RESET, Meaning.UNLOCK})
 _SENTENCE_ENDS = frozenset(".!?؟\n")
 
 
@@ -141,13 +142,15 @@ def _disowns_at(said: Tokens, place: int) -> bool:
 
 
 def _withdraws_at(said: Tokens, place: int) -> bool:
-    """Whether the request is cancelled here, and not said to have been: what follows tells (لغو شده)."""
+    """Whether a request or an order is cancelled here, and not said to have been: what follows tells (لغو شده)."""
     if Meaning.CANCEL not in said.tokens[place].meanings:
         return False
     before, after = _nearest(said, place)
-    if after is not None and Meaning.ASKING in after.meanings:
-        return True
-    return after is None and before is not None and Meaning.ASKING in before.meanings
+    if after is not None:
+        return Meaning.ASKING in after.meanings
+    order = _next_that_counts(said.tokens[:place][::-1])
+    is_order = order is not None and not order.meanings.isdisjoint(_ORDERED)
+    return is_order or (before is not None and Meaning.ASKING in before.meanings)
 
 
 def _nearest(said: Tokens, place: int) -> tuple[Token | None, Token | None]:
