@@ -49,6 +49,8 @@ Listed = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
 # What providers hand out. An example's "…" that was left standing is none of it.
 PRINTABLE = r"^[!-~]*$"
+# Of several between commas: ASCII that can be seen, and spaces.
+PART = r"[ -+\--~]*[!-+\--~][ -+\--~]*"
 HALF_EVENTS = "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other"
 
 
@@ -66,7 +68,7 @@ class Settings(BaseModel):
     port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=2, ge=1, le=64)
     twilio_account_sid: str = Field(default="", pattern=PRINTABLE)
-    twilio_auth_token: str = Field(default="", pattern=r"^([!-+\--~]+( *, *[!-+\--~]+)?)?$", repr=False)
+    twilio_auth_token: str = Field(default="", pattern=rf"^({PART}(,{PART})?)?$", repr=False)
     twilio_sender: str = Field(default="", pattern=PRINTABLE)
     twilio_api_key_sid: str = Field(default="", pattern=PRINTABLE)
     twilio_api_key_secret: str = Field(default="", pattern=PRINTABLE, repr=False)

@@ -321,7 +321,7 @@ def test_a_command_is_told_that_the_database_it_was_to_be_given_is_missing(tmp_p
         assert bad.value.faults == ["DATABASE_URL: missing"]
 
 
-@pytest.mark.parametrize("tokens", [",", "a,", ",a", "a, ", "a,b,c", "…", "a b"])
+@pytest.mark.parametrize("tokens", [",", "a,", ",a", "a, ", "a,b,c", "…"])
 def test_it_takes_one_token_of_twilios_or_two(tokens: str) -> None:
     assert names(faults_of({"TWILIO_AUTH_TOKEN": tokens})) == ["TWILIO_AUTH_TOKEN"]
     assert read({"TWILIO_AUTH_TOKEN": "one"}).twilio_auth_token == "one"
