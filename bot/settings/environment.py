@@ -18,7 +18,7 @@ from bot.settings.secret_keys import TRIAL_KEY, kept_keys, key_ids
 TRIAL_DATABASE = Path("instance/ramz.db")
 TRIAL_URL = f"sqlite:///{TRIAL_DATABASE}"
 BEYOND_LOOPBACK = "HOST: the simulated carrier listens on this machine only, 127.0.0.1 or ::1"
-NOT_ASCII = " (a character of it is not ASCII: a Persian digit, a mark that can't be seen, or an example's …)"
+NOT_ASCII = "a character that is not ASCII: a Persian digit, a mark that can't be seen, or an example's …"
 # How alike two names are, of 1: OTHER_PHONE is OTHER_PHONES, HOSTNAME is not HOST.
 LOOKS_LIKE = 0.85
 
@@ -82,7 +82,10 @@ def _fault(detail: Any, values: Mapping[str, str]) -> str:
     message, name = detail["msg"].removeprefix("Value error, "), str(detail["loc"][0])
     if message == HALF_EVENTS:
         return HALF_EVENTS
-    return f"{name.upper()}: {message}{'' if values.get(name, '').isascii() else NOT_ASCII}"
+    is_plain = values.get(name, "").isascii()
+    if detail["type"] == "string_pattern_mismatch" and not is_plain:
+        return f"{name.upper()}: has {NOT_ASCII}"
+    return f"{name.upper()}: {message}" + ("" if is_plain else f" (it has {NOT_ASCII})")
 
 
 def misspelt(environment: Mapping[str, str]) -> list[str]:

@@ -71,7 +71,7 @@ class Settings(BaseModel):
     twilio_auth_token: str = Field(default="", pattern=rf"^({PART}(,{PART})?)?$", repr=False)
     twilio_sender: str = Field(default="", pattern=PRINTABLE)
     twilio_api_key_sid: str = Field(default="", pattern=PRINTABLE)
-    twilio_api_key_secret: str = Field(default="", pattern=PRINTABLE, repr=False)
+    twilio_api_key_secret: str = Field(default="", pattern=r"^[ -~]*$", repr=False)
     twilio_api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s?#]+$")
     kannel_send_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
     kannel_user: str = Field(default="", pattern=PRINTABLE)
