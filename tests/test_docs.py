@@ -119,6 +119,18 @@ def logged() -> set[tuple[str, str]]:
 def test_its_log_lines_are_those_of_the_code_with_their_levels() -> None:
     documented = {(name, level) for names, level, *_ in rows("Watch it", OPERATING) for name in names.split("`, `")}
     assert documented and documented <= logged()
+    assert {each for each in logged() if each[1] == "error"} <= documented, "whoever is woken finds what it means"
+
+
+def test_each_alarm_says_what_to_do_as_the_handbook_does() -> None:
+    rules = (ROOT / "bot/cli/templates/rules.yml").read_text("utf-8")
+    alarms = re.findall(r"- alert: (\w+)\n.*?(?=\n      - alert|\Z)", rules, re.DOTALL)
+    does = re.findall(r'^          do: "(.+)"$', rules, re.MULTILINE)
+    assert len(does) == len(alarms)
+    assert {name for names, _ in rows("Alarms", OPERATING) for name in names.split("`, `")} == set(alarms)
+    headings = set(re.findall(r"^## (.+)$", OPERATING, re.MULTILINE))
+    named = {heading for each in does for heading in re.findall(r"OPERATING\.md: (.+)$", each)}
+    assert named and named <= headings
 
 
 def test_its_metrics_are_those_that_are_told(bot: Bot) -> None:

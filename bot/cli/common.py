@@ -34,7 +34,9 @@ def fail(message: str, status: int = USAGE) -> NoReturn:
 
 
 def chosen(read: Callable[[Mapping[str, str]], Settings]) -> Settings:
-    """The settings, read from the environment, or an end that names every fault."""
+    """The settings, read from the environment, or an end that names every fault. Names that look misspelt are said."""
+    for warning in settings.misspelt(os.environ):
+        click.echo(f"Warning: {warning}", err=True)
     try:
         return read(os.environ)
     except BadSettings as bad:
@@ -94,7 +96,7 @@ def opened(found: Settings) -> Store:
     except SQLAlchemyError as error:
         fail(f"DATABASE_URL: the database can't be reached ({cause(error)})", 1)
     if not current:
-        fail("The database has not the newest schema. Run: flask db upgrade", 1)
+        fail("The database has not the newest schema. Run: flask db upgrade (an installed service: ramz db upgrade)", 1)
     return store
 
 

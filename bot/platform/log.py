@@ -1,6 +1,8 @@
 """JSON lines, one an event. Numbers and IDs are never handed to a log but by their last four digits."""
 
 import logging
+import os
+import socket
 import sys
 import time
 from collections import Counter
@@ -11,6 +13,10 @@ from typing import TextIO
 import structlog
 
 MINUTE = 60.0
+# What systemd's journal takes for a line's level (sd-daemon(3)); it takes the mark off. Without one all is `info`, and
+# `journalctl -p err` finds nothing.
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+JOURNAL = "/run/systemd/journal/stdout"
 # Loggers that would write what is sent: the body of a call to a provider, a statement's parameters.
 _TALKATIVE = (
     "twilio",
@@ -25,14 +31,15 @@ _TALKATIVE = (
 
 
 def set_up(stream: TextIO = sys.stderr) -> None:
-    """Write JSON lines to a stream, and silence the libraries."""
+    """Write JSON lines to a stream, with their level for systemd's journal where it is that; silence the libraries."""
+    render = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_the_error,
-            structlog.processors.JSONRenderer(),
+            marked(render) if is_journal(stream) else render,
         ],
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
@@ -40,6 +47,24 @@ def set_up(stream: TextIO = sys.stderr) -> None:
     logging.basicConfig(level=logging.WARNING, stream=stream, force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def is_journal(stream: TextIO, journal: str = JOURNAL) -> bool:
+    """Whether a stream goes to systemd's journal: a socket whose other end has that path."""
+    try:
+        with socket.socket(fileno=os.dup(stream.fileno())) as found:
+            return bool(found.getpeername() == journal)
+    except (OSError, ValueError):
+        return False
+
+
+def marked(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    """A renderer whose lines bear their level as the journal reads it: `<3>` before an error's."""
+
+    def rendered(logger: object, method: str, line: structlog.typing.EventDict) -> str:
+        return f"<{PRIORITIES[line['level']]}>{render(logger, method, line)!s}"
+
+    return rendered
 
 
 def _name_the_error(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -1,6 +1,7 @@
 """The settings, read from the environment: for a trial, for one command, for the service. All faults at once."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from bot.settings.secret_keys import TRIAL_KEY, kept_keys, key_ids
 TRIAL_DATABASE = Path("instance/ramz.db")
 TRIAL_URL = f"sqlite:///{TRIAL_DATABASE}"
 BEYOND_LOOPBACK = "HOST: the simulated carrier listens on this machine only, 127.0.0.1 or ::1"
+NOT_ASCII = "a character that is not ASCII: a Persian digit, a mark that can't be seen, or an example's …"
+# How alike two names are, of 1: OTHER_PHONE is OTHER_PHONES, HOSTNAME is not HOST.
+LOOKS_LIKE = 0.85
 
 
 class BadSettings(Exception):
@@ -39,7 +43,7 @@ def read(environment: Mapping[str, str], **defaults: str) -> Settings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        faults += [_fault(detail) for detail in error.errors(include_input=False, include_url=False)]
+        faults += [_fault(detail, values) for detail in error.errors(include_input=False, include_url=False)]
         settings = None
     providers = _providers(str(values.get("gateways", "")), environment, faults)
     if faults or settings is None:
@@ -74,9 +78,28 @@ def _value(name: str, environment: Mapping[str, str], faults: list[str]) -> str:
         return ""
 
 
-def _fault(detail: Any) -> str:
-    message = detail["msg"].removeprefix("Value error, ")
-    return message if message == HALF_EVENTS else f"{str(detail['loc'][0]).upper()}: {message}"
+def _fault(detail: Any, values: Mapping[str, str]) -> str:
+    message, name = detail["msg"].removeprefix("Value error, "), str(detail["loc"][0])
+    if message == HALF_EVENTS:
+        return HALF_EVENTS
+    is_plain = values.get(name, "").isascii()
+    if detail["type"] == "string_pattern_mismatch" and not is_plain:
+        return f"{name.upper()}: has {NOT_ASCII}"
+    return f"{name.upper()}: {message}" + ("" if is_plain else f" (it has {NOT_ASCII})")
+
+
+def misspelt(environment: Mapping[str, str]) -> list[str]:
+    """A line for each name that is no setting but looks like one, and so changes nothing: which it may be meant for."""
+    known = {name.upper() for name in Settings.model_fields}
+    found = {name: _nearest(name.removesuffix("_FILE"), known) for name in sorted(environment)}
+    return [f"{name}: is no setting, and changes nothing; {near} is one" for name, near in found.items() if near]
+
+
+def _nearest(name: str, known: set[str]) -> str | None:
+    if name in known:
+        return None
+    longer = sorted(each for each in known if "_" in name and each.startswith(f"{name}_"))
+    return next(iter(get_close_matches(name, sorted(known), 1, LOOKS_LIKE) or longer), None)
 
 
 def read_for_trial(environment: Mapping[str, str]) -> Settings:

@@ -47,6 +47,10 @@ Regions = Annotated[tuple[Region, ...], BeforeValidator(listed)]
 
 Listed = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
+# What providers hand out. An example's "…" that was left standing is none of it.
+PRINTABLE = r"^[!-~]*$"
+# Of several between commas: ASCII that can be seen, and spaces.
+PART = r"[ -+\--~]*[!-+\--~][ -+\--~]*"
 HALF_EVENTS = "FAKHER_EVENTS_URL, FAKHER_EVENTS_SECRET: one without the other"
 
 
@@ -63,17 +67,17 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=2, ge=1, le=64)
-    twilio_account_sid: str = ""
-    twilio_auth_token: str = Field(default="", pattern=r"^([^,]*[^, ][^,]*(,[^,]*[^, ][^,]*)?)?$", repr=False)
-    twilio_sender: str = ""
-    twilio_api_key_sid: str = ""
-    twilio_api_key_secret: str = Field(default="", repr=False)
+    twilio_account_sid: str = Field(default="", pattern=PRINTABLE)
+    twilio_auth_token: str = Field(default="", pattern=rf"^({PART}(,{PART})?)?$", repr=False)
+    twilio_sender: str = Field(default="", pattern=PRINTABLE)
+    twilio_api_key_sid: str = Field(default="", pattern=PRINTABLE)
+    twilio_api_key_secret: str = Field(default="", pattern=r"^[ -~]*$", repr=False)
     twilio_api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s?#]+$")
     kannel_send_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
-    kannel_user: str = Field(default="", pattern=r"^[!-~]*$")
-    kannel_password: str = Field(default="", pattern=r"^[!-~]*$", repr=False)
+    kannel_user: str = Field(default="", pattern=PRINTABLE)
+    kannel_password: str = Field(default="", pattern=PRINTABLE, repr=False)
     kannel_sender: str = Field(default="", pattern=r"^(\+?[0-9]{3,15})?$")
-    kannel_inbound_secret: str = Field(default="", pattern=r"^[!-~]*$", repr=False)
+    kannel_inbound_secret: str = Field(default="", pattern=PRINTABLE, repr=False)
     default_region: Region = "IR"
     default_language: str = "fa"
     allowed_countries: Regions = ("IR",)

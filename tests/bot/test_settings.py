@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.settings import BadSettings, Settings, kept_keys, read, read_for_command, read_for_service, read_keys
+from bot.settings import BadSettings, Settings, kept_keys, misspelt, read, read_for_command, read_for_service, read_keys
 from dialogs.replies.phrases import languages, say
 from dialogs.replies.segments import size
 from tests.cases import for_each
@@ -107,6 +107,10 @@ BAD = [
     ("GATEWAYS", "twilio,twilio"),
     ("GATEWAYS", "twilio,simulated"),
     ("GATEWAYS", "simulated,twilio"),
+    ("TWILIO_ACCOUNT_SID", "AC…"),  # an example's, left standing
+    ("TWILIO_SENDER", "+98…"),
+    ("TWILIO_API_KEY_SID", "SK 1"),
+    ("TWILIO_API_KEY_SECRET", "…"),
     ("TWILIO_API_URL", "ftp://api"),
     ("KANNEL_SEND_URL", "127.0.0.1:13013/cgi-bin/sendsms"),
     ("KANNEL_SEND_URL", "http://127.0.0.1:13013/cgi-bin/sendsms?user=x"),
@@ -317,10 +321,39 @@ def test_a_command_is_told_that_the_database_it_was_to_be_given_is_missing(tmp_p
         assert bad.value.faults == ["DATABASE_URL: missing"]
 
 
-@pytest.mark.parametrize("tokens", [",", "a,", ",a", "a, ", "a,b,c"])
+@pytest.mark.parametrize("tokens", [",", "a,", ",a", "a, ", "a,b,c", "…"])
 def test_it_takes_one_token_of_twilios_or_two(tokens: str) -> None:
     assert names(faults_of({"TWILIO_AUTH_TOKEN": tokens})) == ["TWILIO_AUTH_TOKEN"]
+    assert read({"TWILIO_AUTH_TOKEN": "one"}).twilio_auth_token == "one"
     assert read({"TWILIO_AUTH_TOKEN": "new, old"}).twilio_auth_token == "new, old"
+
+
+# What a tired hand writes
+
+
+@pytest.mark.parametrize("name", ["PORT", "SUPPORT_PHONE", "MESSAGES_PER_SECOND", "TWILIO_SENDER"])
+def test_a_persian_digit_is_said_to_be_none_that_is_read(name: str) -> None:
+    (fault,) = faults_of({name: "۸۰۰"})
+    assert fault.startswith(f"{name}: ") and "Persian digit" in fault and "۸" not in fault
+    (fault,) = faults_of({name: "\ufeff800"})
+    assert "a mark that can't be seen" in fault
+    (fault,) = faults_of({"PORT": "80 80"})
+    assert "ASCII" not in fault
+
+
+@for_each("name", NAMES)
+def test_a_name_that_is_nearly_a_settings_is_said_with_that_one(name: str) -> None:
+    assert misspelt({name: "", f"{name}_FILE": ""}) == []
+    for slip in (f"{name}X", f"{name}X_FILE") if len(name) > len("PORT") else ():
+        (said,) = misspelt({slip: "1"})
+        assert said.startswith(f"{slip}: is no setting") and said.endswith("is one")
+
+
+def test_half_a_name_is_said_too_and_what_a_system_has_is_not() -> None:
+    assert misspelt({"CODE_TTL": "1"}) == ["CODE_TTL: is no setting, and changes nothing; CODE_TTL_SECONDS is one"]
+    of_systems = ("HOSTNAME", "HOME", "PATH", "USER", "LOGNAME", "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET")
+    others = ("FLASK_APP", "HTTP_PROXY", "HTTP_KAVENEGAR_KEY", "STATE_DIRECTORY", "PGHOST", "KANNEL", "SHELL", "SHLVL")
+    assert misspelt(dict.fromkeys([*of_systems, *others], "x")) == []
 
 
 # Secrets

@@ -101,7 +101,7 @@ def postgresql(postgresql_url: str, tmp_path: Path) -> Iterator[Machine]:
     try:
         yield machine
     finally:
-        for database in ("ramz", "ramz_restored"):
+        for database in ("ramz", "ramz_aside", "ramz_restored"):
             machine.run(f"dropdb --force --if-exists {database}")
         machine.run("dropuser --if-exists ramz")
 

@@ -22,7 +22,7 @@ while IFS= read -r line || [ -n "$line" ]; do
         *[\'\"\\]* | ' '* | *' ') reads_alike=no ;;
     esac
     if [ $reads_alike = no ]; then
-        echo "ramz: $settings: line $number: must be NAME=VALUE or NAME='VALUE', without other quotes, backslashes and outer spaces" >&2
+        echo "ramz: $settings: line $number: must be NAME=VALUE or NAME='VALUE', without other quotes, backslashes, outer spaces and invisible marks" >&2
         exit 2
     fi
     export "${line%%=*}=$value"

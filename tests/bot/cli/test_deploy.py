@@ -222,6 +222,7 @@ class TestWrapper:
             "A=b ",
             "A= b",
             " A=b",
+            "\ufeffA=b",
             "export A=b",
             "nothing",
             "a=b",

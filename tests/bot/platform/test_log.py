@@ -2,15 +2,17 @@
 
 import ast
 import json
+import socket
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
+import structlog
 from flask import Flask
 
 from bot.build import Bot
-from bot.platform.log import Rarely
+from bot.platform.log import PRIORITIES, Rarely, is_journal, marked
 from tests.support.places import ROOT
 from webhooks import create_app
 
@@ -33,6 +35,31 @@ def test_a_call_that_is_not_the_gateway_s_is_said(bot: Bot, printed: StringIO) -
     app: Flask = create_app(bot)
     assert app.test_client().post("/webhooks/simulated/sms").status_code == 403
     assert said(printed) == [("simulated", 1)]
+
+
+def test_the_journal_is_known_by_its_socket_and_no_other_stream_is_taken_for_it(tmp_path: Path) -> None:
+    journal = str(tmp_path / "stdout")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one,
+        (tmp_path / "log").open("w") as file,
+    ):
+        listening.bind(journal)
+        listening.listen()
+        one.connect(journal)
+        with one.makefile("w") as stream:
+            assert is_journal(stream, journal)
+            assert not is_journal(stream)
+        assert not is_journal(file, journal)
+    assert not is_journal(StringIO(), journal)
+
+
+@pytest.mark.parametrize("level", PRIORITIES)
+def test_the_journal_is_told_a_line_s_level(level: str) -> None:
+    line = marked(structlog.processors.JSONRenderer())(None, level, {"level": level, "event": "gateway_down"})
+    mark, closing, said = str(line).partition(">")
+    assert (mark, closing, json.loads(said)["level"]) == (f"<{PRIORITIES[level]}", ">", level)
+    assert (level in {"error", "critical"}) == (PRIORITIES[level] <= 3), "3 is what journalctl -p err begins at"
 
 
 # What a line is told may be named so. A new word is to be thought about: can it be a person's, or a secret?
