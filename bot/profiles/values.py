@@ -32,13 +32,20 @@ class Verdict(NamedTuple):
 
 def _verdict(word: Any) -> Any:
     if not isinstance(word, str):
-        return word
+        raise ValueError(f"must be a reason in quotes; the reasons are {', '.join(REASONS)}")
     reason = REASONS.get(word.removesuffix("!"))
     if reason is None:
         raise ValueError(f"{word} is no reason; the reasons are {', '.join(REASONS)}")
     if word.endswith("!") and reason not in OF_THE_TEXT:
         raise ValueError(f"{reason} is never final: another line may deliver")
     return Verdict(reason, word.endswith("!"))
+
+
+def _text(value: Any) -> Any:
+    """A text; a number or a yes or no that stands without quotes as it is compared and sent: 1, true."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
 
 
 def _stage(word: Any) -> Any:
@@ -49,7 +56,7 @@ def _stage(word: Any) -> Any:
 
 def check_path(text: Any) -> Any:
     """A path into an answer, as it is. ValueError where it is none."""
-    if isinstance(text, str) and text and not STEPS.fullmatch(text):
+    if isinstance(text, str) and text not in {"", "."} and not STEPS.fullmatch(text):
         raise ValueError(f"{text!r} is no path: names and places in lists, with dots between, as entries.0.id")
     return text
 
@@ -57,7 +64,8 @@ def check_path(text: Any) -> Any:
 Errors = dict[str, Annotated[Verdict, BeforeValidator(_verdict)]]
 Stages = dict[str, Annotated[str, BeforeValidator(_stage)]]
 Path = Annotated[str, BeforeValidator(check_path)]
-Texts = dict[str, str]
+Text = Annotated[str, BeforeValidator(_text)]
+Texts = dict[str, Text]
 
 
 def stages(mapping: Mapping[str, str], status: str) -> tuple[DeliveryStatus, Reason | None] | None:
