@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bot.profiles.faults import faults
 from bot.profiles.places import FORMS, places
 from bot.profiles.spellings import in_one_spelling
-from bot.profiles.values import Errors, Path, Stages, Text, Texts, check_path
+from bot.profiles.values import NO_PATH, Errors, Path, Stages, Text, Texts, is_path
 from dialogs.replies.phrases import languages
 
 INBOUND_SECRET = "inbound_secret"  # noqa: S105  # a setting's name
@@ -85,12 +85,17 @@ class Answers(Section):
 
     @model_validator(mode="after")
     def _findable(self) -> Self:
-        for path in (*self.accepted, *[self.id][self.id == OWN_ID :], *self.code):
-            if self.format == "json":
-                check_path(path)
-            elif _groups(path) < 1:
-                raise ValueError(f"{path!r} is not a regular expression with a group")
+        ids = [] if self.id == OWN_ID else [self.id]
+        for key, paths in (("accepted", self.accepted), ("id", ids), ("code", self.code)):
+            for path in paths:
+                self._check(key, path)
         return self
+
+    def _check(self, key: str, path: str) -> None:
+        if self.format == "text" and _groups(path) < 1:
+            raise ValueError(f"{key}: {path!r} is not a regular expression with a group")
+        if self.format == "json" and not is_path(path):
+            raise ValueError(f"{key}: {path!r} {NO_PATH}")
 
 
 class Recall(RequestTemplate):

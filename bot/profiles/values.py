@@ -20,6 +20,7 @@ OURS = {Reason.KEY_REMOVED, Reason.NO_TEMPLATE}
 REASONS = {reason.value: reason for reason in Reason if reason not in OURS}
 # What can be the text's or its number's own fault, so that no other line would do better.
 OF_THE_TEXT = {Reason.NOT_A_MOBILE, Reason.OPTED_OUT, Reason.SPAM, Reason.NO_SENSE, Reason.EXPIRED}
+NO_PATH = "is no path: names and places in lists, with dots between, as entries.0.id"
 STEPS = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 
@@ -56,9 +57,14 @@ def _stage(word: Any) -> Any:
 
 def check_path(text: Any) -> Any:
     """A path into an answer, as it is. ValueError where it is none."""
-    if isinstance(text, str) and text not in {"", "."} and not STEPS.fullmatch(text):
-        raise ValueError(f"{text!r} is no path: names and places in lists, with dots between, as entries.0.id")
+    if isinstance(text, str) and not is_path(text):
+        raise ValueError(f"{text!r} {NO_PATH}")
     return text
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is a path: names with dots between; a dot alone is the whole, and nothing what is not given."""
+    return text in {"", "."} or STEPS.fullmatch(text) is not None
 
 
 Errors = dict[str, Annotated[Verdict, BeforeValidator(_verdict)]]
