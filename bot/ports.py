@@ -164,8 +164,8 @@ class Gateway(Protocol):
     def is_authentic(self, call: Call) -> bool:
         """Whether the provider made this call. Never raises."""
 
-    def read_text(self, call: Call) -> Inbound:
-        """The text that a call brings; Malformed where sender or id is missing."""
+    def read_texts(self, call: Call) -> Sequence[Inbound]:
+        """The text that a call brings, or several; Malformed where sender or id is missing."""
 
     def read_receipts(self, call: Call) -> Sequence[Receipt]:
         """What a status call says, of one text or several; nothing where it is of no use; Malformed without an id."""
@@ -186,13 +186,14 @@ class PolledText:
 class Batch:
     """What one round of asking brought: texts, and the cursor to go on from. `lost` items had no sender.
 
-    `is_full` says that there may be more.
+    `is_full` says that there may be more; `old` texts were there before the first round, since nobody can say when.
     """
 
     texts: Sequence[PolledText]
     cursor: str = ""
     is_full: bool = False
     lost: int = 0
+    old: int = 0
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def routes(bot: Bot) -> Blueprint:
 
 def _hearing(bot: Bot, gateway: Gateway, refused: Rarely) -> Callable[..., Response]:
     def work(call: Call) -> Answer:
-        bot.hear(gateway.read_text(call))
+        for text in gateway.read_texts(call):
+            bot.hear(text)
         return gateway.heard
 
     return lambda **_path: _answer(bot, gateway, work, refused)

@@ -10,8 +10,8 @@ from flask.cli import AppGroup
 from bot import settings
 from bot.cli.common import chosen, fail, opened, say_database, writing_keys
 from bot.credentials.keyring import Keyring
-from bot.gateways.http.answer import taken_as
-from bot.gateways.http.gateway import HttpGateway
+from bot.gateways.http.answer import decoded, taken_as
+from bot.gateways.http.gateway import HttpGateway, uid
 from bot.gateways.http.request import FORM, Composed
 from bot.gateways.registry import GatewayParts, make_gateway
 from bot.platform.clock import system_clock
@@ -89,8 +89,10 @@ def _checked_over_http(gateway: HttpGateway, text: Outbound, *, send: bool) -> b
     except SendFailed as failed:
         click.echo(f"\nNo answer: {_why(failed)}")
         return False
-    click.echo(f"\nAnswer\n  {reply.status} {reply.content_type}\n  {_masked(reply.body, provider.values)}")
-    return _tell(lambda: taken_as(gateway.profile, reply, id_path))
+    click.echo(
+        f"\nAnswer\n  {reply.status} {reply.content_type}\n  {_masked(reply.body, reply.content_type, provider.values)}"
+    )
+    return _tell(lambda: taken_as(gateway.profile, reply, uid(text), id_path))
 
 
 def _tell(take: Any) -> bool:
@@ -141,8 +143,8 @@ def _readable(written: str, values: Mapping[str, str]) -> str:
     return written
 
 
-def _masked(body: bytes, values: Mapping[str, str]) -> str:
-    said = body[:SHOWN].decode("utf-8", "replace")
+def _masked(body: bytes, content_type: str, values: Mapping[str, str]) -> str:
+    said = decoded(body, content_type)[:SHOWN]
     for name, value in sorted(values.items(), key=lambda pair: -len(pair[1])):
         said = said.replace(value, f"<{name}>") if value else said
     return "".join(character if character.isprintable() else " " for character in said)

@@ -82,7 +82,7 @@ class Kannel:
         given = call.query.get("secret", "")
         return bool(self.secret) and hmac.compare_digest(given.encode("utf-8", "replace"), self.secret.encode())
 
-    def read_text(self, call: Call) -> Inbound:
+    def read_texts(self, call: Call) -> list[Inbound]:
         """A POST's text is its body and its sender stands in X-Kannel-From; a GET has `text` and `from`."""
         name = as_name(call.query.get("id", ""))
         sender, text = call.headers.get("X-Kannel-From", ""), call.body.decode("utf-8", "replace")
@@ -90,7 +90,7 @@ class Kannel:
             sender, text = call.query.get("from", ""), call.query.get("text", "")
         if not sender:
             raise Malformed("X-Kannel-From or from is needed")
-        return Inbound(self.name, name, sender, text)
+        return [Inbound(self.name, name, sender, text)]
 
     def read_receipts(self, call: Call) -> list[Receipt]:
         """`ref`, which is our own id of the text, `type`, and the operator's error in `meta`."""

@@ -96,12 +96,12 @@ class Simulated:
         given = call.headers.get(HEADER, "")
         return hmac.compare_digest(given.encode(), self.sign(call.url, call.form).encode())
 
-    def read_text(self, call: Call) -> Inbound:
+    def read_texts(self, call: Call) -> list[Inbound]:
         """Fields `from`, `id` and `text`."""
         sender, name = call.form.get("from", ""), as_name(call.form.get("id", ""))
         if not sender:
             raise Malformed("from is needed")
-        return Inbound(self.name, name, sender, call.form.get("text", ""))
+        return [Inbound(self.name, name, sender, call.form.get("text", ""))]
 
     def read_receipts(self, call: Call) -> list[Receipt]:
         """Fields `id` and `status`."""

@@ -142,7 +142,7 @@ class Twilio:
         except (TypeError, ValueError):  # a URL or a value that the validator can't take
             return False
 
-    def read_text(self, call: Call) -> Inbound:
+    def read_texts(self, call: Call) -> list[Inbound]:
         """From, Body and MessageSid; and OptOutType, where Twilio has acted upon the text by itself.
 
         The signature covers names and values run together, so who has seen one call can cut it into others that
@@ -162,7 +162,7 @@ class Twilio:
             raise Malformed("it names more than one message")
         done = call.form.get("OptOutType", "").upper()
         text = done if done in ACTED_UPON else call.form.get("Body", "")
-        return Inbound(self.name, name, sender, text, is_answered=done in CONFIRMED)
+        return [Inbound(self.name, name, sender, text, is_answered=done in CONFIRMED)]
 
     def read_receipts(self, call: Call) -> list[Receipt]:
         """MessageSid, MessageStatus and ErrorCode; our own `ref` from the callback's address."""

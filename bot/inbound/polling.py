@@ -184,8 +184,8 @@ class Polling:
             new = sum(self._put_singly(gateway, each) for each in sealed)
             self._put(gateway, [], lease_end, now + pause, batch.cursor)
         del self._unstored[gateway.name]
-        if batch.lost or len(texts) < len(batch.texts):
-            late = len(batch.texts) - len(texts)
+        late = len(batch.texts) - len(texts) + batch.old
+        if batch.lost or late:
             LOG.warning("texts_left_out", gateway=gateway.name, without_sender=batch.lost, late=late)
         self.hear_fetched()
         return new

@@ -12,6 +12,8 @@ def read_file(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():
             raise UnreadableFile("is no file")
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text("utf-8-sig")  # Windows' editors put a mark before the text
+    except UnicodeDecodeError:
+        raise UnreadableFile("is not in UTF-8: save it as UTF-8") from None
+    except OSError as error:
         raise UnreadableFile(f"cannot be read ({type(error).__name__})") from None

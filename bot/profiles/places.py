@@ -46,8 +46,16 @@ def fill_all(value: Any, values: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {key: filled for key, each in value.items() for filled in _filled(each, values)}
     if isinstance(value, list | tuple):
-        return [filled for each in value for filled in _filled(each, values)]
+        return [filled for each in value for one in _several(each, values) for filled in _filled(each, one)]
     return value
+
+
+def _several(each: Any, values: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """The values of every entry that `{ids}` or `{ids:number}` alone in a list stands for: one for each id."""
+    alone = PLACE.fullmatch(each) if isinstance(each, str) else None
+    if alone is None or alone[1] != "ids":
+        return [values]
+    return [{**values, "ids": one} for one in values.get("ids", "").split(",")]
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> list[Any]:

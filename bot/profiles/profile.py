@@ -13,14 +13,19 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bot.profiles.faults import faults
 from bot.profiles.places import FORMS, places
-from bot.profiles.values import Errors, Path, Stages, Texts, check_path
+from bot.profiles.spellings import in_one_spelling
+from bot.profiles.values import NO_PATH, Errors, Path, Stages, Text, Texts, is_path
 from dialogs.replies.phrases import languages
 
 INBOUND_SECRET = "inbound_secret"  # noqa: S105  # a setting's name
 # What fills places beside the provider's own settings, section by section.
-SENT_WITH = {"to", "text", "uid", "seconds", "minutes", "receipts"}
-PATTERN_WITH = {"to", "uid", "template", *"123456789"}
+# `ref` is another name of `uid`.
+SENT_WITH = {"to", "text", "uid", "ref", "seconds", "minutes", "receipts"}
+PATTERN_WITH = {"to", "uid", "ref", "template", *"123456789"}
+# In the place of an id's path: what the text is called at the provider is our own id of it, which it was sent with.
+OWN_ID = "{uid}"
 # The phrases that nobody answers. Templates mostly leave from a line that is not ours: a reply would be lost.
 NEED_NO_REPLY = {
     "new_password", "code_for_fakher", "code_for_fakher_with_domain", "code_to_console", "password_changed",
@@ -68,7 +73,8 @@ class Answers(Section):
 
     In `format = "json"` values are found by paths (`entries.0.status`; capitals don't matter where there is no exact
     match); in `"text"` by regular expressions, whose first group is the value. `accepted` has the values that must be
-    there, several with | between, or * for any. `no_id` says what it means where the id is one of these.
+    there, several with | between, or * for any. `no_id` says what it means where the id is one of these. An `id` of
+    `{uid}` says that the text is known by our own id, which [send] gives it.
     """
 
     format: Literal["json", "text"] = "json"
@@ -79,19 +85,24 @@ class Answers(Section):
 
     @model_validator(mode="after")
     def _findable(self) -> Self:
-        for path in (*self.accepted, self.id, *self.code):
-            if self.format == "json":
-                check_path(path)
-            elif _groups(path) < 1:
-                raise ValueError(f"{path!r} is not a regular expression with a group")
+        ids = [] if self.id == OWN_ID else [self.id]
+        for key, paths in (("accepted", self.accepted), ("id", ids), ("code", self.code)):
+            for path in paths:
+                self._check(key, path)
         return self
+
+    def _check(self, key: str, path: str) -> None:
+        if self.format == "text" and _groups(path) < 1:
+            raise ValueError(f"{key}: {path!r} is not a regular expression with a group")
+        if self.format == "json" and not is_path(path):
+            raise ValueError(f"{key}: {path!r} {NO_PATH}")
 
 
 class Recall(RequestTemplate):
     """How to ask, before a text is sent again, whether the provider has it already: by our own id, `{uid}`."""
 
     id: Path
-    none: list[str] = []  # what the id is where the provider has no such text
+    none: list[Text] = []  # what the id is where the provider has no such text
 
 
 class Fields(Section):
@@ -114,9 +125,13 @@ class Fields(Section):
 
 
 class InboundCall(Fields):
-    """A call that brings a text. `answer` is what the provider wants to read then."""
+    """A call that brings a text, or several in the list at a path of its JSON (`.` for the whole).
+
+    `answer` is what the provider wants to read then.
+    """
 
     methods: list[Literal["GET", "POST"]] = Field(default=["GET", "POST"], min_length=1)
+    items: Path = Field(default="", alias="list")
     answer: str = ""
 
 
@@ -124,7 +139,7 @@ class ReceiptCall(Section):
     """A call that brings receipts: one in its fields, or several in the list at a path of its JSON (`.` for itself)."""
 
     methods: list[Literal["GET", "POST"]] = Field(default=["GET", "POST"], min_length=1)
-    items: str = Field(default="", alias="list")
+    items: Path = Field(default="", alias="list")
     id: Path
     status: Path
     map: Stages = Field(min_length=1)
@@ -134,6 +149,7 @@ class ReceiptCall(Section):
 class PollReceipts(RequestTemplate):
     """How to ask for receipts: of the texts `{ids}`, so many a call, some seconds after sending until some hours."""
 
+    accepted: Texts | None = None  # absent: what [answer] says, as far as it is there
     items: Path = Field(default="", alias="list")
     id: Path = ""  # absent: the one that was asked for
     status: Path
@@ -152,6 +168,7 @@ class PollReceipts(RequestTemplate):
 class PollInbound(RequestTemplate):
     """How to ask for texts: every so many seconds, popping, or from a cursor, the largest id or the like so far."""
 
+    accepted: Texts | None = None
     items: Path = Field(alias="list")
     sender: Path
     text: Path
@@ -168,8 +185,8 @@ class PollInbound(RequestTemplate):
     def _known_texts_are_known(self) -> Self:
         if not self.pops and not self.id:
             raise ValueError("what does not pop comes again: it needs an id")
-        if not self.pops and not self.date:
-            raise ValueError("what does not pop brings old texts at the first call: it needs a date")
+        if not self.pops and not self.date and not self.cursor:
+            raise ValueError("what does not pop brings old texts at the first call: it needs a date, or a cursor")
         return self
 
     @property
@@ -200,9 +217,9 @@ class Pattern(RequestTemplate):
     @field_validator("templates")
     @classmethod
     def _fitting(cls, templates: dict[str, list[str]]) -> dict[str, list[str]]:
-        faults = [fault for key, values in templates.items() for fault in _template_faults(key, values)]
-        if faults:
-            raise ValueError("; ".join(faults))
+        wrong = [fault for key, values in templates.items() for fault in _template_faults(key, values)]
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return templates
 
     @model_validator(mode="after")
@@ -241,9 +258,9 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _filled(self) -> Self:
-        faults = [*self._unknown_places(), *self._halves()]
-        if faults:
-            raise ValueError("\n".join(faults))
+        wrong = [*self._unknown_places(), *self._halves()]
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self
 
     @property
@@ -256,7 +273,7 @@ class Profile(Section):
             ("headers", self.headers, ()),
             ("basic", self.basic, ()),
             ("send", self.send, SENT_WITH),
-            ("recall", self.recall, {"uid"}),
+            ("recall", self.recall, {"uid", "ref"}),
             ("pattern", self.pattern, PATTERN_WITH),
             ("poll.receipts", self.poll.receipts, {"ids"}),
             ("poll.inbound", self.poll.inbound, {"cursor", "page"}),
@@ -275,8 +292,25 @@ class Profile(Section):
             yield f"needs: must have {INBOUND_SECRET}, which the provider's calls carry"
         if self.poll.receipts and not (self.poll.receipts.map or self.receipts):
             yield "poll.receipts.map: missing, as is that of [receipts]"
-        if self.recall and "uid" not in {place for place, _ in places(request_texts(self.send))}:
+        gives_uid = bool({"uid", "ref"} & {place for place, _ in places(request_texts(self.send))})
+        if self.recall and not gives_uid:
             yield "recall: [send] gives the provider no {uid} to ask by"
+        if self.answer.id == OWN_ID and not gives_uid:
+            yield "answer.id: [send] gives the provider no {uid} that the text could be known by"
+
+
+SECTIONS: dict[tuple[str, ...], type[Section]] = {
+    (): Profile,
+    ("send",): RequestTemplate,
+    ("answer",): Answers,
+    ("recall",): Recall,
+    ("inbound",): InboundCall,
+    ("receipts",): ReceiptCall,
+    ("poll",): Poll,
+    ("poll", "receipts"): PollReceipts,
+    ("poll", "inbound"): PollInbound,
+    ("pattern",): Pattern,
+}
 
 
 def request_texts(request: RequestTemplate) -> list[Any]:
@@ -301,20 +335,20 @@ def checked_base(base: str) -> str:
 def read(text: str) -> Profile:
     """A profile out of a file's text; BadProfile names all that is wrong."""
     try:
-        return Profile.model_validate(tomllib.loads(text))
+        return Profile.model_validate(in_one_spelling(tomllib.loads(text)))
     except tomllib.TOMLDecodeError as error:
         raise BadProfile([f"is not TOML: {error}"]) from None
+    except RecursionError:
+        raise BadProfile(["is not TOML: too many brackets within one another"]) from None
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
-        raise BadProfile([fault for detail in details for fault in _faults(detail)]) from None
+        raise BadProfile([fault for detail in details for fault in faults(detail, _keys)]) from None
 
 
-def _faults(detail: Any) -> list[str]:
-    where = ".".join(str(step) for step in detail["loc"])
-    said = (
-        detail["msg"].removeprefix("Value error, ").replace("Extra inputs are not permitted", "is no key of a profile")
-    )
-    return [f"{where}: {line}" if where else line for line in said.splitlines()]
+def _keys(section: tuple[str, ...]) -> list[str]:
+    """The keys that a section of the file may have; none where there is no such section."""
+    model = SECTIONS.get(section)
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 
 def _named(known: Collection[str], needs: Collection[str]) -> str:

@@ -60,7 +60,11 @@ def setting_of(gateway: str, key: str) -> str:
 def read_provider(gateway: str, setting: Callable[[str], str]) -> Provider:
     """A provider out of the settings; `setting` gives one's value, empty where there is none. BadProfile as ever."""
     chosen = setting(setting_of(gateway, "profile"))
-    profile = profiles.read(_text(gateway, chosen))
+    path = _path(gateway, chosen)
+    try:
+        profile = profiles.read(_text(gateway, path))
+    except BadProfile as bad:
+        raise BadProfile([fault if fault.startswith("HTTP_") else f"{path}: {fault}" for fault in bad.faults]) from None
     values = {key: setting(setting_of(gateway, key)) for key in profile.needs}
     faults = [
         f"{setting_of(gateway, key)}: has characters that can't be shown"
@@ -78,13 +82,17 @@ def read_provider(gateway: str, setting: Callable[[str], str]) -> Provider:
     return Provider(gateway, profile, base, values, missing)
 
 
-def _text(gateway: str, chosen: str) -> str:
+def _path(gateway: str, chosen: str) -> Path:
     path = Path(chosen) if chosen else SHIPPED / f"{gateway.removeprefix(PREFIX)}.toml"
     if not chosen and not path.exists():
         names = ", ".join(PREFIX + name for name in shipped())
         wanted = setting_of(gateway, "profile")
         raise BadProfile([f"there is no such profile: set {wanted} to a file of your own, or choose of {names}"])
+    return path
+
+
+def _text(gateway: str, path: Path) -> str:
     try:
         return read_file(path)
     except UnreadableFile as unreadable:
-        raise BadProfile([f"{setting_of(gateway, 'profile')}: {unreadable}"]) from None
+        raise BadProfile([f"{setting_of(gateway, 'profile')}: {path} {unreadable}"]) from None

@@ -179,7 +179,11 @@ def _missing(settings: Settings) -> list[str]:
     for gateway in settings.gateways:
         names += REQUIRED_BY.get(gateway, ())
     missing = [f"{name.upper()}: missing" for name in names if not getattr(settings, name)]
-    missing += [f"{name}: missing" for each in settings.providers.values() for name in each.missing]
+    missing += [
+        f"{name}: missing; the profile of {each.name} needs it"
+        for each in settings.providers.values()
+        for name in each.missing
+    ]
     if settings.gateways and settings.providers.keys() == set(settings.gateways):
         heard = any(each.profile.is_heard for each in settings.providers.values())
         missing += ["GATEWAYS: no text could come in by any of them"] * (not heard)

@@ -15,7 +15,7 @@ from tests.providers.http_standin import Called, HttpStandIn, Write
 class Page:
     """An answer, whatever it is."""
 
-    body: str
+    body: str | bytes
     status: int = 200
     content_type: str = "text/html"
     headers: tuple[str, ...] = ()
@@ -204,7 +204,7 @@ def _written(trouble: Trouble | None, page: Page, write: Write) -> bool:
     """Write an answer, as far as the trouble lets it; whether the connection lives on."""
     if isinstance(trouble, Hang) or (isinstance(trouble, Cut) and not trouble.midway):
         return False
-    content = page.body.encode()
+    content = page.body.encode() if isinstance(page.body, str) else page.body
     lines = [f"HTTP/1.1 {page.status} Answer", f"Content-Type: {page.content_type}", *page.headers]
     whole = "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode() + content
     if isinstance(trouble, Cut):

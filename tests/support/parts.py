@@ -67,10 +67,10 @@ class Carrier:
     def is_authentic(self, call: Call) -> bool:
         return call.headers.get("X-Test") == "yes"
 
-    def read_text(self, call: Call) -> Inbound:
+    def read_texts(self, call: Call) -> list[Inbound]:
         if "from" not in call.form:
             raise Malformed("from")
-        return Inbound(self.name, call.form["id"], call.form["from"], call.form.get("text", ""))
+        return [Inbound(self.name, call.form["id"], call.form["from"], call.form.get("text", ""))]
 
     def read_receipts(self, call: Call) -> list[Receipt]:
         return []

@@ -1,5 +1,6 @@
 """What an answer says. Success has layers: HTTP, the envelope, the item; a call that was taken can hold a refusal."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -7,12 +8,17 @@ from typing import Any
 
 from bot.platform.http_client import HttpAnswer
 from bot.ports import Reason, SendFailed
-from bot.profiles.profile import Profile
+from bot.profiles.profile import OWN_ID, Profile
 from bot.profiles.values import Verdict
 
 # What an HTTP status means where the answer itself has no word for it.
 STATUSES = {408: Reason.TIMEOUT, 429: Reason.BUSY}
 NAME = re.compile("[!-~]{1,64}")
+# What stands in an id's place where there is none: providers that find nothing say 0, a negative error, or no.
+NO_ID = re.compile("0+|-[0-9]+|false|true|null|none", re.IGNORECASE)
+CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
+# What panels that are not written in UTF-8 are written in.
+OLD_PERSIAN = "windows-1256"
 
 
 class NoSense(Exception):
@@ -22,10 +28,10 @@ class NoSense(Exception):
 class Reading:
     """An answer whose values can be looked up: by paths in JSON, by regular expressions in a text."""
 
-    def __init__(self, format_: str, body: bytes) -> None:
+    def __init__(self, format_: str, body: bytes, content_type: str = "") -> None:
         """Parse it; NoSense for what is no JSON where that is wanted."""
         self.is_json = format_ == "json"
-        self.data: Any = parse(body) if self.is_json else body.decode("utf-8", "replace")
+        self.data: Any = parse(body, content_type) if self.is_json else decoded(body, content_type)
 
     def value(self, path: str) -> str | None:
         """The value there, as a text; empty for null, None for nothing."""
@@ -39,10 +45,25 @@ class Nothing:
     """There is nothing at a path."""
 
 
-def parse(body: bytes) -> Any:
-    """JSON; NoSense for anything else."""
+def decoded(body: bytes, content_type: str = "") -> str:
+    """A body's characters: by its mark or its zeros, as UTF-8, as its Content-Type says, as old Persian panels write.
+
+    Nothing is refused for its encoding: an answer that can't be understood makes a text that was taken go out again.
+    """
     try:
-        return json.loads(body)
+        return body.decode(json.detect_encoding(body))
+    except UnicodeDecodeError:
+        said = CHARSET.search(content_type)
+    try:
+        return body.decode(said[1] if said else OLD_PERSIAN, "replace")
+    except (LookupError, UnicodeError):
+        return body.decode(OLD_PERSIAN, "replace")
+
+
+def parse(body: bytes, content_type: str = "") -> Any:
+    """JSON, with line breaks in its texts too; NoSense for anything else."""
+    try:
+        return json.loads(decoded(body, content_type), strict=False)
     except (ValueError, RecursionError):
         raise NoSense from None
 
@@ -55,6 +76,8 @@ def find(data: Any, path: str) -> Any:
 
 
 def _step(data: Any, step: str) -> Any:
+    if isinstance(data, str) and data.lstrip()[:1] in {"{", "["}:  # JSON in a text of JSON
+        data = _inner(data)
     if isinstance(data, Mapping):
         if step in data:
             return data[step]
@@ -64,37 +87,60 @@ def _step(data: Any, step: str) -> Any:
     return Nothing
 
 
+def _inner(written: str) -> Any:
+    try:
+        return json.loads(written, strict=False)
+    except (ValueError, RecursionError):
+        return Nothing
+
+
 def as_text(value: Any) -> str | None:
-    """A value as a profile writes it: true, 5, empty for null; None for nothing, a table or a list."""
+    """A value as a profile writes it: true, 5 (5.0 too), empty for null; None for nothing, a table or a list."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value) if isinstance(value, str | int | float) else None
 
 
 def items(data: Any, path: str) -> list[Any]:
-    """The list at a path; NoSense where there is none. Null is a list of nothing."""
+    """The list at a path; NoSense where there is none. Null is a list of nothing, and a table within one of itself."""
     found = find(data, path)
     if found is None:
         return []
+    if isinstance(found, Mapping) and path.strip("."):
+        return [found] if found else []
     if not isinstance(found, list):
         raise NoSense
     return found
 
 
-def taken_as(profile: Profile, reply: HttpAnswer, id_path: str = "") -> str:
-    """The provider's id of a text that it took; SendFailed says why it did not."""
+def taken_as(profile: Profile, reply: HttpAnswer, own: str, id_path: str = "") -> str:
+    """The provider's id of a text that it took, or `own` where it knows the text by that; SendFailed says why not."""
     try:
-        reading = Reading(profile.answer.format, reply.body)
+        reading = Reading(profile.answer.format, reply.body, reply.content_type)
     except NoSense:
         raise by_status(reply.status) from None
     if (failed := refused(profile, reply, reading)) is not None:
         raise failed
-    name = reading.value(id_path or profile.answer.id)
-    if name is not None and name in profile.answer.no_id:
+    path = id_path or profile.answer.id
+    return own if path == OWN_ID else _given_id(profile, reading.value(path))
+
+
+def kept_id(name: str) -> str:
+    """An id as it can be kept: as it is, or where it is too long or not ASCII, another that is always the same."""
+    return name if NAME.fullmatch(name) else f"h{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:40]}"
+
+
+def _given_id(profile: Profile, found: str | None) -> str:
+    name = (found or "").strip()
+    if found is not None and name in profile.answer.no_id:
         raise _failed(profile.answer.no_id[name], f"id {name or 'null'}")
-    if name is None or not NAME.fullmatch(name):
+    if name in profile.errors and NO_ID.fullmatch(name):
+        raise _failed(profile.errors[name], name)
+    if not NAME.fullmatch(name) or NO_ID.fullmatch(name):
         raise SendFailed(Reason.NO_SENSE, permanent=False, code="no id")
     return name
 
@@ -106,16 +152,29 @@ def by_status(status: int) -> SendFailed:
     return SendFailed(Reason.BUSY if status >= 500 else Reason.NO_SENSE, permanent=False, code=str(status))
 
 
-def refused(profile: Profile, reply: HttpAnswer, reading: Reading, *, envelope: bool = False) -> SendFailed | None:
+def envelope(profile: Profile, reading: Reading) -> Mapping[str, str]:
+    """What [answer] says of an answer's envelope, as far as this one has it: one to a question may have another.
+
+    A path with a place in a list is an item's; regular expressions find nothing in JSON.
+    """
+    if profile.answer.format != "json":
+        return {}
+    accepted = profile.answer.accepted.items()
+    return {path: wanted for path, wanted in accepted if not _is_of_item(path) and reading.value(path) is not None}
+
+
+def refused(
+    profile: Profile, reply: HttpAnswer, reading: Reading, accepted: Mapping[str, str] | None = None
+) -> SendFailed | None:
     """Why a provider has not done what it was asked; None where it has.
 
-    Of the envelope alone where what was asked for is no sending: paths with a place in a list are an item's.
+    `accepted` is what must hold where what was asked for is no sending; then what is an item's is no matter.
     """
     answer = profile.answer
-    accepted = {path: wanted for path, wanted in answer.accepted.items() if not (envelope and _is_of_item(path))}
-    if 200 <= reply.status < 300 and all(_is_one_of(reading.value(path), accepted[path]) for path in accepted):
+    wanted = answer.accepted if accepted is None else accepted
+    if 200 <= reply.status < 300 and all(_is_one_of(reading.value(path), wanted[path]) for path in wanted):
         return None
-    said = [reading.value(path) or "" for path in answer.code if not (envelope and _is_of_item(path))]
+    said = [reading.value(path) or "" for path in answer.code if accepted is None or not _is_of_item(path)]
     known = next((value for value in said if value in profile.errors), None)
     if known is not None:
         return _failed(profile.errors[known], known)

@@ -82,11 +82,11 @@ class HttpGateway:
         """Whether the call carries the secret."""
         return push.is_authentic(self.profile, call, self.provider.secret)
 
-    def read_text(self, call: Call) -> Inbound:
+    def read_texts(self, call: Call) -> list[Inbound]:
         """The fields that [inbound] names."""
         if self.profile.inbound is None:
             raise Malformed(NEVER_CALLS)
-        return push.read_text(self.name, self.profile.inbound, call, self._named)
+        return push.read_texts(self.name, self.profile.inbound, call, self._named)
 
     def read_receipts(self, call: Call) -> list[Receipt]:
         """The fields that [receipts] names."""
@@ -101,7 +101,7 @@ class HttpGateway:
             return known
         request, id_path = self.request(text, self.provider.values)
         reply = self._call(request, ends - time.monotonic())
-        return taken_as(self.profile, reply, id_path)
+        return taken_as(self.profile, reply, uid(text), id_path)
 
     def request(self, text: Outbound, settings: Mapping[str, str]) -> tuple[Composed, str]:
         """How a text is sent, with these settings; and where its id is, if not where [answer] says.
@@ -130,9 +130,13 @@ class HttpGateway:
         return ReceiptRounds(asked.batch, asked.from_seconds, asked.until_hours * HOUR) if asked else None
 
     def poll_inbound(self, cursor: str) -> Batch:
-        """One batch where it pops: it has to be stored before the next is fetched. Else every page since the cursor."""
+        """One batch where it pops: it has to be stored before the next is fetched. Else every page since the cursor.
+
+        What a provider keeps and tells no date of is left out in the first round: it may be months old.
+        """
         asked = self.profile.poll.inbound
         assert asked is not None
+        knows_new = asked.pops or bool(asked.date) or bool(cursor)
         cursor = furthest = cursor or asked.start
         pages: list[polling.PolledPage] = []
         for place in range(1, PAGES + 1):
@@ -142,8 +146,11 @@ class HttpGateway:
             if pages[-1].items < asked.batch or not _turns_pages(asked):
                 break
         texts = sorted((pair for page in pages for pair in page.texts), key=itemgetter(0))
-        is_full = pages[-1].items >= asked.batch
-        return Batch([text for _, text in texts], furthest, is_full, sum(page.lost for page in pages))
+        is_full = pages[-1].items >= asked.batch and (asked.pops or furthest != cursor)
+        lost = sum(page.lost for page in pages)
+        if not knows_new:
+            return Batch([], furthest, is_full, lost, old=len(texts))
+        return Batch([text for _, text in texts], furthest, is_full, lost)
 
     def poll_receipts(self, names: Sequence[str]) -> list[Receipt]:
         """One call of [poll.receipts]."""
@@ -160,9 +167,9 @@ class HttpGateway:
         recall = self.profile.recall
         if recall is None:
             return None
-        reply = self._ask(recall, {"uid": uid(text)}, RECALL_SECONDS)
+        reply = self._ask(recall, {"uid": uid(text), "ref": uid(text)}, RECALL_SECONDS)
         try:
-            found = Reading("json", reply.body).value(recall.id)
+            found = Reading("json", reply.body, reply.content_type).value(recall.id)
         except NoSense:
             return None
         is_there = reply.status == 200 and found is not None and found not in recall.none and NAME.fullmatch(found)
@@ -182,6 +189,7 @@ class HttpGateway:
             "to": number(text.to, self.profile.numbers),
             "text": text.text,
             "uid": uid(text),
+            "ref": uid(text),
             "seconds": str(text.validity),
             "minutes": str(max(1, text.validity // 60)),
             "receipts": self.address("receipts", settings.get("inbound_secret", "")),

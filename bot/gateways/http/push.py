@@ -10,6 +10,8 @@ from bot.profiles.profile import Fields, InboundCall, Profile, ReceiptCall
 from bot.profiles.values import stages
 
 Look = Callable[[str], str]
+Name = Callable[[str, str, str], str]
+BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 
 
 def is_authentic(profile: Profile, call: Call, secret: str) -> bool:
@@ -22,9 +24,28 @@ def is_authentic(profile: Profile, call: Call, secret: str) -> bool:
     return bool(secret) and hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
-def read_text(gateway: str, inbound: InboundCall, call: Call, name: Callable[[str, str, str], str]) -> Inbound:
-    """The text that a call brings. Where the profile knows no id in it, it is called by `name(sender, text, date)`."""
-    look = _looking_into(call)
+def read_texts(gateway: str, inbound: InboundCall, call: Call, name: Name) -> list[Inbound]:
+    """The texts that a call brings. Where the profile knows no id in one, it is called by `name(sender, text, date)`.
+
+    Of several, those that can't be read are left out, unless none can.
+    """
+    if not inbound.items:
+        return [_text(gateway, inbound, _looking_into(call), name)]
+    several = _listed(call, inbound.items, "texts")
+    read = [text for each in several if (text := _text_of(gateway, inbound, each, name)) is not None]
+    if several and not read:
+        raise Malformed("no text of the list has what it needs")
+    return read
+
+
+def _text_of(gateway: str, inbound: InboundCall, item: Any, name: Name) -> Inbound | None:
+    try:
+        return _text(gateway, inbound, lambda path: as_text(find(item, path)) or "", name)
+    except Malformed:
+        return None
+
+
+def _text(gateway: str, inbound: InboundCall, look: Look, name: Name) -> Inbound:
     sender, words = look(inbound.sender), written(inbound, look)
     if not sender:
         raise Malformed(f"{inbound.sender} is needed")
@@ -49,11 +70,14 @@ def read_receipts(gateway: str, receipts: ReceiptCall, call: Call) -> list[Recei
     if not receipts.items:
         look = _looking_into(call)
         return found(gateway, receipts, [(as_name(look(receipts.id)), look(receipts.status))])
+    return found(gateway, receipts, named(_listed(call, receipts.items, "receipts"), receipts.id, receipts.status))
+
+
+def _listed(call: Call, path: str, what: str) -> list[Any]:
     try:
-        several = items(parse(call.body), receipts.items)
+        return items(parse(call.body, call.headers.get("Content-Type", "")), path)
     except NoSense:
-        raise Malformed("a list of receipts is needed") from None
-    return found(gateway, receipts, named(several, receipts.id, receipts.status))
+        raise Malformed(f"a list of {what} is needed") from None
 
 
 def named(several: Iterable[Any], id_path: str, status_path: str) -> list[tuple[str, str]]:
@@ -78,10 +102,11 @@ def found(gateway: str, receipts: ReceiptCall, pairs: Iterable[tuple[str, str]])
 
 
 def _looking_into(call: Call) -> Look:
-    kind = call.headers.get("Content-Type", "").lower()
-    if "json" in kind or (not call.form and call.body[:1] in {b"{", b"["}):
+    kind = call.headers.get("Content-Type", "")
+    # Some say that their JSON is a form; a form has no bracket of its own.
+    if ("json" in kind.lower() and call.body.strip()) or call.body.lstrip(BEFORE_JSON)[:1] in {b"{", b"["}:
         try:
-            data = parse(call.body)
+            data = parse(call.body, kind)
         except NoSense:
             raise Malformed("the body is no JSON") from None
         return lambda path: as_text(find(data, path)) or call.query.get(path, "")

@@ -218,16 +218,16 @@ class TestEveryGatewayThatBringsTexts:
         assert not wire.gateway.is_authentic(call(wire, form, signature=signature[:-1]))
 
     def test_it_reads_sender_id_and_text(self, wire: Wire) -> None:
-        heard = wire.gateway.read_text(call(wire, wire.text(ZAHRA["mobile"], TEXT_ID, f"  {PERSIAN}\n")))
+        heard = wire.gateway.read_texts(call(wire, wire.text(ZAHRA["mobile"], TEXT_ID, f"  {PERSIAN}\n")))[0]
         assert heard.gateway == wire.gateway.name
         assert heard.provider_id == TEXT_ID or (len(wire.ids) == 1 and 0 < len(heard.provider_id) <= 64)
         assert (heard.sender, heard.text) == (ZAHRA["mobile"], f"  {PERSIAN}\n")
 
     def test_it_reads_an_empty_text_and_none_at_all_alike(self, wire: Wire) -> None:
         form = wire.text(ZAHRA["mobile"], TEXT_ID, "")
-        assert wire.gateway.read_text(call(wire, form)).text == ""
+        assert wire.gateway.read_texts(call(wire, form))[0].text == ""
         bare = {name: form[name] for name in wire.ids}
-        assert wire.gateway.read_text(call(wire, bare)).text == ""
+        assert wire.gateway.read_texts(call(wire, bare))[0].text == ""
 
     @pytest.mark.parametrize("lacking", [0, 1])
     @pytest.mark.parametrize("value", [None, ""])
@@ -237,20 +237,20 @@ class TestEveryGatewayThatBringsTexts:
         if value is not None:
             form[name] = value
         with pytest.raises(Malformed):
-            wire.gateway.read_text(call(wire, form))
+            wire.gateway.read_texts(call(wire, form))
 
     @pytest.mark.parametrize("name", ["M" * 65, "M\x001"])
     def test_it_calls_an_id_that_can_not_be_kept_malformed(self, wire: Wire, name: str) -> None:
         if len(wire.ids) == 2:
             with pytest.raises(Malformed):
-                wire.gateway.read_text(call(wire, wire.text(ZAHRA["mobile"], name, "")))
+                wire.gateway.read_texts(call(wire, wire.text(ZAHRA["mobile"], name, "")))
 
     def test_it_keeps_texts_numbers_and_secrets_out_of_every_log(
         self, wire: Wire, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
     ) -> None:
         with Loud(caplog):
             wire.gateway.is_authentic(call(wire, text_of(wire), signature="wrong"))
-            wire.gateway.read_text(call(wire, text_of(wire)))
+            wire.gateway.read_texts(call(wire, text_of(wire)))
         seen = caplog.text + "".join(capfd.readouterr())
         for secret in ("9121234567", "0012345679", TOKEN):
             assert secret not in seen
@@ -517,7 +517,7 @@ class TestWhatTwilioHasActedUpon:
 
     def hear(self, twilio: Twilio, words: str, done: str | None) -> str:
         form = twilio_standin.text_form(ZAHRA["mobile"], words, **({} if done is None else {"OptOutType": done}))
-        return twilio.read_text(Call("", {}, form, {})).text
+        return twilio.read_texts(Call("", {}, form, {}))[0].text
 
     @pytest.mark.parametrize(
         ("words", "done", "heard"),
@@ -539,7 +539,7 @@ class TestWhatTwilioHasActedUpon:
     @pytest.mark.parametrize(("done", "is_answered"), [("STOP", True), ("START", True), ("HELP", False), ("", False)])
     def test_it_has_confirmed_a_stop_and_a_start_itself(self, twilio: Twilio, done: str, is_answered: bool) -> None:
         form = twilio_standin.text_form(ZAHRA["mobile"], "STOP", OptOutType=done)
-        assert twilio.read_text(Call("", {}, form, {})).is_answered is is_answered
+        assert twilio.read_texts(Call("", {}, form, {}))[0].is_answered is is_answered
 
 
 class TestSendingByTwilio:

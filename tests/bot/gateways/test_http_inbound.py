@@ -1,5 +1,6 @@
 """Texts and receipts of HTTP providers, as they call with them and as they are asked for them."""
 
+import json
 import time
 from pathlib import Path
 
@@ -28,23 +29,23 @@ class TestTextsThatComeIn:
     def test_jasmins_texts_in_another_alphabet_are_read_from_their_octets(self, opened: Open) -> None:
         wire = opened("jasmin")
         persian = wire.text(ZAHRA["mobile"], "1", "رمز")
-        assert wire.gateway.read_text(Call("", {}, persian, {})).text == "رمز"
+        assert wire.gateway.read_texts(Call("", {}, persian, {}))[0].text == "رمز"
         latin = {"id": "2", "from": ZAHRA["mobile"], "content": "RESET", "coding": "0", "binary": "5245534554"}
-        assert wire.gateway.read_text(Call("", {}, latin, {})).text == "RESET"
+        assert wire.gateway.read_texts(Call("", {}, latin, {}))[0].text == "RESET"
 
     def test_two_texts_without_id_and_date_are_two(self, opened: Open) -> None:
         wire = opened("melipayamak")
         form = wire.text(ZAHRA["mobile"], "", "رمز")
         call = Call("", {}, {}, form)
-        assert wire.gateway.read_text(call).provider_id != wire.gateway.read_text(call).provider_id
+        assert wire.gateway.read_texts(call)[0].provider_id != wire.gateway.read_texts(call)[0].provider_id
 
     def test_a_json_body_is_read_by_the_same_names(self, opened: Open) -> None:
         wire = opened("kavenegar")
         body = '{"from": "09121234567", "message": "رمز", "messageid": 55}'.encode()
-        heard = wire.gateway.read_text(Call("", {"Content-Type": "application/json"}, {}, {}, body))
+        heard = wire.gateway.read_texts(Call("", {"Content-Type": "application/json"}, {}, {}, body))[0]
         assert (heard.sender, heard.text, heard.provider_id) == ("09121234567", "رمز", "55")
         with pytest.raises(Malformed):
-            wire.gateway.read_text(Call("", {"Content-Type": "application/json"}, {}, {}, b"{"))
+            wire.gateway.read_texts(Call("", {"Content-Type": "application/json"}, {}, {}, b"{"))
 
     def test_a_provider_that_does_not_call_is_not_believed(self, opened: Open) -> None:
         wire = opened("magfa")
@@ -63,7 +64,7 @@ class TestReceipts:
             {"status": 10},
             {"messageid": 3, "status": 77},
         ]
-        read = wire.gateway.read_receipts(Call("", {}, MultiDict(), {}, answer(items).body.encode()))
+        read = wire.gateway.read_receipts(Call("", {}, MultiDict(), {}, json.dumps(items).encode()))
         assert [(it.provider_id, it.status, it.error) for it in read] == [
             ("1", DeliveryStatus.DELIVERED, None), ("2", DeliveryStatus.FAILED, Reason.BLOCKED),
         ]  # fmt: skip

@@ -67,8 +67,8 @@ class TestFaults:
             (changed('path = "/send"', 'path = "/send"\njson = {}'), "send: form and json can't stand together"),
             (changed("{text}", "{txet}"), "send: {txet} is nothing that fills it; it may hold"),
             (changed("{text}", "{text:upper}"), "send: {text:upper}: the forms are hex16, number"),
-            (changed("{ ok =", '{ "ok..x" ='), "answer: 'ok..x' is no path"),
-            (changed('id = "id"', 'id = "a b"'), "answer: 'a b' is no path"),
+            (changed("{ ok =", '{ "ok..x" ='), "answer: accepted: 'ok..x' is no path"),
+            (changed('id = "id"', 'id = "a b"'), "answer: id: 'a b' is no path"),
             (changed('id = "id"', 'id = "("\nformat = "text"'), "is not a regular expression with a group"),
             (SHORTEST + '[errors]\n"1" = "tired"', "errors.1: tired is no reason"),
             (SHORTEST + '[errors]\n"1" = "blocked!"', "errors.1: blocked is never final"),
@@ -86,6 +86,32 @@ class TestFaults:
     )  # fmt: skip
     def test_a_fault_is_named_by_its_key(self, text: str, named: str) -> None:
         assert any(named in fault for fault in faults(text)), faults(text)
+
+    @for_each(
+        ("text", "told"),
+        [
+            ("", "base: missing; write base ="),
+            (changed("base =", "bsae ="), "bsae: is no key of a profile; did you mean base?"),
+            (SHORTEST + "[limits]\nn = 1", "limits: is no key of a profile; here may stand base, needs"),
+            (changed('id = "id"', ""), "answer.id: missing; write the path to the id"),
+            (changed('"/send"', "5"), "send.path: must be a text in quotes; write a path that begins with /"),
+            (changed('{ ok = "true" }', "7"), "answer.accepted: must be a table"),
+            (changed("[send]", 'needs = "key"\n[send]'), "needs: must be a list, as [ … ]; write a list of lower-case"),
+            (changed("[send]", 'secret = "body:x"\n[send]'), 'secret: can\'t be so; write "query:NAME"'),
+            (changed("[send]", 'numbers = "0912"\n[send]'), "numbers: must be 'national', 'bare'"),
+            (changed("[send]\n", '[send]\nmethod = "PUT"\n'), "send.method: must be 'GET' or 'POST'"),
+            (SHORTEST + '[errors]\n"1" = 5', "errors.1: must be a reason in quotes; the reasons are"),
+            (SHORTEST + "[send]\n", "is not TOML: Cannot declare ('send',) twice (at line"),
+        ],
+    )
+    def test_and_told_with_what_to_write(self, text: str, told: str) -> None:
+        assert any(fault.startswith(told) for fault in faults(text)), faults(text)
+
+    def test_numbers_and_true_need_no_quotes(self) -> None:
+        found = read(
+            changed('ok = "true"', "ok = true, status = 0").replace('text = "{text}"', 'text = "{text}", n = 1')
+        )
+        assert (found.answer.accepted, found.send.form and found.send.form["n"]) == ({"ok": "true", "status": "0"}, "1")
 
     def test_all_are_named_at_once(self) -> None:
         text = changed("https://", "ftp://").replace('"/send"', '"send"') + '[errors]\n"1" = "tired"\n[x]\n'
@@ -139,10 +165,21 @@ class TestSettings:
         path = tmp_path / "pigeon.toml"
         path.write_text(SHORTEST + "\n[x]\n", "utf-8")
         found = self.named(GATEWAYS="http-pigeon,twilio", HTTP_PIGEON_PROFILE=str(path))
-        assert "http-pigeon: x: is no key of a profile" in found
+        assert any(fault.startswith(f"http-pigeon: {path}: x: is no key of a profile; here may") for fault in found)
         assert "TWILIO_SENDER: missing" in found
         assert self.named(GATEWAYS="http-pigeon", HTTP_PIGEON_PROFILE="/nowhere")[0].startswith(
-            "HTTP_PIGEON_PROFILE: cannot"
+            "HTTP_PIGEON_PROFILE: /nowhere cannot"
+        )
+
+    @pytest.mark.parametrize(("mark", "encoding"), [("utf-8-sig", ""), ("utf-16", "save it as UTF-8")])
+    def test_a_file_in_another_encoding_is_told_of_and_a_mark_before_it_is_none(
+        self, tmp_path: Path, mark: str, encoding: str
+    ) -> None:
+        path = tmp_path / "pigeon.toml"
+        path.write_text(SHORTEST, mark)
+        found = self.named(GATEWAYS="http-pigeon", HTTP_PIGEON_PROFILE=str(path))
+        assert [fault for fault in found if "pigeon.toml" in fault] == (
+            [f"HTTP_PIGEON_PROFILE: {path} is not in UTF-8: {encoding}"] if encoding else []
         )
 
     def test_a_service_that_nobody_could_text_is_refused(self, tmp_path: Path) -> None:
