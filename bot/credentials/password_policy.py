@@ -1,13 +1,12 @@
 """What a password of one's own must be (NIST SP 800-63B-4, 3.1.1.2): long enough, not common, not about its owner."""
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from enum import StrEnum, auto
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from dialogs.parsing.normalise import fold
+from dialogs.parsing.normalise import composed, fold
 from store.accounts import Account
 
 SHORTEST = 8  # code points, after NFC
@@ -31,7 +30,7 @@ HELD_DOWN = re.compile(r"([a-z]|\d)\1{,14}", re.IGNORECASE)
 
 def weaknesses(password: str, account: Account) -> list[Weakness]:
     """Every reason to refuse a password; none, for a good one. Any character counts, none is demanded."""
-    return list(_weaknesses(unicodedata.normalize("NFC", password), account))
+    return list(_weaknesses(composed(password), account))
 
 
 def _weaknesses(password: str, account: Account) -> Iterator[Weakness]:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +12,7 @@ from argon2.exceptions import VerificationError
 
 from bot.credentials.keyring import PRODUCTION, Cost, Keyring
 from bot.ports import RandomSource
-from dialogs.parsing.normalise import fold
+from dialogs.parsing.normalise import composed, fold
 
 # Lower case and digits without look-alikes (i, l, o; 0, 1), to be typed on any phone: 12 of 31 are 59 bits.
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -104,7 +103,7 @@ def verify(keyring: Keyring, kept: Hashed | None, password: str) -> bool:
 
     It takes as long in any case, so that its time tells nothing of whether there is an account.
     """
-    peppered = _peppered(keyring, kept.key_id, password) if kept else None
+    peppered = _peppered(keyring, kept.key_id if kept else keyring.newest, password)
     if kept is None or peppered is None:
         _check(keyring, _decoy(keyring.cost), "another")
         return False
@@ -118,7 +117,7 @@ def is_outdated(keyring: Keyring, kept: Hashed) -> bool:
 
 def _peppered(keyring: Keyring, key_id: str, password: str) -> str | None:
     # One spelling for what looks the same: phones differ in how they write an accent (SP 800-63B-4, 3.1.1.2).
-    return keyring.pepper(key_id, unicodedata.normalize("NFC", password))
+    return keyring.pepper(key_id, composed(password))
 
 
 def _check(keyring: Keyring, kept: str, peppered: str) -> bool:

@@ -182,8 +182,9 @@ class Fakher:
             account = accounts.find(connection, national_id=person, username=username)
             self._count(connection, account, person or username or "", now)
         kept, ends_at = _kept(account), account.password_expires_at if account else None
+        generated = passwords.as_generated(password)  # read for anybody: a long one takes its time
         if ends_at is not None:  # it was generated, to be typed from a text
-            password = passwords.as_generated(password) or password
+            password = generated or password
         is_right = passwords.verify(self.keyring, kept, password)
         why = "wrong_password" if not is_right else "expired" if ends_at is not None and ends_at <= now else None
         with self.store.writing() as connection:

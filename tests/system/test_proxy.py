@@ -13,6 +13,7 @@ from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import quote, unquote
 
 import pytest
 import requests
@@ -164,9 +165,22 @@ def test_a_password_is_recovered_and_what_is_closed_is_closed(front: tuple[Proxy
         assert proxy.get(path)[0] in {403, 404}, path
     assert proxy.get("/api/v1/openapi.json")[0] == 200
     assert proxy.get("/webhooks/twilio/sms?secret=in-the-query")[0] == 405
+    persian = quote(pilgrim.national_id.translate(str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")))
+    for stray in (pilgrim.national_id, f"%3{pilgrim.national_id[0]}{pilgrim.national_id[1:]}", persian):
+        assert proxy.get(f"/api/v1/accounts/{stray}")[0] == proxy.get(f"/{stray}")[0] == 404
     assert eventually(lambda: '"GET /webhooks/twilio/sms" 405' in proxy.logged)
-    for private in ("in-the-query", pilgrim.national_id, pilgrim.mobile[3:]):
+    for private in ("in-the-query", pilgrim.national_id, pilgrim.mobile[3:], unquote(persian)):
         assert private not in proxy.logged
+
+
+def test_a_body_that_is_too_large_is_a_problem_as_the_api_says(front: tuple[Proxy, Service]) -> None:
+    proxy, _service = front
+    for body in (b" " * 70_000, iter([b" " * 1_000] * 70)):  # of a length that is told, and in chunks
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.post(f"{proxy.address}/api/v1/passwords", body, verify=str(proxy.certificate))
+        assert (answer.status_code, answer.headers["Content-Type"]) == (413, "application/problem+json")
+        assert answer.json() == {"type": "about:blank", "title": "Request Entity Too Large", "status": 413}
 
 
 def test_slow_callers_cost_nobody_anything(front: tuple[Proxy, Service]) -> None:

@@ -162,11 +162,18 @@ def _address(bot: Bot) -> str:
 
     A proxy that reaches us at HOST, as one that has other hosts behind it too, comes from there.
     """
-    peer = request.remote_addr or ""
+    peer = _plain(request.remote_addr or "")
     if peer in {"127.0.0.1", "::1", bot.settings.host}:
-        peer = request.headers.get("X-Forwarded-For", peer).rpartition(",")[2].strip() or peer
+        peer = _plain(request.headers.get("X-Forwarded-For", peer).rpartition(",")[2].strip() or peer)
+    if ":" in peer:
+        return str(ipaddress.ip_network(f"{peer}/64", strict=False))
+    return peer
+
+
+def _plain(written: str) -> str:
+    """An address in its one spelling; `unknown` for what is none. HOST=:: shows IPv4 callers as ::ffff:192.0.2.1."""
     try:
-        found = ipaddress.ip_address(peer)
+        found = ipaddress.ip_address(written)
     except ValueError:
         return "unknown"
-    return str(ipaddress.ip_network(f"{found}/64", strict=False)) if found.version == 6 else str(found)
+    return str(getattr(found, "ipv4_mapped", None) or found)

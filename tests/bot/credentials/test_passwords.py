@@ -171,6 +171,12 @@ def test_it_takes_as_long_to_refuse_nobody_as_somebody() -> None:
         assert 1 / 3 < taken(nobody) / wrong < 3
 
 
+def test_a_long_one_is_read_for_nobody_too() -> None:
+    typed, kept = "é" * 30_000, passwords.hashed(BEFORE, OWN)
+    wrong = taken(lambda: passwords.verify(BEFORE, kept, typed))
+    assert 1 / 3 < taken(lambda: passwords.verify(BEFORE, None, typed)) / wrong < 3
+
+
 def test_one_after_the_other_is_worked_at() -> None:
     """Several that share a processor are ready only when the last one is."""
     kept, ready = passwords.hashed(DEAR_BEFORE, OWN), list[float]()

@@ -1,6 +1,7 @@
 """Where the API stops: wrong tries, calls a minute, bodies that it does not take, and what it says then."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
@@ -396,6 +397,18 @@ class TestABody:
                 shown = answer.text + str(answer.headers) + printed.out + printed.err
                 assert marker not in shown
                 assert str(number) not in shown
+
+    def test_marks_for_a_password_keep_nobody_waiting(self, desk: Desk) -> None:
+        """Sorted one by one, so many would stop all threads of the process for two seconds; an attempt each."""
+        desk.choose(desk.ticket())
+        taken = []
+        for password in ("\u0301" * 30_000, "\u0301" * 15_000 + "\u0327" * 15_000):
+            began = time.thread_time()
+            body = json.dumps({"national_id": ZAHRAS, "password": password}, ensure_ascii=False)
+            answer = desk.post("passwords/verify", data=body, content_type="application/json")
+            taken.append(time.thread_time() - began)
+            assert answer.get_json() == REFUSED
+        assert taken[1] < 5 * taken[0]
 
     def test_of_two_members_of_one_name_one_counts(self, desk: Desk) -> None:
         code = desk.code()

@@ -219,6 +219,9 @@ def test_an_address_may_try_so_often_in_an_hour(browser: Browser, clock: Stopped
         ("127.0.0.1", "127.0.0.1", "2001:db8::{}", False),  # whoever has one of a network's has all
         ("127.0.0.1", "127.0.0.1", "2001:db8:0:{}::1", True),
         ("127.0.0.1", "127.0.0.1", "unknown, {}", False),
+        ("::", "::ffff:127.0.0.1", "10.0.0.{}", True),  # IPv4 over a socket of both kinds
+        ("::", "::ffff:198.51.100.7", "10.0.0.{}", False),
+        ("127.0.0.1", "127.0.0.1", "::ffff:10.0.0.{}", True),
     ],
 )
 def test_a_proxy_on_this_machine_says_who_calls_and_nobody_else_does(
@@ -232,6 +235,14 @@ def test_a_proxy_on_this_machine_says_who_calls_and_nobody_else_does(
         assert browser.ask(STRANGER).status_code == 200
     browser.client.environ_base["HTTP_X_FORWARDED_FOR"] = named.format(99)
     assert browser.ask(STRANGER).status_code == (200 if apart else 429)
+
+
+@SQLITE_ONLY
+def test_callers_over_ipv4_are_told_apart_where_both_kinds_are_listened_to(make_bot: MakeBot, carrier: Carrier) -> None:
+    browser = Browser(settled(make_bot(HOST="::")), carrier)
+    for number in range(LOGIN_TRIES_PER_HOUR + 1):
+        browser.client.environ_base["REMOTE_ADDR"] = f"::ffff:192.0.2.{number}"
+        assert browser.ask(STRANGER).status_code == 200
 
 
 @SQLITE_ONLY
