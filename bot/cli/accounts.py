@@ -128,8 +128,13 @@ def _noted_if_stopped(found: Settings, store: Store, job: Import) -> Iterator[No
 
 
 def _passwords(keyring: Keyring, found: Settings) -> ImportedPasswords:
-    trail = Trail(keyring, SystemRandomSource())
-    return ImportedPasswords(keyring, trail, found.support_phone, found.default_language)
+    return ImportedPasswords(
+        keyring,
+        Trail(keyring, SystemRandomSource()),
+        found.support_phone,
+        found.default_language,
+        bool(found.fakher_events_url),
+    )
 
 
 def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:
