@@ -22,9 +22,10 @@ from bot.settings import BadSettings, Settings
 from bot.simulation.demo import lives_in
 from dialogs.audit_vocabulary import Action, Actor
 from store.database import migrate
-from store.database.engine import Store
+from store.database.engine import Store, is_disk_full
 
 USAGE = 2
+DISK_FULL = "its disk is full"
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
@@ -76,6 +77,8 @@ def cause(error: SQLAlchemyError) -> str:
     A driver that can't connect names host, port, user and database; a folder that can't be made, its path. A
     statement's error may quote what is in a row.
     """
+    if is_disk_full(error):
+        return DISK_FULL
     kind = type(error).__name__
     if not isinstance(error, DBAPIError) or (error.statement is not None and not isinstance(error.orig, OSError)):
         return kind

@@ -47,7 +47,7 @@ OWNER_ONLY = 0o600
 # The table by which a database is known for one of Ramz's.
 OURS = "alembic_version"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-DEADLOCK = "40P01"
+DEADLOCK, DISK_FULL = "40P01", "53100"
 
 
 class Store:
@@ -244,6 +244,14 @@ def was_cut_off(error: DBAPIError) -> bool:
 def was_deadlocked(error: DBAPIError) -> bool:
     """Whether PostgreSQL undid the transaction because it and another one waited for each other."""
     return getattr(error.orig, "sqlstate", None) == DEADLOCK
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the database has no room to write in."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or (
+        getattr(cause, "sqlstate", None) == DISK_FULL
+    )
 
 
 def is_out_of_reach(error: BaseException) -> bool:

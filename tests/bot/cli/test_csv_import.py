@@ -1,15 +1,19 @@
 """The import of accounts: what is taken, what a file is as a whole, and what leaves no trace."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from threading import Thread
 from time import monotonic
 
 import pytest
+from psycopg.errors import AdminShutdown, DiskFull
+from sqlalchemy.exc import OperationalError
 
 from bot.accounts.csv_import import BATCH, BadFile, Import, ImportResult
 from bot.build import Bot
@@ -19,8 +23,9 @@ from bot.credentials.passwords import Hashed
 from bot.platform.phone_numbers import PhoneNumbers
 from bot.ports import Inbound
 from bot.settings import read_keys
-from store.database.engine import Store
+from store.database.engine import Store, is_disk_full
 from tests.bot.cli.test_commands import flask
+from tests.soak.databases import fill, small_disk
 from tests.support.import_desk import FULL, HEADER, ROW, Desk, national_ids
 from tests.support.parts import KEYS
 from tests.support.people import ZAHRA, settled
@@ -389,3 +394,45 @@ def test_fifty_thousand_rows_need_no_more_memory_than_a_few(sqlite_url: str, tmp
     taken, rejected, grown = map(int, done.stdout.split())
     assert (taken, rejected) == (number, 0)
     assert grown < 10, f"{grown} MiB"
+
+
+@pytest.mark.process
+def test_an_import_that_fills_the_disk_says_so_and_what_is_in_and_can_be_run_again(tmp_path: Path) -> None:
+    file = tmp_path / "many.csv"
+    file.write_text(HEADER + "1,a,2\n" + "".join(f"{it},user{it},09121234567\n" for it in national_ids(20_000)))
+    with small_disk(tmp_path / "disk", "1m") as made:
+        if not made:
+            pytest.skip("only root can make a small disk")
+        database = tmp_path / "disk" / "ramz.db"
+        environment = {"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEYS": KEYS}
+        assert flask("db", "upgrade", folder=tmp_path, **environment).returncode == 0
+        done = flask("accounts", "import", str(file), folder=tmp_path, **environment)
+        with closing(sqlite3.connect(database)) as reading:
+            kept = reading.execute("SELECT count(*) FROM account").fetchone()[0]
+        assert 0 < kept < 20_000
+        assert done.returncode == 1
+        assert (
+            "DATABASE_URL: the database fails (its disk is full), so the import stopped. "
+            f"{kept} accounts went in and stay, no row after them; 1 rows rejected so far: {tmp_path}/many.rejects.csv"
+            ". Mend that, then import the same file again: what went in is not added twice."
+        ) in done.stderr.splitlines()
+        fill(tmp_path / "disk")
+        done = flask("accounts", "import", str(file), folder=tmp_path, **environment)
+        assert (done.returncode in {1, 2}, "Traceback" in done.stderr) == (True, False)
+        assert "disk is full" in done.stderr
+
+
+@pytest.mark.process
+def test_a_folder_that_takes_no_rejects_is_told_before_anything_goes_in(sqlite_url: str, tmp_path: Path) -> None:
+    good = tmp_path / "good.csv"
+    good.write_text(HEADER + ROW, "utf-8")
+    environment = {"DATABASE_URL": sqlite_url, "SECRET_KEYS": KEYS}
+    done = flask("accounts", "import", str(good), "--rejects", "none/aside.csv", folder=tmp_path, **environment)
+    assert (done.returncode, done.stderr) == (2, "--rejects: no file can be made in none; nothing was imported\n")
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as reading:
+        assert reading.execute("SELECT count(*) FROM account").fetchone() == (0,)
+
+
+def test_a_full_disk_is_told_from_other_faults_of_the_database() -> None:
+    assert is_disk_full(OperationalError("INSERT", None, DiskFull("could not extend file")))
+    assert not is_disk_full(OperationalError("INSERT", None, AdminShutdown("terminating connection")))
