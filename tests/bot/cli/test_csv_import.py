@@ -178,6 +178,20 @@ CLERKS: dict[str, str | bytes] = {
     "persian digits": "national_id,username,mobile,active\n۰۰۱۲۳۴۵۶۷۹,zahra,۰۹۱۲۱۲۳۴۵۶۷,۱\n",
     "persian digits, apart": HEADER + "۰۰۱-۲۳۴۵۶۷-۹,zahra,(۰۹۱۲) ۱۲۳–۴۵۶۷\n",
     "words in the header": "National ID,Username, MOBILE \n" + ROW,
+    "names in Persian": "ردیف,کد ملی,نام کاربری,شماره تلفن همراه\n1,0012345679,zahra,09121234567\n",
+    "names in Persian, half-spaces": "کد\u200cملی,نام\u200cکاربری,موبایل\n0012345679,zahra,09121234567\n",
+    "names in Persian, Arabic letters": "كد ملي,نام كاربري,موبايل\n0012345679,zahra,09121234567\n",
+    "names in Arabic": "الرقم الوطني,اسم المستخدم,رقم الجوال\n0012345679,zahra,09121234567\n",
+    "units in the header": "کد ملی (۱۰ رقم),نام کاربری*,mobile [09…]:\n0012345679,zahra,09121234567\n",
+    "words without spaces": "NationalID,UserName,Mobile\n" + ROW,
+    "line breaks in the header": '"national\nid",username,"mobile\n"\n' + ROW,
+    "the header again": HEADER + "National ID,Username,Mobile\n" + ROW + HEADER,
+    "sep and its columns": "sep=;;;\nnational_id;username;mobile\n0012345679;zahra;09121234567\n",
+    "sep that is wrong": "sep=,\nnational_id;username;mobile\n0012345679;zahra;09121234567\n",
+    "thousands": HEADER + '"12,345,679",zahra,"9,121,234,567.0"\n',
+    "persian thousands": HEADER + "۱۲٬۳۴۵٬۶۷۹,zahra,۹٬۱۲۱٬۲۳۴٬۵۶۷٫۰\n",
+    "SQL's quotes": HEADER + "'0012345679','zahra','09121234567'\n",
+    "half a formula": HEADER + "='0012345679',zahra,='09121234567\n",
     "rejects": "line,reason,national_id,username,mobile\n2,mobile is wrong,0012345679,zahra,'+989121234567\n",
     "line ends of an old Macintosh": (HEADER + ROW).replace("\n", "\r"),
     "line breaks in cells": 'national_id,username,mobile\n"0012345679\n"," zahra\r\n","\n09121234567"\n',
@@ -198,6 +212,23 @@ def test_it_keeps_what_is_part_of_a_name(reader: Desk) -> None:
     assert (account.username, account.full_name) == ("زهرا۱", "علی\u200cرضا  نام\u200cخانوادگی")
 
 
+def test_what_a_database_writes_for_nothing_is_nothing(reader: Desk) -> None:
+    """Above all no password, which everybody without one would have."""
+    assert reader.take(f"{FULL}0012345679,zahra,09121234567,NULL,NULL,NULL,NULL,NULL,NULL\n") == ImportResult(1, 0)
+    (account,) = reader.accounts().values()
+    assert (account.full_name, account.province, account.password_hash, account.active) == (None, None, None, True)
+
+
+def test_another_header_in_the_middle_ends_the_import(reader: Desk) -> None:
+    """Read under the first, a name would be taken for a user name."""
+    first, second = "national_id,username,mobile,full_name\n", "national_id,full_name,mobile,username\n"
+    lists = f"{first}0012345679,zahra,09121234567,Zahra\n{second}8052916372,Omid,09351112233,omid\n"
+    assert reader.take(lists + first + "4409173529,fatima,09162223344,Fatima\n") == ImportResult(1, 1, ended=3)
+    ((line, reason),) = reader.put_aside()
+    assert (line, "header" in reason) == (3, True)
+    assert list(reader.accounts()) == ["0012345679"]
+
+
 # The file as a whole
 
 
@@ -208,10 +239,29 @@ def test_it_keeps_what_is_part_of_a_name(reader: Desk) -> None:
         (b"\n,,\n", "the file is empty; missing national_id"),
         (b"username,mobile\nzahra,0912\n", "missing national_id"),
         (HEADER.strip().encode() + b",pasword\n", "unknown 'pasword'"),
-        (HEADER.strip().encode() + b",username\n", "twice"),
+        (HEADER.strip().encode() + b",username\n", "username stands twice"),
+        ("کد ملی,نام کاربری,موبایل,تلفن همراه\n".encode(), "mobile stands twice"),
+        ("کد ملی,نام کاربری,موبایل,نام پدر\n".encode(), "unknown 'نام_پدر'"),
         (HEADER.encode("utf-16"), "UTF-16"),
         (HEADER.encode("utf-16-le"), "UTF-16"),
         (HEADER.encode("utf-16-be"), "UTF-16"),
+        ("کد ملی\tنام کاربری\tموبایل\r\n".encode("utf-16-le"), "UTF-16"),
+        ("کد ملی\tنام کاربری\tموبایل\r\n".encode("utf-16-be"), "UTF-16"),
+        (HEADER.encode("utf-32"), "UTF-32"),
+        (b"PK\x05\x06" + bytes(18), "zip"),
+        (b"\x1f\x8b\x08\0" + bytes(60), "gzip"),
+        (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "PDF"),
+        (b"{\\rtf1\\ansi national_id}", "RTF"),
+        (b"SQLite format 3\0" + bytes(100), "database"),
+        (b"<html><table><tr><td>national_id</td></tr></table></html>", "web page"),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html>", "web page"),
+        (b'<?xml version="1.0"?><Workbook>', "XML"),
+        (b'[{"national_id":"0012345679"}]', "JSON"),
+        ((HEADER + ROW).replace(",", "|").encode(), "one cell; part its columns"),
+        ((HEADER + ROW).replace(",", "،").encode(), "one cell; part its columns"),
+        (b'"national_id,username,mobile"\n', "one cell; part its columns"),
+        ("فهرست\n".encode() + HEADER.replace(",", ";").encode(), "title.*above line 2"),
+        ("سامانه,,\n,,\nکد ملی,نام کاربری,موبایل\n".encode(), "title.*above line 3"),
         (b"PK\x03\x04\x14\0\x06\0\x08\0", "workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "workbook"),
         ("شناسه,نام\n".encode("cp1256"), "not UTF-8"),
