@@ -18,7 +18,7 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 # Seconds from the connection on: until the headers are whole, until the body is, and until the answer is taken.
@@ -30,6 +30,8 @@ LARGEST_HEADERS = 32 * 1024
 # the answer.
 LARGEST_UNREAD = 1024 * 1024
 BACKLOG = 1024
+# Bytes of an answer that wait for the rest of it: headers alone, and then a body, would be two packets.
+SENT_AT_ONCE = 16 * 1024
 BLINK = 0.05
 # Requests in hand of which none was answered for so long are stuck for good: the store gives up every wait long before,
 # one for a lock after 3 seconds and one for a statement after 30, and a request has a few of them.
@@ -96,10 +98,20 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         return BrokenBody() if self.is_broken else super().get_body_stream()
 
 
+class Task(WSGITask):  # type: ignore[misc]
+    """Has the application answer, and sends what it answered at once, from the same thread."""
+
+    def finish(self) -> None:
+        """Send what is not sent yet: a small answer whole, in one write."""
+        super().finish()
+        self.channel.flush()
+
+
 class Connection(HTTPChannel):  # type: ignore[misc]
     """A caller, and since when it has been there."""
 
     parser_class = Request
+    task_class = Task
 
     def __init__(self, server: "Listener", *parts: object, **options: object) -> None:
         """Note the time."""
@@ -115,6 +127,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self.server.answered += 1
         if self.server.is_full:  # else a connection that waits is accepted only at the next event
             self.server.pull_trigger()
+
+    def flush(self) -> None:
+        """Send what there is, as far as the caller takes it; the reading thread sends the rest."""
+        with self.outbuf_lock:
+            self._flush_exception(self._flush_some, do_close=False)
 
     @property
     def is_awaited(self) -> bool:
@@ -211,6 +228,7 @@ class RequestReader:
             channel_timeout=86_400,  # not to be reached: it goes by the wall clock
             clear_untrusted_proxy_headers=False,  # none of them moves a route; the console has its own rule
         )
+        adjustments.send_bytes = SENT_AT_ONCE
         about = (listening.family, listening.type, listening.proto, listening.getsockname())
         listener = Listener(
             application,

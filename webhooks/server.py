@@ -4,6 +4,7 @@ Gunicorn starts, replaces and stops the workers; within each, request_reader.py 
 """
 
 import errno
+import gc
 import os
 import socket
 import time
@@ -138,6 +139,9 @@ class Server(BaseApplication):  # type: ignore[misc]
         app = create_app(bot)
         app.extensions["bot"] = bot
         bot.start()
+        # What is there now stays: the collector would walk it again and again, and keep every thread waiting.
+        gc.collect()
+        gc.freeze()
         return app
 
 

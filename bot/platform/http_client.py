@@ -84,23 +84,38 @@ class _TimedSocket:
 
 
 class _Plain(HTTPConnection):
+    """Sends a call in one write, where urllib3 makes two, and bounds the time that all of its answer takes."""
+
+    _unsent: list[bytes] | None = None
+
+    def request(self, *call: Any, **how: Any) -> None:
+        unsent: list[bytes] = []
+        self._unsent = unsent
+        try:
+            super().request(*call, **how)
+        finally:
+            self._unsent = None
+        self.send(b"".join(unsent))
+
+    def send(self, data: Any) -> None:
+        if self._unsent is None:
+            super().send(data)
+        else:
+            self._unsent.append(data)
+
     def getresponse(self) -> Any:
-        return _timed(self, super().getresponse)
+        sock: Any = self.sock
+        timed: Any = _TimedSocket(sock, self.timeout or READ_SECONDS)
+        self.sock = timed
+        try:
+            return super().getresponse()
+        finally:
+            if self.sock is not None:  # there is none where the server will close it
+                self.sock = sock
 
 
-class _Secure(HTTPSConnection):
-    def getresponse(self) -> Any:
-        return _timed(self, super().getresponse)
-
-
-def _timed(connection: Any, answer: Any) -> Any:
-    sock, seconds = connection.sock, connection.timeout
-    connection.sock = _TimedSocket(sock, seconds)
-    try:
-        return answer()
-    finally:
-        if connection.sock is not None:  # there is none where the server will close it
-            connection.sock = sock
+class _Secure(_Plain, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _PlainPool(HTTPConnectionPool):

@@ -70,8 +70,13 @@ class Store:
     def _sqlite(self) -> Engine:
         if self._file:
             _make_folder(self._file.parent)
+        # The connection used last has the pages in its cache, unless another process has written since.
+        pooling = {"pool_use_lifo": True} if self._file else {}
         engine = create_engine(
-            self.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False}
+            self.url,
+            hide_parameters=True,
+            connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},
+            **pooling,
         )
         event.listen(engine, "do_connect", self._make_file)
         event.listen(engine, "connect", self._tune)

@@ -268,6 +268,7 @@ class TestStopping:
 class TestSuddenDeath:
     def test_a_worker_that_is_killed_is_replaced(self, fresh_sqlite: Fresh, tmp_path: Path) -> None:
         with service_on(fresh_sqlite(), tmp_path) as service:
+            assert eventually(lambda: len(service.workers()) == 2)
             first, second = service.workers()
             os.kill(first, signal.SIGKILL)
             is_helped_soon(service)
