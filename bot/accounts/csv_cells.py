@@ -96,7 +96,7 @@ def account(given: dict[str, str], phone_numbers: PhoneNumbers) -> dict[str, Any
         if said[0] in "#E" and _ERROR.fullmatch(said):
             raise BadRow(f"{name} is an error that a spreadsheet shows, and no value")
     for name in NEEDED:
-        if _ROUNDED.fullmatch(_number(given[name])):
+        if "+" in given[name] and _ROUNDED.fullmatch(_number(given[name])):
             raise BadRow(f"{name} was rounded by a spreadsheet (E+); format its column as text, and enter it again")
     found: dict[str, Any] = {
         "national_id": _person(given["national_id"]),
