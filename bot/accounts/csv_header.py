@@ -38,6 +38,7 @@ _KINDS = (
 # How a text begins that is none of columns, behind its mark and white space.
 _TEXTS = ((b"<", "a web page or XML, though a spreadsheet may open it"), (b"{", "JSON"), (b"[{", "JSON"))
 _UTF_16 = re.compile("[\t\r\n -~\u0600-\u06ff\u200b-\u200f]+")
+_WHOLE = "; the header is one cell: part its columns with commas, semicolons or tabs, not in quotes"
 SAVE = 'save the list as "CSV UTF-8"'
 
 
@@ -158,7 +159,8 @@ def _check(names: list[str], header: CsvRecord, rows: Iterator[CsvRecord]) -> No
         _find_cause(header, rows)
     if missing or unknown or twice:
         known = f"; there are {', '.join(NEEDED + OPTIONAL)}" if missing or unknown else ""
-        raise BadFile(f"columns: {', '.join(missing + unknown + twice)}{known}")
+        is_whole = bool(missing) and len(header.cells) == 1
+        raise BadFile(f"columns: {', '.join(missing + unknown + twice)}{known}{_WHOLE if is_whole else ''}")
 
 
 def _shown(place: int, name: str) -> str:
@@ -175,7 +177,3 @@ def _find_cause(header: CsvRecord, rows: Iterator[CsvRecord]) -> None:
         line = ",".join(row.cells)  # a title has no delimiter by which it could be told
         if any({name(cell) for cell in line.split(each)} >= set(NEEDED) for each in DELIMITERS):
             raise BadFile(f"columns: a title stands above the header; remove what is above line {row.line}")
-    if len(header.cells) == 1:
-        raise BadFile(
-            "columns: the header is one cell; part its columns with commas, semicolons or tabs, not in quotes"
-        )

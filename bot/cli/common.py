@@ -22,10 +22,9 @@ from bot.settings import BadSettings, Settings
 from bot.simulation.demo import lives_in
 from dialogs.audit_vocabulary import Action, Actor
 from store.database import migrate
-from store.database.engine import Store, is_disk_full
+from store.database.engine import Store, is_disk_full, is_locked, was_cut_off
 
 USAGE = 2
-DISK_FULL = "its disk is full"
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
@@ -78,7 +77,11 @@ def cause(error: SQLAlchemyError) -> str:
     statement's error may quote what is in a row.
     """
     if is_disk_full(error):
-        return DISK_FULL
+        return "its disk is full"
+    if is_locked(error):
+        return "another program has held its lock too long"
+    if isinstance(error, DBAPIError) and was_cut_off(error):
+        return "its connection was cut off"
     kind = type(error).__name__
     if not isinstance(error, DBAPIError) or (error.statement is not None and not isinstance(error.orig, OSError)):
         return kind

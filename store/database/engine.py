@@ -47,7 +47,7 @@ OWNER_ONLY = 0o600
 # The table by which a database is known for one of Ramz's.
 OURS = "alembic_version"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-DEADLOCK, DISK_FULL = "40P01", "53100"
+DEADLOCK, DISK_FULL, LOCK_NOT_HAD = "40P01", "53100", "55P03"
 
 
 class Store:
@@ -257,6 +257,14 @@ def is_disk_full(error: BaseException) -> bool:
     return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or (
         getattr(cause, "sqlstate", None) == DISK_FULL
     )
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another has held a lock for longer than is waited."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return isinstance(cause, TimeoutError) or getattr(cause, "sqlstate", None) == LOCK_NOT_HAD
 
 
 def is_out_of_reach(error: BaseException) -> bool:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
-from psycopg.errors import AdminShutdown, DiskFull
+from psycopg.errors import AdminShutdown, DiskFull, LockNotAvailable
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from bot.accounts.csv_import import BATCH, BadFile, Import, ImportResult
@@ -23,11 +24,11 @@ from bot.credentials.passwords import Hashed
 from bot.platform.phone_numbers import PhoneNumbers
 from bot.ports import Inbound
 from bot.settings import read_keys
-from store.database.engine import Store, is_disk_full
+from store.database.engine import Store, is_disk_full, is_locked
 from tests.bot.cli.test_commands import flask
 from tests.soak.databases import fill, small_disk
-from tests.support.import_desk import FULL, HEADER, ROW, Desk, national_ids
-from tests.support.parts import KEYS
+from tests.support.import_desk import ACCOUNT, FULL, HEADER, ROW, Desk, national_ids
+from tests.support.parts import KEYS, PATIENCE_SECONDS, eventually
 from tests.support.people import ZAHRA, settled
 from tests.support.places import ROOT
 
@@ -257,9 +258,9 @@ def test_another_header_in_the_middle_ends_the_import(reader: Desk) -> None:
         (b"\xef\xbb\xbf\r\n<!DOCTYPE html>", "web page"),
         (b'<?xml version="1.0"?><Workbook>', "XML"),
         (b'[{"national_id":"0012345679"}]', "JSON"),
-        ((HEADER + ROW).replace(",", "|").encode(), "one cell; part its columns"),
-        ((HEADER + ROW).replace(",", "،").encode(), "one cell; part its columns"),
-        (b'"national_id,username,mobile"\n', "one cell; part its columns"),
+        ((HEADER + ROW).replace(",", "|").encode(), "missing mobile.*one cell: part its columns"),
+        ((HEADER + ROW).replace(",", "،").encode(), "missing mobile.*one cell: part its columns"),
+        (b'"national_id,username,mobile"\n', "missing mobile.*one cell: part its columns"),
         ("فهرست\n".encode() + HEADER.replace(",", ";").encode(), "title.*above line 2"),
         ("سامانه,,\n,,\nکد ملی,نام کاربری,موبایل\n".encode(), "title.*above line 3"),
         (b"PK\x03\x04\x14\0\x06\0\x08\0", "workbook"),
@@ -483,6 +484,47 @@ def test_a_folder_that_takes_no_rejects_is_told_before_anything_goes_in(sqlite_u
         assert reading.execute("SELECT count(*) FROM account").fetchone() == (0,)
 
 
-def test_a_full_disk_is_told_from_other_faults_of_the_database() -> None:
+def stopped_by_a_writer(url: str, folder: Path) -> str:
+    """What an import says that can't have the lock after its first rows."""
+    file, store = folder / "people.csv", Store(url)
+    os.mkfifo(file)
+
+    def feed() -> None:
+        with file.open("w", encoding="utf-8") as pipe:
+            rows = [f"{it},user{it},09121234567\n" for it in national_ids(2 * BATCH)]
+            pipe.write(HEADER + "".join(rows[: BATCH + 1]))
+            pipe.flush()
+            assert eventually(lambda: accounts_in(store) == BATCH)
+            with store.writing():
+                pipe.write("".join(rows[BATCH + 1 :]))
+                pipe.close()
+                is_over.wait(PATIENCE_SECONDS)
+
+    is_over, feeding = Event(), Thread(target=feed)
+    feeding.start()
+    environment = {"DATABASE_URL": url, "SECRET_KEYS": KEYS}
+    done = flask("accounts", "import", str(file), "--rejects", str(folder / "aside.csv"), folder=folder, **environment)
+    is_over.set()
+    feeding.join()
+    store.close()
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert f"{BATCH} accounts went in and stay, no row after them." in done.stderr
+    return done.stderr
+
+
+def accounts_in(store: Store) -> int:
+    with store.reading() as connection:
+        return len(connection.execute(select(ACCOUNT.c.id)).all())
+
+
+@pytest.mark.process
+def test_an_import_says_that_another_holds_its_database(sqlite_url: str, tmp_path: Path) -> None:
+    said = stopped_by_a_writer(sqlite_url, tmp_path)
+    assert "the database fails (another program has held its lock too long), so the import stopped." in said
+
+
+def test_a_full_disk_and_a_lock_are_told_from_other_faults_of_the_database() -> None:
+    assert is_locked(OperationalError("INSERT", None, LockNotAvailable("canceling statement due to lock timeout")))
+    assert not is_locked(OperationalError("INSERT", None, AdminShutdown("terminating connection")))
     assert is_disk_full(OperationalError("INSERT", None, DiskFull("could not extend file")))
     assert not is_disk_full(OperationalError("INSERT", None, AdminShutdown("terminating connection")))
