@@ -239,7 +239,7 @@ class Evidence(StrEnum):
     # Words.
     ASKS = "words for a password or its recovery"
     RESET = "words for a reset"
-    STATUS = "words for a status"
+    STATUS = "words for a status, or for being locked"
     UNLOCK = "words for unlocking"
     STATS = "words for figures"
     NEGATED = "a negation"

@@ -23,12 +23,17 @@ _SAYS_LITTLE = frozenset({Meaning.FILLER, Meaning.SMALL_TALK, Meaning.COURTESY})
 _CHANGED = frozenset({Meaning.CONTACT, Meaning.PASSWORD})
 _NEGATES = frozenset({Meaning.DECLINED, Meaning.NEGATION})
 _OF_REQUEST = _REQUEST | _BESIDE | {Meaning.NATIONAL_ID}
+# What is refused by a verb after it: what pilgrims ask for, and what staff order.
+_REFUSABLE = _REQUEST | {Meaning.UNLOCK, Meaning.OPEN}
+_ORDERED = frozenset({Meaning.RESET, Meaning.UNLOCK})
 _SENTENCE_ENDS = frozenset(".!?؟\n")
 
 
 def is_stop(said: Tokens) -> bool:
     """Whether it asks for no more texts, by number, by word, or by verb and object."""
     ends_messages = said.says(Meaning.MESSAGES) and said.says(Meaning.REFUSAL, Meaning.CANCEL)
+    if _only_asks(said) and not ends_messages:
+        return False
     whole = (ends_messages or said.says(Meaning.STOP)) and _is_all(said, _STOPS) and not _keeps(said)
     if not said.numbers:
         return whole
@@ -37,9 +42,15 @@ def is_stop(said: Tokens) -> bool:
     return (ends_messages and whole) or _is_all(said, _beside_number(said, Meaning.STOP, Meaning.CANCEL))
 
 
+def is_advertised(said: Tokens) -> bool:
+    """Whether it says how to opt out beside something else, as other services' texts end (لغو۱۱)."""
+    is_told = any(each.digits == _OPT_OUT_NUMBER for each in said.numbers)
+    return is_told and len(said.numbers) > 1 and said.says(Meaning.STOP, Meaning.CANCEL)
+
+
 def is_cancel(said: Tokens) -> bool:
     """Whether it drops the request, and no reservation."""
-    if said.numbers or said.says(Meaning.MESSAGES, Meaning.NEGATION):
+    if said.numbers or said.says(Meaning.MESSAGES, Meaning.NEGATION) or _only_asks(said):
         return False
     if not said.says(Meaning.CANCEL, Meaning.DECLINED):
         return False
@@ -49,6 +60,8 @@ def is_cancel(said: Tokens) -> bool:
 
 def is_start(said: Tokens) -> bool:
     """Whether it asks to be texted again."""
+    if _only_asks(said):
+        return False
     if said.numbers:
         return said.is_just(_OPT_IN_NUMBER) and _is_all(said, _beside_number(said, Meaning.START) | {Meaning.START})
     return said.says(Meaning.START) and _is_all(said, _STARTS)
@@ -88,13 +101,13 @@ def is_order_alone(said: Tokens) -> bool:
 
 
 def refuses(said: Tokens) -> bool:
-    """Whether it plainly refuses what would be done: I asked for nothing, do not change it.
+    """Whether it plainly refuses what would be done: I asked for nothing, do not change it, cancel my request.
 
     Where a wish follows, it does not: not the old one, send a new password.
     """
     if said.says(Meaning.DECLINED) and not (said.strange or said.says_any(REQUESTS)):
         return True
-    if not said.says(Meaning.REFUSED, Meaning.UNDONE, Meaning.DECLINED, Meaning.NEGATION):
+    if not said.says(Meaning.REFUSED, Meaning.UNDONE, Meaning.DECLINED, Meaning.NEGATION, Meaning.CANCEL):
         return False
     tokens = said.tokens
     ends = [_refused(said, place) for place in range(len(tokens)) if _refuses_at(said, place)]
@@ -108,7 +121,7 @@ def disowns(said: Tokens) -> bool:
 
 def _refuses_at(said: Tokens, place: int) -> bool:
     meanings = said.tokens[place].meanings
-    if Meaning.REFUSED in meanings or _disowns_at(said, place):
+    if Meaning.REFUSED in meanings or _disowns_at(said, place) or _withdraws_at(said, place):
         return True
     if meanings.isdisjoint(_NEGATES):
         return False
@@ -116,7 +129,7 @@ def _refuses_at(said: Tokens, place: int) -> bool:
     if before is None:  # it refuses what follows
         after = _next_that_counts(said.tokens[place + 1 :])
         return Meaning.DECLINED in meanings and (after is None or not after.meanings.isdisjoint(_REQUEST))
-    if not before.meanings.isdisjoint(_REQUEST):
+    if not before.meanings.isdisjoint(_REFUSABLE):
         return True
     return Meaning.DECLINED in meanings and _is_sentence(said, place)
 
@@ -125,9 +138,29 @@ def _disowns_at(said: Tokens, place: int) -> bool:
     """Whether a verb stands here of what its sender has not done, and beside it the request, but for what it is for."""
     if Meaning.UNDONE not in said.tokens[place].meanings:
         return False
-    beside = said.tokens[:place][::-1], said.tokens[place + 1 :]
-    nearest = (next((token for token in tokens if not _is_of_request(token)), None) for tokens in beside)
-    return any(token is not None and Meaning.ASKING in token.meanings for token in nearest)
+    return any(token is not None and Meaning.ASKING in token.meanings for token in _nearest(said, place))
+
+
+def _withdraws_at(said: Tokens, place: int) -> bool:
+    """Whether a request or an order is cancelled here, and not said to have been: what follows tells (لغو شده)."""
+    if Meaning.CANCEL not in said.tokens[place].meanings:
+        return False
+    before, after = _nearest(said, place)
+    if after is not None:
+        return Meaning.ASKING in after.meanings
+    order = _next_that_counts(said.tokens[:place][::-1])
+    is_order = order is not None and not order.meanings.isdisjoint(_ORDERED)
+    return is_order or (before is not None and Meaning.ASKING in before.meanings)
+
+
+def _nearest(said: Tokens, place: int) -> tuple[Token | None, Token | None]:
+    """The words before and after this one that are not only of what a request is for."""
+    before, after = said.tokens[:place][::-1], said.tokens[place + 1 :]
+    return _next_not_of_request(before), _next_not_of_request(after)
+
+
+def _next_not_of_request(tokens: Sequence[Token]) -> Token | None:
+    return next((token for token in tokens if not _is_of_request(token)), None)
 
 
 def _is_of_request(token: Token) -> bool:
@@ -167,6 +200,11 @@ def _keeps(said: Tokens) -> bool:
             return False
         refused = refused or Meaning.DECLINED in token.meanings
     return False
+
+
+def _only_asks(said: Tokens) -> bool:
+    """Whether it is a question: who asks about a command has not given it."""
+    return not _QUESTION_MARKS.isdisjoint(said.folded)
 
 
 def _is_all(said: Tokens, allowed: frozenset[Meaning]) -> bool:

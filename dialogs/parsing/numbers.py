@@ -19,6 +19,8 @@ _DATES = re.compile(
     r")(?![0-9])"
 )
 _TIMES = re.compile(r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?(?![0-9:])")
+# The words and numbers of an address say nothing (…/reset?id=…); that there is one does.
+_ADDRESS = re.compile(r"(?<=://)[!-~]+|(?<=www\.)[!-~]+")
 _DATE_SIGNS = frozenset("/.-")
 _MONEY = re.compile(r"[0-9]{1,3}(?:[,٬،][0-9]{3})+")
 _MOBILE = re.compile(r"(?:0|98|0098|980|00980)9[0-9]{9}")
@@ -85,8 +87,10 @@ class Number:
 
 
 def pieces(folded: str) -> list[Piece]:
-    """The words and the runs of digits of a folded text, in order; dates and times are left out."""
-    return [Piece(found[0], found.start(), found.end()) for found in _PIECE.finditer(_without_moments(folded))]
+    """The words and the runs of digits of a folded text, in order; dates, times and addresses are left out."""
+    return [
+        Piece(found[0], found.start(), found.end()) for found in _PIECE.finditer(_without_dates_and_addresses(folded))
+    ]
 
 
 def numbers(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], bool], code_length: int) -> list[Number]:
@@ -114,14 +118,16 @@ class DigitChain(NamedTuple):
         return "".join(piece.text for piece in self.pieces)
 
 
-def _without_moments(folded: str) -> str:
+def _without_dates_and_addresses(folded: str) -> str:
+    if "://" in folded or "www." in folded:
+        folded = _ADDRESS.sub(_blank, folded)
     if ":" in folded:
         folded = _TIMES.sub(_blank, folded)
     return folded if _DATE_SIGNS.isdisjoint(folded) else _DATES.sub(_blank, folded)
 
 
-def _blank(moment: re.Match[str]) -> str:
-    return " " * len(moment.group())
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found.group())
 
 
 def _chains(folded: str, all_pieces: Sequence[Piece], is_word: Callable[[str], bool]) -> Iterator[DigitChain]:

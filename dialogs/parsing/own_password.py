@@ -72,7 +72,8 @@ def offered(text: str, code_length: int) -> CodeAndPassword | None:
     found = _code_first(code_length).match(text[:LONGEST])
     if found is None:
         return None
-    before, code, password = read(found["before"], code_length), fold(found["code"]), _line(found["rest"])
+    before, password = read(found["before"], code_length), _line(found["rest"])
+    code = "".join(filter(str.isdigit, fold(found["code"])))
     said = read(password, code_length)
     is_new = bool(said.strange or said.numbers)  # or it is a word for a password, of which one part looks like a label
     if is_new and said.says(Meaning.PASSWORD) and (unlabelled := _unlabelled(password, code_length)) != password:
@@ -112,7 +113,7 @@ def _unlabelled(line: str, code_length: int) -> str:
 
 
 def _is_talk(said: Tokens) -> bool:
-    if said.says_any(_OF_THE_MATTER) or all(token.meanings & _GREETING for token in said.tokens):
+    if said.says_any(_OF_THE_MATTER) or (said.tokens and all(token.meanings & _GREETING for token in said.tokens)):
         return True
     return _words_of(said.folded).startswith(_own_lines())
 
@@ -136,4 +137,7 @@ def _is_padding(character: str) -> bool:
 
 @cache
 def _code_first(code_length: int) -> re.Pattern[str]:
-    return re.compile(rf"(?P<before>.*?)(?<!\d)(?P<code>\d{{{code_length}}})(?!\d){_GAP}(?P<rest>\S.*)", re.DOTALL)
+    half = code_length // 2
+    in_halves = rf"(?<!\d[ -])\d{{{half}}}[ -]\d{{{code_length - half}}}(?![ -]\d)"
+    code = rf"(?<!\d)(?P<code>\d{{{code_length}}}|{in_halves})(?!\d)"
+    return re.compile(rf"(?P<before>.*?){code}{_GAP}(?P<rest>\S.*)", re.DOTALL)

@@ -151,13 +151,20 @@ def _brings_password(said: Tokens) -> bool:
 
 
 def _negates(said: Tokens) -> bool:
-    return said.says(Meaning.NEGATION, Meaning.DECLINED) or commands.disowns(said)
+    return said.says(Meaning.NEGATION, Meaning.DECLINED, Meaning.REFUSED) or commands.disowns(said)
 
 
 def _advertises(said: Tokens) -> bool:
     """Whether it is a bank's message or an advertisement, and not a request that mentions money."""
     plaint = said.says(Meaning.LOST) and said.says(Meaning.PASSWORD)
     return said.says(Meaning.MONEY) and not plaint
+
+
+def _speaks_of_status(said: Tokens) -> bool:
+    """Whether it speaks of somebody's status, or of being locked, where nothing is to be done about it."""
+    if said.says(Meaning.STATUS):
+        return True
+    return said.says(Meaning.LOCK) and not (commands.unlocks(said) or said.says_any(REQUESTS))
 
 
 def _wants_status(said: Tokens) -> bool:
@@ -206,11 +213,13 @@ def _wants_change(said: Tokens) -> bool:
         return True
     if said.says(Meaning.CONTACT) or said.says_any(OTHER_BUSINESS):
         return False
-    return not said.has_strange(beyond=_FEW if said.names_somebody else 1)
+    return not said.has_strange(beyond=_FEW if said.names_somebody else 0)
 
 
 def _brings_code(said: Tokens) -> bool:
     if said.code is None or said.has_strange(beyond=_FEW) or said.says_any(OTHER_BUSINESS):
+        return False
+    if commands.is_advertised(said):
         return False
     if said.ids:  # both are there: a text that asks for nothing hands back the code
         return not said.says_any(REQUESTS)
@@ -283,7 +292,7 @@ _HOLDS: Mapping[Evidence, Callable[[Tokens], bool]] = {
     Evidence.REFUSED: commands.refuses,
     Evidence.ASKS: _asks,
     Evidence.RESET: _says(Meaning.RESET),
-    Evidence.STATUS: _says(Meaning.STATUS),
+    Evidence.STATUS: _speaks_of_status,
     Evidence.UNLOCK: commands.unlocks,
     Evidence.STATS: _wants_stats,
     Evidence.NEGATED: _negates,
@@ -303,13 +312,13 @@ _HOLDS: Mapping[Evidence, Callable[[Tokens], bool]] = {
 _MEANT: Mapping[Evidence, frozenset[Meaning]] = {
     Evidence.CANCEL_COMMAND: frozenset({Meaning.CANCEL, Meaning.DECLINED}),
     Evidence.ORDER_ALONE: frozenset({Meaning.STATUS, Meaning.UNLOCK, Meaning.RESET}),
-    Evidence.REFUSED: frozenset({Meaning.REFUSED, Meaning.UNDONE, Meaning.DECLINED, Meaning.NEGATION}),
+    Evidence.REFUSED: frozenset({Meaning.REFUSED, Meaning.UNDONE, Meaning.DECLINED, Meaning.NEGATION, Meaning.CANCEL}),
     Evidence.ASKS: REQUESTS,
     Evidence.RESET: frozenset({Meaning.RESET}),
-    Evidence.STATUS: frozenset({Meaning.STATUS}),
+    Evidence.STATUS: frozenset({Meaning.STATUS, Meaning.LOCK}),
     Evidence.UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),
     Evidence.STATS: frozenset({Meaning.STATS}),
-    Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED, Meaning.UNDONE}),
+    Evidence.NEGATED: frozenset({Meaning.NEGATION, Meaning.DECLINED, Meaning.REFUSED, Meaning.UNDONE}),
     Evidence.SELLS: frozenset({Meaning.MONEY}),
     Evidence.WANTS_STATUS: frozenset({Meaning.STATUS}),
     Evidence.WANTS_UNLOCK: frozenset({Meaning.UNLOCK, Meaning.LOCK}),

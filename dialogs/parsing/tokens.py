@@ -10,6 +10,7 @@ from dialogs.parsing import lexicon
 from dialogs.parsing.lexicon import REQUESTS, Meaning, Word
 from dialogs.parsing.normalise import fold
 from dialogs.parsing.numbers import Number, Piece, numbers, pieces
+from dialogs.parsing.numerals import in_digits
 from dialogs.parsing.spelling import guess
 from dialogs.vocabulary import Naming
 
@@ -173,7 +174,7 @@ def read(text: str, code_length: int, own: str = "") -> Tokens:
     """Takes a text apart. `own` are the last ten digits of its sender's number."""
     text = text[:LONGEST]
     folded = fold(text)
-    found = pieces(folded)
+    found = in_digits(pieces(folded))
     tokens = list(_tokens(found))
     if not all(token.word for token in tokens) and not any(token.meanings & REQUESTS for token in tokens):
         tokens = _with_guesses(tokens)
@@ -203,13 +204,14 @@ def _longest_keyword(found: Sequence[Piece], place: int) -> tuple[int, Word | No
 
 def _spread(found: Sequence[Piece], place: int, following: Iterable[int]) -> tuple[int, Word] | None:
     """How many pieces the longest keyword takes that begins here and goes on in words at the places that follow."""
-    longest = None
+    longest, doubles = None, False
     joined = found[place].text
     for each in following:
         if found[each].is_digits or not lexicon.begins(joined):
             break
+        doubles = doubles or _doubles(joined, found[each].text)
         joined += found[each].text
-        if word := lexicon.find(joined):
+        if word := lexicon.written().get(joined) if doubles else lexicon.find(joined):
             longest = each + 1 - place, word
     return longest
 
@@ -261,7 +263,13 @@ def _with_guesses(tokens: list[Token]) -> list[Token]:
 
 
 def _guessed(piece: Piece, following: str) -> Token:
-    return Token(piece, guess(piece.text) or (guess(piece.text + following) if following else None))
+    is_one_word = following and not _doubles(piece.text, following)
+    return Token(piece, guess(piece.text) or (guess(piece.text + following) if is_one_word else None))
+
+
+def _doubles(word: str, following: str) -> bool:
+    """Whether a letter is double where two words meet: no slip, for the second may be a negation (پشیمان + نشدم)."""
+    return lexicon.sound(word[-1]) == lexicon.sound(following[0])
 
 
 def _is_word(word: str) -> bool:
