@@ -3,6 +3,7 @@
 csv_import.py       the import of accounts from a CSV file, row by row
 csv_records.py      the file's records, as RFC 4180 and spreadsheets write them
 csv_header.py       what its columns are, and what kind of file is none
+csv_columns.py      what the columns are called, by whoever made the list
 csv_cells.py        what a cell says, however it was typed
 csv_mobiles.py      registered mobiles that an import is told to change
 csv_passwords.py    passwords that an import brings

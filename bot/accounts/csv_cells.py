@@ -17,9 +17,17 @@ TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 
 # A joiner is part of the spelling between two letters that could be joined, and nowhere else.
 _STRAY_JOINER = re.compile("(?<![\u0620-\u06ff])\u200c|\u200c(?![\u0620-\u06ff])")
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # the latter stand for bytes that are not UTF-8
+# \ud800 to \udfff stand for bytes that are not UTF-8, and \ufffd for what another program could not read.
+_NO_TEXT = re.compile("[\0\ud800-\udfff\ufffd]")
 _AS_TEXT = re.compile(r'=\s*"(.*)"', re.DOTALL)  # ="0012345679", which keeps the zeros
-_WITH_POINT = re.compile(r"([0-9]+)\.0+")
+_WITH_POINT = re.compile(r"([0-9]+)[.٫]0+")
+_IN_THOUSANDS = re.compile(r"[0-9]{1,3}([,٬][0-9]{3})+(?=[.٫]0+|$)")
+_ERROR = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|#+)|Err:[0-9]{3}")
+_ROUNDED = re.compile(r"[0-9]+([.٫,][0-9]+)?[eE]\+[0-9]+")
+# What a database writes into a cell that has nothing.
+_NOTHING = "NULL"
+# The digits of two telephone numbers: one has 15 at most.
+_TWO_NUMBERS = 18
 _DASH = str.maketrans(dict.fromkeys("‐‒–—―−", "-"))
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[ -]+(?=[0-9])")
 _BRACKETS = str.maketrans(dict.fromkeys("()"))
@@ -58,16 +66,19 @@ def value(cell: str) -> str:
     """What a cell says, without the marks by which spreadsheets keep it as text: an apostrophe, `="…"`."""
     text = plain(cell)
     if text[:1] in "'=":
+        if len(text) > 2 and text[0] == text[-1] == "'":  # as SQL writes a text
+            text = text[:-1]
         text = text.lstrip("'").lstrip()
         if written := _AS_TEXT.fullmatch(text):
             text = written[1].replace('""', '"').strip()
-    return text
+    return "" if text == _NOTHING else text
 
 
 def check_text(cells: list[str]) -> None:
     """Raise BadRow where a row holds what no text does."""
     if wrong := _NO_TEXT.search("".join(cells)):
-        raise BadRow("has a NUL character" if wrong[0] == "\0" else "not UTF-8")
+        lost = "not UTF-8, or lost by another program"
+        raise BadRow("has a NUL character" if wrong[0] == "\0" else f'{lost}; save the list as "CSV UTF-8"')
 
 
 def account(given: dict[str, str], phone_numbers: PhoneNumbers) -> dict[str, Any]:
@@ -81,6 +92,12 @@ def account(given: dict[str, str], phone_numbers: PhoneNumbers) -> dict[str, Any
     for name, longest in LONGEST.items():
         if len(given.get(name, "")) > longest:
             raise BadRow(f"{name} is longer than {longest} characters")
+    for name, said in given.items():
+        if said[0] in "#E" and _ERROR.fullmatch(said):
+            raise BadRow(f"{name} is an error that a spreadsheet shows, and no value")
+    for name in NEEDED:
+        if "+" in given[name] and _ROUNDED.fullmatch(_number(given[name])):
+            raise BadRow(f"{name} was rounded by a spreadsheet (E+); format its column as text, and enter it again")
     found: dict[str, Any] = {
         "national_id": _person(given["national_id"]),
         "username": given["username"],
@@ -90,8 +107,10 @@ def account(given: dict[str, str], phone_numbers: PhoneNumbers) -> dict[str, Any
 
 
 def _number(written: str) -> str:
-    # Digits of any script, dashes of any length, and the .0 of a column that was taken for numbers.
-    text = fold(written).translate(_DASH).strip()
+    # Digits of any script, dashes of any length, and the marks of a column that was taken for numbers: 9,121,234,567.0.
+    text = fold(written).translate(_DASH).strip().lstrip("=").strip()
+    if thousands := _IN_THOUSANDS.match(text):
+        text = thousands[0].replace(",", "").replace("٬", "") + text[thousands.end() :]
     with_point = _WITH_POINT.fullmatch(text)
     return with_point[1] if with_point else text
 
@@ -104,7 +123,10 @@ def _person(written: str) -> str:
 
 
 def _mobile(written: str, phone_numbers: PhoneNumbers) -> str:
-    mobile = phone_numbers.mobile(_number(written).translate(_BRACKETS))
+    number = _number(written).translate(_BRACKETS)
+    mobile = phone_numbers.mobile(number)
+    if mobile is None and sum(map(str.isdigit, number)) >= _TWO_NUMBERS:
+        raise BadRow("mobile holds more than one number; leave the one that texts go to")
     if mobile is None:
         raise BadRow("mobile is not a mobile number of an allowed country")
     return mobile

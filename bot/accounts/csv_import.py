@@ -33,6 +33,7 @@ __all__ = ["BATCH", "BadFile", "Import", "ImportResult"]
 # Rows a transaction: few enough that a text never waits long for the write lock.
 BATCH = 500
 TAKEN = "username belongs to another account, though it may be spelt otherwise"
+ANOTHER = "a header with other columns stands here; make a file of what is below it"
 REGISTERED = "mobile is not the registered one, which is changed with --change-mobiles only"
 
 
@@ -92,10 +93,10 @@ class Import:
         # A byte that is not UTF-8 costs its row, not the file.
         with source.open("rb") as raw, TextIOWrapper(raw, "utf-8", "surrogateescape", newline="") as text:
             before = os.fstat(raw.fileno())
-            csv_header.check_kind(raw.peek(64)[:64])
+            csv_header.check_kind(raw.peek(csv_header.HEAD)[: csv_header.HEAD])
             header, records = csv_header.read(Lines(text))
             with Rejects(rejects, header.names, header.delimiter) as aside:
-                while batch := list(islice(records, BATCH)):
+                while result.ended is None and (batch := list(islice(records, BATCH))):
                     self._take(list(self._read(batch, header, aside, result)), aside, result)
                     result.rejected = aside.count
                     if raw.seekable():
@@ -116,6 +117,12 @@ class Import:
                 try:
                     yield self._row(record, cells)
                 except BadRow as reason:
+                    if header.is_repeated(record.cells):
+                        continue
+                    if header.is_another(record.cells):
+                        result.ended = record.line
+                        aside.put(record.line, ANOTHER, {})
+                        return
                     aside.put(record.line, str(reason), cells)
 
     def _row(self, record: CsvRecord, cells: dict[str, str]) -> Row:

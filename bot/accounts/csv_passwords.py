@@ -13,6 +13,7 @@ from bot.credentials import passwords
 from bot.credentials.keyring import Keyring
 from bot.credentials.passwords import Hashed
 from dialogs.audit_vocabulary import Action, Actor
+from dialogs.vocabulary import FakherEvent
 from store import accounts, outbound_messages, reset_grants
 
 
@@ -24,6 +25,7 @@ class ImportedPasswords:
     trail: Trail
     support_phone: str
     default_language: str
+    tells_fakher: bool
 
     def hashed(self, there: Hashed | None, password: str) -> dict[str, Any]:
         """The columns that a row's password changes: none where it is the account's own already."""
@@ -38,7 +40,7 @@ class ImportedPasswords:
             reset_grants.close_of(connection, account_id, now)
 
     def tell(self, connection: Connection, account_ids: Iterable[int], now: datetime) -> None:
-        """Write down that passwords have changed, and tell their mobiles, as of any change."""
+        """Write down that passwords have changed, and tell their mobiles and Fakher, as of any change."""
         for account_id in account_ids:
             made = Entry(Actor.OPERATOR, Action.PASSWORD_CHANGED, reason="import", account_id=account_id)
             self.trail.note(connection, now, made)
@@ -52,3 +54,6 @@ class ImportedPasswords:
             )
             for text in told:
                 outbound_messages.queue(connection, text, now, None)
+            if self.tells_fakher:
+                random_source = self.trail.random_source
+                password_change.queue_event(connection, random_source, FakherEvent.PASSWORD_CHANGED, account_id, now)

@@ -32,7 +32,10 @@ class Rejects:
         """Write a row. Where its cells could not be told apart, none is given: one of them may be the password."""
         if self._writer is None:
             self._open()
-        shown = ["" if name == "password" else inert(" ".join(cells.get(name, "").split())) for name in self.columns]
+        shown = [
+            "" if name == "password" else inert(" ".join(_legible(cells.get(name, "")).split()))
+            for name in self.columns
+        ]
         self._writer.writerow([line, reason, *shown])
         self.count += 1
 
@@ -41,3 +44,8 @@ class Rejects:
         self._file = os.fdopen(made, "w", encoding="utf-8-sig", errors="backslashreplace", newline="")
         self._writer = csv.writer(self._file, delimiter=self.delimiter)
         self._writer.writerow(["line", "reason", *self.columns])
+
+
+def _legible(cell: str) -> str:
+    """A cell with a mark in place of each byte that is not UTF-8: as it is, no import takes it for a letter."""
+    return "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in cell)

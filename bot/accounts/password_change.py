@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from bot.credentials.passwords import TEMPORARY, Hashed
 from bot.parts import Parts
+from bot.ports import RandomSource
 from bot.sending.messages import message, with_phone
 from dialogs.vocabulary import FakherEvent
 from store import accounts, reset_grants, webhook_events
@@ -59,7 +60,14 @@ def notices(
 def tell_fakher(connection: Connection, parts: Parts, event: FakherEvent, account_id: int, now: datetime) -> None:
     """Have Fakher told, where it wants to be."""
     if parts.settings.fakher_events_url:
-        webhook_events.queue(connection, NewEvent(parts.random_source.token(), event, account_id, now))
+        queue_event(connection, parts.random_source, event, account_id, now)
+
+
+def queue_event(
+    connection: Connection, random_source: RandomSource, event: FakherEvent, account_id: int, now: datetime
+) -> None:
+    """Write an event for Fakher, which wants to be told."""
+    webhook_events.queue(connection, NewEvent(random_source.token(), event, account_id, now))
 
 
 def _told(account: Account, language: str, own: str, now: datetime) -> Iterator[tuple[str, str]]:

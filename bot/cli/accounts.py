@@ -1,5 +1,6 @@
 """`flask accounts import|forget`: the holders of accounts."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from bot.accounts.csv_import import BadFile, Import, ImportResult
 from bot.accounts.csv_mobiles import MobileChanges
 from bot.accounts.csv_passwords import ImportedPasswords
 from bot.audit.trail import Entry, Trail
-from bot.cli.common import chosen, fail, note, opened, write, writing_keys
+from bot.cli.common import cause, chosen, fail, note, opened, write, writing_keys
 from bot.credentials.keyring import Keyring
 from bot.platform import clock
 from bot.platform.phone_numbers import PhoneNumbers
@@ -52,12 +53,10 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
     """
     found = chosen(settings.read_for_command)
     aside = rejects or file.with_suffix(".rejects.csv")
-    if aside.resolve() == file.resolve():
-        fail("--rejects: would overwrite the file that is being read")
-    if aside.exists() and not aside.is_file():
-        fail("--rejects: is no file")
     if rejects is None and not file.is_file():
         fail("--rejects: is needed where FILE is a pipe")
+    if fault := _fault_of_rejects(aside, file):
+        fail(f"--rejects: {fault}; nothing was imported")
     store = opened(found)
     with store.writing() as connection:
         keyring = writing_keys(found, connection)
@@ -109,9 +108,32 @@ def _run(job: Import, file: Path, aside: Path) -> ImportResult:
     except BadFile as bad:
         fail(f"{file.name}: {bad}")
     except SQLAlchemyError as error:
-        fail(f"DATABASE_URL: the import stopped ({type(error).__name__}); what went in stays, so run it again", 1)
+        fail(_stopped("DATABASE_URL: the database fails", cause(error), job.result, aside), 1)
     except OSError as error:
-        fail(f"{error.filename or aside}: {error.strerror}; what went in stays", 1)
+        fail(_stopped(f"{error.filename or aside}: can't be read or written", error.strerror, job.result, aside), 1)
+
+
+def _fault_of_rejects(aside: Path, file: Path) -> str | None:
+    """Why rejected rows can't be put into a file, or None: found before any row is taken."""
+    try:
+        if aside.resolve() == file.resolve():
+            return "would overwrite the file that is being read"
+        if aside.exists() and not aside.is_file():
+            return "is no file"
+    except OSError as error:  # a name that is too long, say
+        return f"{aside.name}: {error.strerror}"
+    return None if os.access(aside.parent, os.W_OK | os.X_OK) else f"no file can be made in {aside.parent}"
+
+
+def _stopped(what: str, why: str | None, result: ImportResult, aside: Path) -> str:
+    """What the clerk is told of an import that stopped in the middle: why, what is in, and what to do."""
+    so_far = result.taken + result.repeated + result.rejected
+    kept = f"{result.taken} accounts went in and stay, no row after them" if so_far else "No row went in"
+    put_aside = f"; {result.rejected} rows rejected so far: {aside}" if result.rejected else ""
+    return (
+        f"{what} ({why}), so the import stopped. {kept}{put_aside}. "
+        "Mend that, then import the same file again: what went in is not added twice."
+    )
 
 
 @contextmanager
@@ -128,8 +150,13 @@ def _noted_if_stopped(found: Settings, store: Store, job: Import) -> Iterator[No
 
 
 def _passwords(keyring: Keyring, found: Settings) -> ImportedPasswords:
-    trail = Trail(keyring, SystemRandomSource())
-    return ImportedPasswords(keyring, trail, found.support_phone, found.default_language)
+    return ImportedPasswords(
+        keyring,
+        Trail(keyring, SystemRandomSource()),
+        found.support_phone,
+        found.default_language,
+        bool(found.fakher_events_url),
+    )
 
 
 def _changes(keyring: Keyring | None, found: Settings) -> MobileChanges:

@@ -22,7 +22,7 @@ from bot.settings import BadSettings, Settings
 from bot.simulation.demo import lives_in
 from dialogs.audit_vocabulary import Action, Actor
 from store.database import migrate
-from store.database.engine import Store
+from store.database.engine import Store, is_disk_full, is_locked, was_cut_off
 
 USAGE = 2
 
@@ -78,6 +78,12 @@ def cause(error: SQLAlchemyError) -> str:
     A driver that can't connect names host, port, user and database; a folder that can't be made, its path. A
     statement's error may quote what is in a row.
     """
+    if is_disk_full(error):
+        return "its disk is full"
+    if is_locked(error):
+        return "another program has held its lock too long"
+    if isinstance(error, DBAPIError) and was_cut_off(error):
+        return "its connection was cut off"
     kind = type(error).__name__
     if not isinstance(error, DBAPIError) or (error.statement is not None and not isinstance(error.orig, OSError)):
         return kind

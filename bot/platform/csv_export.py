@@ -7,8 +7,10 @@ from io import StringIO
 
 MARK = "\ufeff"
 # A spreadsheet takes what begins like this for a formula: a cell, and what follows a character that another
-# spreadsheet, or the same one in another country, takes for a cell's end.
-_FORMULA = re.compile(r"(^\s*|[,;\t\r\n]\s*)(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")
+# spreadsheet, or the same one in another country, takes for a cell's end. What can't be seen before it counts for
+# nothing: one of the programs on the way may drop it.
+_UNSEEN = r"[\s\0\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
+_FORMULA = re.compile(rf"(^{_UNSEEN}|[,;\t\r\n]{_UNSEEN})(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")
 
 Cell = str | int | float | None
 

@@ -47,7 +47,7 @@ OWNER_ONLY = 0o600
 # The table by which a database is known for one of Ramz's.
 OURS = "alembic_version"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-DEADLOCK = "40P01"
+DEADLOCK, DISK_FULL, LOCK_NOT_HAD = "40P01", "53100", "55P03"
 
 
 class Store:
@@ -249,6 +249,22 @@ def was_cut_off(error: DBAPIError) -> bool:
 def was_deadlocked(error: DBAPIError) -> bool:
     """Whether PostgreSQL undid the transaction because it and another one waited for each other."""
     return getattr(error.orig, "sqlstate", None) == DEADLOCK
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the database has no room to write in."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or (
+        getattr(cause, "sqlstate", None) == DISK_FULL
+    )
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another has held a lock for longer than is waited."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return isinstance(cause, TimeoutError) or getattr(cause, "sqlstate", None) == LOCK_NOT_HAD
 
 
 def is_out_of_reach(error: BaseException) -> bool:

@@ -34,6 +34,7 @@ class Desk:
     clock: StoppedClock
     keyring: Keyring | None = field(default_factory=lambda: Keyring.of(read_keys(KEYS)))
     changes: MobileChanges | None = None
+    tells_fakher: bool = False
 
     @property
     def rejects(self) -> Path:
@@ -51,7 +52,9 @@ class Desk:
     def passwords(self) -> ImportedPasswords | None:
         if self.keyring is None:
             return None
-        return ImportedPasswords(self.keyring, Trail(self.keyring, LoadedRandomSource()), "02112345678", "fa")
+        return ImportedPasswords(
+            self.keyring, Trail(self.keyring, LoadedRandomSource()), "02112345678", "fa", self.tells_fakher
+        )
 
     def change_mobiles(self) -> None:
         """As --change-mobiles does."""

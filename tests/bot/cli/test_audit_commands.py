@@ -176,10 +176,22 @@ def rows_of(number: int) -> Iterator[str]:
 
 
 def test_an_import_that_stops_in_the_middle_is_told(bot: Bot, database_url: str, tmp_path: Path) -> None:
-    people = tmp_path / "people.csv"
-    people.write_text(HEADER + "".join(rows_of(BATCH)) + "0012345678,bad,1\n", "utf-8")
-    done = flask(database_url, "accounts", "import", str(people), "--rejects", str(tmp_path / "nowhere" / "aside.csv"))
-    assert (done.exit_code, "aside.csv: No such file or directory; what went in stays" in done.output) == (1, True)
+    people, folder = tmp_path / "people.csv", tmp_path / "folder"
+    os.mkfifo(people)
+    folder.mkdir()
+
+    def feed() -> None:
+        with people.open("w", encoding="utf-8") as pipe:  # when the import has begun to read
+            folder.rmdir()
+            pipe.write(HEADER + "".join(rows_of(BATCH)) + "0012345678,bad,1\n")
+
+    feeding = Thread(target=feed)
+    feeding.start()
+    done = flask(database_url, "accounts", "import", str(people), "--rejects", str(folder / "aside.csv"))
+    feeding.join()
+    assert done.exit_code == 1
+    assert "aside.csv: can't be read or written (No such file or directory), so the import stopped. " in done.output
+    assert f"{BATCH} accounts went in and stay, no row after them." in done.output
     told = [(row.action, row.outcome, row.reason) for row in rows(bot.store)]
     assert told == [("accounts_imported", "failed", f"{BATCH} taken, 0 rejected")]
 

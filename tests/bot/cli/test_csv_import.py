@@ -1,15 +1,20 @@
 """The import of accounts: what is taken, what a file is as a whole, and what leaves no trace."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
+from psycopg.errors import AdminShutdown, DiskFull, LockNotAvailable
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from bot.accounts.csv_import import BATCH, BadFile, Import, ImportResult
 from bot.build import Bot
@@ -19,10 +24,11 @@ from bot.credentials.passwords import Hashed
 from bot.platform.phone_numbers import PhoneNumbers
 from bot.ports import Inbound
 from bot.settings import read_keys
-from store.database.engine import Store
+from store.database.engine import Store, is_disk_full, is_locked
 from tests.bot.cli.test_commands import flask
-from tests.support.import_desk import FULL, HEADER, ROW, Desk, national_ids
-from tests.support.parts import KEYS
+from tests.soak.databases import fill, small_disk
+from tests.support.import_desk import ACCOUNT, FULL, HEADER, ROW, Desk, national_ids
+from tests.support.parts import KEYS, PATIENCE_SECONDS, eventually
 from tests.support.people import ZAHRA, settled
 from tests.support.places import ROOT
 
@@ -173,6 +179,20 @@ CLERKS: dict[str, str | bytes] = {
     "persian digits": "national_id,username,mobile,active\n۰۰۱۲۳۴۵۶۷۹,zahra,۰۹۱۲۱۲۳۴۵۶۷,۱\n",
     "persian digits, apart": HEADER + "۰۰۱-۲۳۴۵۶۷-۹,zahra,(۰۹۱۲) ۱۲۳–۴۵۶۷\n",
     "words in the header": "National ID,Username, MOBILE \n" + ROW,
+    "names in Persian": "ردیف,کد ملی,نام کاربری,شماره تلفن همراه\n1,0012345679,zahra,09121234567\n",
+    "names in Persian, half-spaces": "کد\u200cملی,نام\u200cکاربری,موبایل\n0012345679,zahra,09121234567\n",
+    "names in Persian, Arabic letters": "كد ملي,نام كاربري,موبايل\n0012345679,zahra,09121234567\n",
+    "names in Arabic": "الرقم الوطني,اسم المستخدم,رقم الجوال\n0012345679,zahra,09121234567\n",
+    "units in the header": "کد ملی (۱۰ رقم),نام کاربری*,mobile [09…]:\n0012345679,zahra,09121234567\n",
+    "words without spaces": "NationalID,UserName,Mobile\n" + ROW,
+    "line breaks in the header": '"national\nid",username,"mobile\n"\n' + ROW,
+    "the header again": HEADER + "National ID,Username,Mobile\n" + ROW + HEADER,
+    "sep and its columns": "sep=;;;\nnational_id;username;mobile\n0012345679;zahra;09121234567\n",
+    "sep that is wrong": "sep=,\nnational_id;username;mobile\n0012345679;zahra;09121234567\n",
+    "thousands": HEADER + '"12,345,679",zahra,"9,121,234,567.0"\n',
+    "persian thousands": HEADER + "۱۲٬۳۴۵٬۶۷۹,zahra,۹٬۱۲۱٬۲۳۴٬۵۶۷٫۰\n",
+    "SQL's quotes": HEADER + "'0012345679','zahra','09121234567'\n",
+    "half a formula": HEADER + "='0012345679',zahra,='09121234567\n",
     "rejects": "line,reason,national_id,username,mobile\n2,mobile is wrong,0012345679,zahra,'+989121234567\n",
     "line ends of an old Macintosh": (HEADER + ROW).replace("\n", "\r"),
     "line breaks in cells": 'national_id,username,mobile\n"0012345679\n"," zahra\r\n","\n09121234567"\n',
@@ -193,6 +213,23 @@ def test_it_keeps_what_is_part_of_a_name(reader: Desk) -> None:
     assert (account.username, account.full_name) == ("زهرا۱", "علی\u200cرضا  نام\u200cخانوادگی")
 
 
+def test_what_a_database_writes_for_nothing_is_nothing(reader: Desk) -> None:
+    """Above all no password, which everybody without one would have."""
+    assert reader.take(f"{FULL}0012345679,zahra,09121234567,NULL,NULL,NULL,NULL,NULL,NULL\n") == ImportResult(1, 0)
+    (account,) = reader.accounts().values()
+    assert (account.full_name, account.province, account.password_hash, account.active) == (None, None, None, True)
+
+
+def test_another_header_in_the_middle_ends_the_import(reader: Desk) -> None:
+    """Read under the first, a name would be taken for a user name."""
+    first, second = "national_id,username,mobile,full_name\n", "national_id,full_name,mobile,username\n"
+    lists = f"{first}0012345679,zahra,09121234567,Zahra\n{second}8052916372,Omid,09351112233,omid\n"
+    assert reader.take(lists + first + "4409173529,fatima,09162223344,Fatima\n") == ImportResult(1, 1, ended=3)
+    ((line, reason),) = reader.put_aside()
+    assert (line, "header" in reason) == (3, True)
+    assert list(reader.accounts()) == ["0012345679"]
+
+
 # The file as a whole
 
 
@@ -203,10 +240,29 @@ def test_it_keeps_what_is_part_of_a_name(reader: Desk) -> None:
         (b"\n,,\n", "the file is empty; missing national_id"),
         (b"username,mobile\nzahra,0912\n", "missing national_id"),
         (HEADER.strip().encode() + b",pasword\n", "unknown 'pasword'"),
-        (HEADER.strip().encode() + b",username\n", "twice"),
+        (HEADER.strip().encode() + b",username\n", "username stands twice"),
+        ("کد ملی,نام کاربری,موبایل,تلفن همراه\n".encode(), "mobile stands twice"),
+        ("کد ملی,نام کاربری,موبایل,نام پدر\n".encode(), "unknown 'نام_پدر'"),
         (HEADER.encode("utf-16"), "UTF-16"),
         (HEADER.encode("utf-16-le"), "UTF-16"),
         (HEADER.encode("utf-16-be"), "UTF-16"),
+        ("کد ملی\tنام کاربری\tموبایل\r\n".encode("utf-16-le"), "UTF-16"),
+        ("کد ملی\tنام کاربری\tموبایل\r\n".encode("utf-16-be"), "UTF-16"),
+        (HEADER.encode("utf-32"), "UTF-32"),
+        (b"PK\x05\x06" + bytes(18), "zip"),
+        (b"\x1f\x8b\x08\0" + bytes(60), "gzip"),
+        (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "PDF"),
+        (b"{\\rtf1\\ansi national_id}", "RTF"),
+        (b"SQLite format 3\0" + bytes(100), "database"),
+        (b"<html><table><tr><td>national_id</td></tr></table></html>", "web page"),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html>", "web page"),
+        (b'<?xml version="1.0"?><Workbook>', "XML"),
+        (b'[{"national_id":"0012345679"}]', "JSON"),
+        ((HEADER + ROW).replace(",", "|").encode(), "missing mobile.*one cell: part its columns"),
+        ((HEADER + ROW).replace(",", "،").encode(), "missing mobile.*one cell: part its columns"),
+        (b'"national_id,username,mobile"\n', "missing mobile.*one cell: part its columns"),
+        ("فهرست\n".encode() + HEADER.replace(",", ";").encode(), "title.*above line 2"),
+        ("سامانه,,\n,,\nکد ملی,نام کاربری,موبایل\n".encode(), "title.*above line 3"),
         (b"PK\x03\x04\x14\0\x06\0\x08\0", "workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "workbook"),
         ("شناسه,نام\n".encode("cp1256"), "not UTF-8"),
@@ -389,3 +445,86 @@ def test_fifty_thousand_rows_need_no_more_memory_than_a_few(sqlite_url: str, tmp
     taken, rejected, grown = map(int, done.stdout.split())
     assert (taken, rejected) == (number, 0)
     assert grown < 10, f"{grown} MiB"
+
+
+@pytest.mark.process
+def test_an_import_that_fills_the_disk_says_so_and_what_is_in_and_can_be_run_again(tmp_path: Path) -> None:
+    file = tmp_path / "many.csv"
+    file.write_text(HEADER + "1,a,2\n" + "".join(f"{it},user{it},09121234567\n" for it in national_ids(20_000)))
+    with small_disk(tmp_path / "disk", "1m") as made:
+        if not made:
+            pytest.skip("only root can make a small disk")
+        database = tmp_path / "disk" / "ramz.db"
+        environment = {"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEYS": KEYS}
+        assert flask("db", "upgrade", folder=tmp_path, **environment).returncode == 0
+        done = flask("accounts", "import", str(file), folder=tmp_path, **environment)
+        with closing(sqlite3.connect(database)) as reading:
+            kept = reading.execute("SELECT count(*) FROM account").fetchone()[0]
+        assert 0 < kept < 20_000
+        assert done.returncode == 1
+        assert (
+            "DATABASE_URL: the database fails (its disk is full), so the import stopped. "
+            f"{kept} accounts went in and stay, no row after them; 1 rows rejected so far: {tmp_path}/many.rejects.csv"
+            ". Mend that, then import the same file again: what went in is not added twice."
+        ) in done.stderr.splitlines()
+        fill(tmp_path / "disk")
+        done = flask("accounts", "import", str(file), folder=tmp_path, **environment)
+        assert (done.returncode in {1, 2}, "Traceback" in done.stderr) == (True, False)
+        assert "disk is full" in done.stderr
+
+
+@pytest.mark.process
+def test_a_folder_that_takes_no_rejects_is_told_before_anything_goes_in(sqlite_url: str, tmp_path: Path) -> None:
+    good = tmp_path / "good.csv"
+    good.write_text(HEADER + ROW, "utf-8")
+    environment = {"DATABASE_URL": sqlite_url, "SECRET_KEYS": KEYS}
+    done = flask("accounts", "import", str(good), "--rejects", "none/aside.csv", folder=tmp_path, **environment)
+    assert (done.returncode, done.stderr) == (2, "--rejects: no file can be made in none; nothing was imported\n")
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as reading:
+        assert reading.execute("SELECT count(*) FROM account").fetchone() == (0,)
+
+
+def stopped_by_a_writer(url: str, folder: Path) -> str:
+    """What an import says that can't have the lock after its first rows."""
+    file, store = folder / "people.csv", Store(url)
+    os.mkfifo(file)
+
+    def feed() -> None:
+        with file.open("w", encoding="utf-8") as pipe:
+            rows = [f"{it},user{it},09121234567\n" for it in national_ids(2 * BATCH)]
+            pipe.write(HEADER + "".join(rows[: BATCH + 1]))
+            pipe.flush()
+            assert eventually(lambda: accounts_in(store) == BATCH)
+            with store.writing():
+                pipe.write("".join(rows[BATCH + 1 :]))
+                pipe.close()
+                is_over.wait(PATIENCE_SECONDS)
+
+    is_over, feeding = Event(), Thread(target=feed)
+    feeding.start()
+    environment = {"DATABASE_URL": url, "SECRET_KEYS": KEYS}
+    done = flask("accounts", "import", str(file), "--rejects", str(folder / "aside.csv"), folder=folder, **environment)
+    is_over.set()
+    feeding.join()
+    store.close()
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert f"{BATCH} accounts went in and stay, no row after them." in done.stderr
+    return done.stderr
+
+
+def accounts_in(store: Store) -> int:
+    with store.reading() as connection:
+        return len(connection.execute(select(ACCOUNT.c.id)).all())
+
+
+@pytest.mark.process
+def test_an_import_says_that_another_holds_its_database(sqlite_url: str, tmp_path: Path) -> None:
+    said = stopped_by_a_writer(sqlite_url, tmp_path)
+    assert "the database fails (another program has held its lock too long), so the import stopped." in said
+
+
+def test_a_full_disk_and_a_lock_are_told_from_other_faults_of_the_database() -> None:
+    assert is_locked(OperationalError("INSERT", None, LockNotAvailable("canceling statement due to lock timeout")))
+    assert not is_locked(OperationalError("INSERT", None, AdminShutdown("terminating connection")))
+    assert is_disk_full(OperationalError("INSERT", None, DiskFull("could not extend file")))
+    assert not is_disk_full(OperationalError("INSERT", None, AdminShutdown("terminating connection")))

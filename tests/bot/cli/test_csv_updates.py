@@ -13,7 +13,7 @@ from bot.build import Bot
 from bot.ports import Inbound
 from store import accounts, reset_grants
 from store.reset_grants import NewGrant
-from store.tables import AuditRow, OutboundMessageRow
+from store.tables import AuditRow, OutboundMessageRow, WebhookEventRow
 from tests.support.import_desk import ACCOUNT, FULL, HEADER, ROW, Desk, national_ids
 from tests.support.parts import NOON, Carrier, StoppedClock
 from tests.support.people import ZAHRA, settled
@@ -84,6 +84,24 @@ def test_a_password_that_a_list_changes_is_told_to_both_mobiles_and_audited(
     (row,) = desk.rows(AuditRow)[before + 1 :]  # after the STOP
     assert (row.actor, row.action, row.reason) == ("operator", "password_changed", "import")
     assert row.account_id == desk.accounts()["0012345679"].id
+
+
+def test_fakher_is_told_of_passwords_that_a_list_changes_and_of_no_others(desk: Desk) -> None:
+    """It ends open sessions: whoever holds the old password must not stay logged in."""
+    desk.tells_fakher = True
+    desk.take(HEADER + ROW)
+    both = WITH_PASSWORD + "Lantern-1448-kettle\n8052916372,omid,09351112233,Harbour-1447-candle\n"
+    assert desk.take(both).passwords == 1  # the other account is new
+    told = [(row.event, row.account_id, row.ended_at) for row in desk.rows(WebhookEventRow)]
+    assert told == [("password.changed", desk.accounts()["0012345679"].id, None)]
+    desk.take(both)
+    assert len(desk.rows(WebhookEventRow)) == 1
+
+
+def test_no_event_waits_where_fakher_wants_none(desk: Desk) -> None:
+    desk.take(HEADER + ROW)
+    assert desk.take(WITH_PASSWORD + "Lantern-1448-kettle\n").passwords == 1
+    assert desk.rows(WebhookEventRow) == []
 
 
 def test_a_ticket_that_is_out_dies_with_the_password(bot: Bot, tmp_path: Path, clock: StoppedClock) -> None:
