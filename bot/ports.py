@@ -186,7 +186,7 @@ class PolledText:
 class Batch:
     """What one round of asking brought: texts, and the cursor to go on from. `lost` items had no sender.
 
-    `is_full` says that there may be more; `old` texts were there before the first round, since nobody can say when.
+    `is_full` says that there may be more; `old` texts had gathered before the first round, since nobody can say when.
     """
 
     texts: Sequence[PolledText]

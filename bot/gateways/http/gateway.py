@@ -132,7 +132,8 @@ class HttpGateway:
     def poll_inbound(self, cursor: str) -> Batch:
         """One batch where it pops: it has to be stored before the next is fetched. Else every page since the cursor.
 
-        What a provider keeps and tells no date of is left out in the first round: it may be months old.
+        Where a provider keeps texts and tells no date, a whole batch of them in the first round is what has gathered
+        for months, and is left out; fewer have come just now.
         """
         asked = self.profile.poll.inbound
         assert asked is not None
@@ -148,7 +149,7 @@ class HttpGateway:
         texts = sorted((pair for page in pages for pair in page.texts), key=itemgetter(0))
         is_full = pages[-1].items >= asked.batch and (asked.pops or furthest != cursor)
         lost = sum(page.lost for page in pages)
-        if not knows_new:
+        if not knows_new and len(texts) >= asked.batch:
             return Batch([], furthest, is_full, lost, old=len(texts))
         return Batch([text for _, text in texts], furthest, is_full, lost)
 
