@@ -45,6 +45,6 @@ def _as_digits(piece: Piece) -> Piece:
 
 @cache
 def _digits() -> Mapping[str, str]:
-    """What digit each word is, folded; the language files list them, from zero to nine."""
-    numerals = [book["numerals"] for book in languages().values()]
+    """What digit each word is, folded; a language file may list them, from zero to nine."""
+    numerals = [book.get("numerals", ()) for book in languages().values()]
     return {fold(word): str(digit) for each in numerals for digit, words in enumerate(each) for word in words}

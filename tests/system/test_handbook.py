@@ -7,6 +7,7 @@ import base64
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
@@ -101,7 +102,10 @@ def postgresql(postgresql_url: str, tmp_path: Path) -> Iterator[Machine]:
     try:
         yield machine
     finally:
-        for database in ("ramz", "ramz_aside", "ramz_restored"):
+        aside = machine.run(
+            "psql -Atd postgres -c \"SELECT datname FROM pg_database WHERE datname LIKE 'ramz_aside%'\""
+        )
+        for database in ("ramz", "ramz_restored", *aside.split()):
             machine.run(f"dropdb --force --if-exists {database}")
         machine.run("dropuser --if-exists ramz")
 
@@ -116,6 +120,8 @@ def test_restore_and_practise_it(postgresql: Machine) -> None:
     script = block("Restore, and practise it").replace("/var/lib/ramz/backups/FILE.dump", str(file))
     assert str(file) in script
     assert "unbroken" in postgresql.run(script)
+    time.sleep(1.1)  # what is put aside bears the second
+    assert "unbroken" in postgresql.run(script), "it may be begun again"
     with closing(Store(postgresql.url)) as store, store.reading() as connection:
         assert ZAHRA["mobile"] in connection.execute(select(ACCOUNT.c.mobile)).scalars().all()
 

@@ -123,6 +123,13 @@ def test_who_is_answered_or_goes_away_is_not(door: Door) -> None:
     assert door.refused == {}
 
 
+def test_an_answer_is_sent_in_one_write(door: Door) -> None:
+    """Headers alone, and then a body, are two packets, and who waits is woken twice."""
+    for _ in range(5):
+        with calls(door, 1, WHOLE) as (caller,):
+            assert caller.recv(1000).endswith(b"\r\n\r\nok")
+
+
 def test_requests_that_wait_are_no_reason_to_end_it_but_those_that_wait_for_good_are(door: Door) -> None:
     door.may_answer.clear()
     with calls(door, 1, WHOLE):

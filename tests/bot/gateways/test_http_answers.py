@@ -293,3 +293,25 @@ def tls_server(folder: Path) -> Iterator[int]:
         thread.start()
         yield server.getsockname()[1]
         thread.join(5)
+
+
+def test_a_call_is_sent_in_one_write() -> None:
+    """Headers alone, and then a body, are two packets, and the provider is woken twice."""
+    seen = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            taken, _ = server.accept()
+            with taken:
+                for _ in range(5):
+                    seen.append(taken.recv(1000))
+                    taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = Thread(target=answer, daemon=True)
+        thread.start()
+        http = HttpClient(read_seconds=2)
+        for _ in range(5):
+            http.request("POST", f"http://127.0.0.1:{server.getsockname()[1]}/", headers={}, body=b"To=1")
+        http.close()
+        thread.join(5)
+    assert all(call.endswith(b"\r\n\r\nTo=1") for call in seen) and len(seen) == 5
