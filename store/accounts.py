@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, inspect, literal_column, null, select, true, update
 
-from store.database.dialect import PreparedStatement, upsert
+from store.database.dialect import upsert
+from store.database.prepared import PreparedStatement
 from store.tables import AccountRow, StaffRow, table
 
 ACCOUNT, STAFF = table(AccountRow), table(StaffRow)
@@ -47,6 +48,16 @@ IDS_AT = PreparedStatement(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindpa
 
 END_FAILURES = PreparedStatement(
     update(ACCOUNT).where(ACCOUNT.c.id == bindparam("key"), ACCOUNT.c.failures > 0).values(failures=literal_column("0"))
+)
+SET_PASSWORD = PreparedStatement(
+    update(ACCOUNT)
+    .where(ACCOUNT.c.id == bindparam("key"))
+    .values(
+        password_hash=bindparam("hash"),
+        password_key=bindparam("key_id"),
+        password_expires_at=bindparam("expires_at", type_=ACCOUNT.c.password_expires_at.type),
+        failures=literal_column("0"),
+    )
 )
 
 
@@ -90,7 +101,7 @@ def rehash(connection: Connection, account_id: int, old: str, password_hash: str
 
 def end_failures(connection: Connection, account_id: int) -> None:
     """End the run of wrong codes."""
-    END_FAILURES(connection, {"key": account_id})
+    END_FAILURES.later(connection, {"key": account_id})
 
 
 def set_password(
@@ -100,13 +111,8 @@ def set_password(
 
     `expires_at` marks a temporary one, which must be changed at the first login.
     """
-    changes = {
-        "password_hash": password_hash,
-        "password_key": key_id,
-        "password_expires_at": expires_at,
-        "failures": 0,
-    }
-    connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == account_id).values(changes))
+    new = {"hash": password_hash, "key_id": key_id, "expires_at": expires_at}
+    SET_PASSWORD.later(connection, {"key": account_id, **new})
 
 
 def unlock(connection: Connection, account_id: int) -> bool:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column,
 from sqlalchemy.types import NullType
 
 from dialogs.audit_vocabulary import Actor
-from store.database.dialect import PreparedStatement, named, upsert
+from store.database.dialect import named, upsert
+from store.database.prepared import PreparedStatement
 from store.tables import AuditHeadRow, AuditKeyRow, AuditRow, table
 
 AUDIT, HEAD, KEY = table(AuditRow), table(AuditHeadRow), table(AuditKeyRow)

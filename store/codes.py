@@ -13,17 +13,16 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    insert,
     literal_column,
     null,
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from dialogs.vocabulary import CodePurpose
 from store.conversations import StaleRead
-from store.database.dialect import PreparedStatement, named
+from store.database.dialect import InsertOrSkip, named
+from store.database.prepared import PreparedStatement
 from store.tables import (
     AccountRow,
     CloseReason,
@@ -91,7 +90,7 @@ class CodesSent:
     live_since: datetime | None
 
 
-ISSUE = PreparedStatement(insert(CODE).values(named(CODE, "closed_at", "close_reason")))
+ISSUE = PreparedStatement(InsertOrSkip(CODE).values(named(CODE, "closed_at", "close_reason")))
 # Only while the account is in good standing, and still registered on the mobile that the code went to.
 _ACCOUNT_STANDS = exists().where(
     ACCOUNT.c.id == CODE.c.account_id,
@@ -146,11 +145,13 @@ COUNT_CONSOLE_FAILURE = _count_failure(STAFF, "console_failures")
 
 
 def _end_texts(status: Any, error: Any) -> PreparedStatement:
+    # By the phone, as the index of what is queued has them: it may be a whole rush's texts.
+    phone = select(CODE.c.phone).where(CODE.c.id == bindparam("code")).scalar_subquery()
     return PreparedStatement(
         update(MESSAGE)
         .where(
             MESSAGE.c.status == literal_column(str(int(DeliveryStatus.QUEUED))),
-            MESSAGE.c.kind == literal_column(str(int(MessageKind.CODE))),
+            MESSAGE.c.phone == phone,
             MESSAGE.c.code_id == bindparam("code"),
         )
         .values(status=status, secret=null(), ended_at=bindparam("now", type_=MESSAGE.c.ended_at.type), error=error)
@@ -173,11 +174,8 @@ END_TEXTS_OF_USED = _end_texts(
 
 
 def issue(connection: Connection, code: NewCode) -> None:
-    """Write a new code; StaleRead where its owner has another open one, written meanwhile."""
-    try:
-        ISSUE(connection, vars(code))
-    except IntegrityError as conflict:
-        raise StaleRead from conflict
+    """Write a new code. StaleRead, at the latest when the transaction ends, where its owner has another open one."""
+    ISSUE.later(connection, vars(code), StaleRead)
 
 
 def spend_at(connection: Connection, phone: str, now: datetime) -> list[Code]:
@@ -233,9 +231,9 @@ def close(connection: Connection, code_id: str, reason: CloseReason, now: dateti
     """Close a code that is still open, and end its text if it still waits; whether this call was the one."""
     done = bool(CLOSE(connection, {"code": code_id, "why": reason, "now": now}).rowcount == 1)
     if done and reason is CloseReason.USED:
-        END_TEXTS_OF_USED(connection, {"code": code_id, "now": now})
+        END_TEXTS_OF_USED.later(connection, {"code": code_id, "now": now})
     elif done:
-        DROP_TEXTS(connection, {"code": code_id, "why": reason, "now": now})
+        DROP_TEXTS.later(connection, {"code": code_id, "why": reason, "now": now})
     return done
 
 

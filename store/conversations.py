@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 
 from dialogs.vocabulary import CodePurpose
-from store.database.dialect import PreparedStatement, insert_or_skip, named
+from store.database.dialect import insert_or_skip, named
+from store.database.prepared import PreparedStatement
 from store.tables import (
     AccountRow,
     CodeRow,
@@ -182,7 +183,9 @@ def _view() -> Any:
 
 
 VIEW = PreparedStatement(_view())
-LOCK = select(CONVERSATION.c.version).where(CONVERSATION.c.phone == bindparam("phone")).with_for_update()
+LOCK = PreparedStatement(
+    select(CONVERSATION.c.version).where(CONVERSATION.c.phone == bindparam("phone")).with_for_update()
+)
 BEGIN = PreparedStatement(insert_or_skip(CONVERSATION))
 MOVE = PreparedStatement(
     update(CONVERSATION)
@@ -212,17 +215,18 @@ def view(
 
 def lock(connection: Connection, phone: str) -> None:
     """Lock the phone's row: other texts from it wait until the transaction ends."""
-    connection.execute(LOCK, {"phone": phone})
+    LOCK.later(connection, {"phone": phone})
 
 
 def move(connection: Connection, phone: str, seen: int | None, to: ConversationValues) -> None:
-    """Write where the conversation stands now, if nothing has changed it since version `seen`; else StaleRead."""
+    """Write where the conversation stands now, if nothing has changed it since version `seen`.
+
+    Else StaleRead, at the latest when the transaction ends.
+    """
     if seen is None:
-        done = BEGIN(connection, {"phone": phone, "version": 1, **vars(to)})
+        BEGIN.later(connection, {"phone": phone, "version": 1, **vars(to)}, StaleRead)
     else:
-        done = MOVE(connection, {"of": phone, "seen": seen, "version": seen + 1, **vars(to)})
-    if done.rowcount != 1:
-        raise StaleRead
+        MOVE.later(connection, {"of": phone, "seen": seen, "version": seen + 1, **vars(to)}, StaleRead)
 
 
 def opt_out(connection: Connection, phone: str, now: datetime, idle: str) -> None:

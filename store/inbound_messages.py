@@ -4,7 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection
 
-from store.database.dialect import PreparedStatement, insert_or_skip
+from store.database.dialect import insert_or_skip
+from store.database.prepared import PreparedStatement
 from store.tables import InboundMessageRow, table
 
 INBOUND = table(InboundMessageRow)
@@ -12,11 +13,21 @@ REMEMBER = PreparedStatement(insert_or_skip(INBOUND))
 
 
 def remember(
-    connection: Connection, gateway: str, provider_id: str, event: str, now: datetime, *, answered: bool
-) -> bool:
-    """Note that a text was heard, and whether it was answered; False where it had been heard before."""
+    connection: Connection,
+    gateway: str,
+    provider_id: str,
+    event: str,
+    now: datetime,
+    *,
+    answered: bool,
+    otherwise: type[Exception] | None = None,
+) -> None:
+    """Note that a text was heard, and whether it was answered.
+
+    `otherwise` is raised, at the latest when the transaction ends, where it had been heard before.
+    """
     row = {"gateway": gateway, "provider_id": provider_id, "event": event, "received_at": now, "answered": answered}
-    return bool(REMEMBER(connection, row).rowcount == 1)
+    REMEMBER.later(connection, row, otherwise)
 
 
 def is_old(before: datetime) -> ColumnElement[bool]:

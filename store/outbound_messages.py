@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 
 from store import stats_periods
-from store.database.dialect import PreparedStatement, named, not_held
+from store.database.dialect import named, not_held
+from store.database.prepared import PreparedStatement, flush
 from store.tables import FINAL, PROTECTIVE, CloseReason, DeliveryStatus, MessageKind, OutboundMessageRow, table
 
 MESSAGE = table(OutboundMessageRow)
@@ -176,12 +177,15 @@ GIVE_UP = (
 
 
 def queue(
-    connection: Connection, message: NewMessage, now: datetime, lease: timedelta | None, by: str | None = None
-) -> ClaimedMessage:
-    """Write a text to be sent. With a lease it is claimed as it is written, by a process that sends it at once."""
+    connection: Connection,
+    messages: Sequence[NewMessage],
+    now: datetime,
+    lease: timedelta | None,
+    by: str | None = None,
+) -> list[ClaimedMessage]:
+    """Write texts to be sent. With a lease they are claimed as they are written, by a process that sends at once."""
     attempts, next_attempt_at = (1, now + lease) if lease else (0, now)
-    whole = {
-        **vars(message),
+    state = {
         "attempts": attempts,
         "next_attempt_at": next_attempt_at,
         "claimed_by": by if lease else None,
@@ -189,8 +193,13 @@ def queue(
         "status": int(DeliveryStatus.QUEUED),
         "consecutive_failures": 0,
     }
-    (number,) = (QUEUE_RESEND if message.resend_of else QUEUE)(connection, whole).fetchone()
-    return ClaimedMessage(number, **{name: whole[name] for name in _CLAIMED if name != "id"})
+    rows = [{**vars(message), **state} for message in messages]
+    queued = [(QUEUE_RESEND if row["resend_of"] else QUEUE).later(connection, row) for row in rows]
+    flush(connection)
+    return [
+        ClaimedMessage(it.cursor.fetchone()[0], **{name: row[name] for name in _CLAIMED if name != "id"})
+        for it, row in zip(queued, rows, strict=True)
+    ]
 
 
 def is_due(connection: Connection, now: datetime) -> bool:

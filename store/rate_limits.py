@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, bindparam, text
 
-from store.database.dialect import PreparedStatement
+from store.database.prepared import PreparedStatement
 from store.tables import RateLimitRow, table
 
 RATE_LIMIT = table(RateLimitRow)

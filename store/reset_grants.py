@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
-from store.database.dialect import PreparedStatement, named
+from store.database.dialect import named
+from store.database.prepared import PreparedStatement
 from store.tables import AccountRow, ResetGrantRow, table
 
 GRANT, ACCOUNT = table(ResetGrantRow), table(AccountRow)
@@ -43,8 +44,8 @@ CLOSE_OF = PreparedStatement(
 
 def issue(connection: Connection, grant: NewGrant) -> None:
     """Write a ticket; it voids the account's older ones."""
-    CLOSE_OF(connection, {"account": grant.account_id, "now": grant.created_at})
-    ISSUE(connection, vars(grant))
+    CLOSE_OF.later(connection, {"account": grant.account_id, "now": grant.created_at})
+    ISSUE.later(connection, vars(grant))
 
 
 def find(connection: Connection, ticket_id: str, now: datetime) -> ResetGrant | None:
@@ -60,7 +61,7 @@ def spend(connection: Connection, ticket_id: str, now: datetime) -> bool:
 
 def close_of(connection: Connection, account_id: int, now: datetime) -> None:
     """Void every ticket of an account, because its password is another now."""
-    CLOSE_OF(connection, {"account": account_id, "now": now})
+    CLOSE_OF.later(connection, {"account": account_id, "now": now})
 
 
 def is_old(before: datetime) -> ColumnElement[bool]:

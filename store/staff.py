@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from store.database.dialect import PreparedStatement, upsert
+from store.database.dialect import upsert
+from store.database.prepared import PreparedStatement
 from store.tables import StaffRow, table
 
 STAFF = table(StaffRow)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, or_, select, update
 
-from store.database.dialect import PreparedStatement, named
+from store.database.dialect import named
+from store.database.prepared import PreparedStatement
 from store.tables import FINAL, CodeRow, DeliveryStatus, OutboundMessageRow, StaffOrderRow, StaffRow, table
 
 ORDER, CODE, MESSAGE, STAFF = table(StaffOrderRow), table(CodeRow), table(OutboundMessageRow), table(StaffRow)

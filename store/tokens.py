@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
-from store.database.dialect import PreparedStatement
+from store.database.prepared import PreparedStatement
 from store.tables import TokenRow, table
 
 TOKEN = table(TokenRow)

@@ -55,5 +55,5 @@ class MobileChanges:
             text = message(
                 phrase, MessageKind.NOTICE, to=mobile, language=language, now=now, account_id=move.account_id
             )
-            outbound_messages.queue(connection, text, now, None)
+            outbound_messages.queue(connection, [text], now, None)
         return True

@@ -53,7 +53,7 @@ class ImportedPasswords:
                 default_language=self.default_language,
             )
             for text in told:
-                outbound_messages.queue(connection, text, now, None)
+                outbound_messages.queue(connection, [text], now, None)
             if self.tells_fakher:
                 random_source = self.trail.random_source
                 password_change.queue_event(connection, random_source, FakherEvent.PASSWORD_CHANGED, account_id, now)

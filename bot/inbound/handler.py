@@ -236,11 +236,15 @@ class InboundHandler:
         for effect in effects:
             apply(connection, ctx, effect)
         self.parts.trail.note(connection, ctx.now, *ctx.entries)
-        is_new = inbound_messages.remember(
-            connection, inbound.gateway, inbound.provider_id, event, ctx.now, answered=bool(ctx.texts)
+        inbound_messages.remember(
+            connection,
+            inbound.gateway,
+            inbound.provider_id,
+            event,
+            ctx.now,
+            answered=bool(ctx.texts),
+            otherwise=AlreadyHeard,
         )
-        if not is_new:
-            raise AlreadyHeard
         return event
 
     def _check(self, connection: Connection, ctx: MessageContext) -> None:

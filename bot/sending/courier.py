@@ -122,7 +122,7 @@ class Courier:
     def write(self, connection: Connection, texts: Iterable[NewMessage], now: datetime) -> list[ClaimedMessage]:
         """Write texts to be sent; those that this process is to `take` after the commit."""
         lease = LEASE if self.has_room() else None
-        claimed = [outbound_messages.queue(connection, text, now, lease, self.share.process) for text in texts]
+        claimed = outbound_messages.queue(connection, list(texts), now, lease, self.share.process)
         return claimed if lease else []
 
     def take(self, texts: Iterable[ClaimedMessage]) -> None:

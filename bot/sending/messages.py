@@ -62,9 +62,7 @@ def message(
 
 def queue(connection: Connection, texts: Sequence[NewMessage], now: datetime) -> int:
     """Write texts of a job's, for whichever process is the first to claim them; how many there are."""
-    for text in texts:
-        outbound_messages.queue(connection, text, now, lease=None)
-    return len(texts)
+    return len(outbound_messages.queue(connection, texts, now, lease=None))
 
 
 def variant(phrase: str, settings: Settings) -> str:

@@ -1,11 +1,9 @@
 """Statements that both databases have, but SQLAlchemy spells apart."""
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Double, Select, Table, bindparam, select, text
+from sqlalchemy import BigInteger, Connection, Double, Select, Table, bindparam, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.functions import FunctionElement
@@ -64,80 +62,6 @@ def _min(element: Any, compiler: Any, **options: Any) -> str:
 @compiles(Least, "postgresql")
 def _least(element: Any, compiler: Any, **options: Any) -> str:
     return f"LEAST({compiler.process(element.clauses, **options)})"
-
-
-class PreparedStatement:
-    """A statement of the hot path: its SQL and its types' conversions are made once for each dialect.
-
-    SQLAlchemy would look both up at every call, which for a text's few statements is most of the work.
-    """
-
-    def __init__(self, statement: Any) -> None:
-        """Take a statement whose parameters are all named or constant."""
-        self.statement = statement
-        self._forms: dict[str, _Form] = {}
-
-    def __call__(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
-        """Execute it; the driver's cursor, with its row count, and rows as the driver gives them."""
-        form = self._form(connection.dialect)
-        try:
-            return connection.connection.cursor().execute(form.sql, form.bound(parameters))
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise translated(connection, form.sql, error) from error
-
-    def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute it once a row, in one call to the driver."""
-        form = self._form(connection.dialect)
-        try:
-            connection.connection.cursor().executemany(form.sql, [form.bound(row) for row in rows])
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise translated(connection, form.sql, error) from error
-
-    def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Execute it; the rows come as the columns' types say."""
-        form = self._form(connection.dialect)
-        return [form.read(row) for row in self(connection, parameters).fetchall()]
-
-    def _form(self, dialect: Dialect) -> "_Form":
-        form = self._forms.get(dialect.name)
-        if form is None:
-            form = self._forms[dialect.name] = _Form(self.statement, dialect)
-        return form
-
-
-def translated(connection: Connection, sql: str, error: Any) -> BaseException:
-    """The driver's error as SQLAlchemy's, so that nobody need know which driver it was."""
-    dialect = connection.dialect
-    cut_off = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
-    found: BaseException = DBAPIError.instance(
-        sql, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=cut_off
-    )
-    if cut_off:
-        connection.invalidate(error)
-        connection.engine.dispose()  # pooled connections have most likely been cut with it
-    return found
-
-
-class _Form:
-    def __init__(self, statement: Any, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        types = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
-        names = compiled.positiontup or list(types)
-        self.sql: str = compiled.string
-        self.positional = bool(compiled.positiontup)
-        self.constants = {name: value for name, value in compiled.params.items() if value is not None}
-        self.writers = [(name, types[name].bind_processor(dialect)) for name in names]
-        columns = getattr(statement, "exported_columns", ())
-        self.readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-
-    def bound(self, parameters: Mapping[str, Any]) -> Any:
-        known = {**self.constants, **parameters}
-        if self.positional:
-            return tuple([write(known[name]) if write else known[name] for name, write in self.writers])
-        return {name: write(known[name]) if write else known[name] for name, write in self.writers}
-
-    def read(self, row: Iterable[Any]) -> tuple[Any, ...]:
-        return tuple([read(value) if read else value for read, value in zip(self.readers, row, strict=True)])
 
 
 def not_held(limited: Select[Any]) -> Select[Any]:

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from store.database.dialect import translated
+from store.database.prepared import BATCH, begin_with, flush, forget
 
 OutOfReach = OperationalError
 """Raised when the database cannot be reached, or its lock not be had in time."""
@@ -63,6 +63,8 @@ class Store:
         self._lock = _WriteLock()
         self._write_lock: AbstractContextManager[object] = self._lock if self.is_sqlite else nullcontext()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
+        event.listen(self.engine, "before_cursor_execute", _flush)
+        event.listen(self.engine, "rollback", forget)
         self._writer = self.engine.execution_options(writing=True)
         self._still = self.engine.execution_options(still=True)
         self._log_seen: tuple[int, int] | None = None
@@ -162,10 +164,16 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that commits at the end, or leaves no trace. No network and no slow hash inside."""
+        """A transaction that commits at the end, or leaves no trace. No network and no slow hash inside.
+
+        Prepared statements that need no answer yet wait in it, and are carried out at the latest before it commits.
+        """
         # Threads of one process wait here, where a wait ends as soon as the lock is free; see _begin_writing.
-        with self._write_lock, self._writer.connect() as connection, connection.begin():
-            yield connection
+        with self._write_lock, self._writer.connect() as connection:
+            connection.execution_options(**{BATCH: []})
+            with connection.begin():
+                yield connection
+                flush(connection)
 
     def checkpoint(self) -> int:
         """Move what SQLite's write-ahead log holds into the database; how many bytes the log still has on the disk.
@@ -280,24 +288,21 @@ def is_out_of_reach(error: BaseException) -> bool:
     return isinstance(error, OperationalError)
 
 
-# One round trip. The server's connection is another one in the next transaction, so its settings end with this one.
-_BEGIN_POOLED = "; ".join(["BEGIN", *(f"SET LOCAL {name} = '{seconds}s'" for name, seconds in TIMEOUTS.items())])
+# The server's connection is another one in the next transaction, so its settings end with this one.
+_BEGIN_POOLED = ["BEGIN", *(f"SET LOCAL {name} = '{seconds}s'" for name, seconds in TIMEOUTS.items())]
 
 
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("writing", False):
-        _ask(connection, _BEGIN_POOLED if options.get("is_pooled", False) else "BEGIN")
+        begin_with(connection, *(_BEGIN_POOLED if options.get("is_pooled", False) else ["BEGIN"]))
     elif options.get("still", False):
-        _ask(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+        begin_with(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ")
 
 
-def _ask(connection: Connection, sql: str) -> None:
-    driver: Any = connection.connection.dbapi_connection
-    try:
-        driver.execute(sql, prepare=False)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise translated(connection, sql, error) from error
+def _flush(connection: Connection, *_about: object) -> None:
+    """What SQLAlchemy itself executes comes after what was to be executed before it."""
+    flush(connection)
 
 
 def _begin_writing(connection: Any, deadline: float) -> None:

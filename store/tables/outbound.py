@@ -46,6 +46,7 @@ class OutboundMessageRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "outbound_message"
     __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("outbound_message_due", "kind", "next_attempt_at", **only("status = 0")),
+        Index("outbound_message_queued_at", "phone", **only("status = 0")),
         Index("outbound_message_provider", "provider_id", **only("provider_id IS NOT NULL")),
         Index("outbound_message_account", "account_id", "created_at", **only("account_id IS NOT NULL")),
         CheckConstraint("status = 0 OR secret IS NULL", name="outbound_message_secret_erased"),

@@ -22,3 +22,11 @@ def former(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iter
             connection.execute(text("CREATE SCHEMA public"))
     yield store
     store.close()
+
+
+@pytest.fixture
+def one_connection(postgresql_url: str) -> Iterator[Store]:
+    """A store on PostgreSQL whose every statement goes over the same connection."""
+    store = Store(postgresql_url, pool_size=1)
+    yield store
+    store.close()

@@ -109,7 +109,7 @@ def values(state: str = "idle", **changes: Any) -> ConversationValues:
 
 def queue(store: Store, *rows: NewMessage, lease: timedelta | None = None, now: datetime = NOON) -> list[int]:
     with store.writing() as connection:
-        return [outbound_messages.queue(connection, row, now, lease).id for row in rows]
+        return [it.id for it in outbound_messages.queue(connection, rows, now, lease)]
 
 
 # The schema
@@ -305,33 +305,6 @@ def test_sqlite_is_set_up_to_be_safe(sqlite_url: str) -> None:
     assert asked["busy_timeout"] >= 1000
 
 
-@pytest.fixture
-def one_connection(postgresql_url: str) -> Iterator[Store]:
-    store = Store(postgresql_url, pool_size=1)
-    yield store
-    store.close()
-
-
-def test_statements_that_are_prepared_stay_prepared(one_connection: Store) -> None:
-    bot = settled(
-        build(
-            settings(),
-            clock=StoppedClock(),
-            random_source=LoadedRandomSource(),
-            gateways=[Carrier()],
-            store=one_connection,
-        )
-    )
-    for number in range(100):
-        bot.hear(Inbound("simulated", f"M{number}", f"+98930000{number:04d}", "رمز 0012345679"))
-    with one_connection.reading() as connection:
-        found = text("SELECT statement, generic_plans + custom_plans AS uses FROM pg_prepared_statements")
-        uses = {row.statement: row.uses for row in connection.execute(found)}
-    view = next(times for statement, times in uses.items() if "phone_has_live_code" in statement)
-    assert view >= 90, "it is parsed once more for each text"  # psycopg prepares what comes a sixth time
-    assert len(uses) >= 5
-
-
 def test_a_read_is_no_transaction_and_a_write_is_one(one_connection: Store) -> None:
     alone = text("SELECT now() = statement_timestamp(), pg_current_xact_id_if_assigned() IS NULL")
     with one_connection.reading() as connection:
@@ -439,7 +412,7 @@ class TestCheckpoints:
     def write(self, store: Store, number: int = 1) -> None:
         for _ in range(number):
             with store.writing() as connection:
-                outbound_messages.queue(connection, a_text(parameters={"a": self.SECRET}), NOON, None)
+                outbound_messages.queue(connection, [a_text(parameters={"a": self.SECRET})], NOON, None)
 
     def test_no_commit_moves_the_log_into_the_database(self, sqlite_url: str) -> None:
         store = Store(sqlite_url)
@@ -700,10 +673,18 @@ def test_a_sweep_counts_as_a_move(store: Store) -> None:
 
 
 def test_a_text_is_remembered_once(store: Store) -> None:
-    with store.writing() as connection:
-        assert inbound_messages.remember(connection, "twilio", "SM1", "help", NOON, answered=True)
-        assert not inbound_messages.remember(connection, "twilio", "SM1", "help", NOON, answered=True)
-        assert inbound_messages.remember(connection, "simulated", "SM1", "help", NOON, answered=True)
+    def remember(gateway: str, otherwise: type[Exception] | None = None) -> None:
+        with store.writing() as connection:
+            inbound_messages.remember(connection, gateway, "SM1", "help", NOON, answered=True, otherwise=otherwise)
+
+    remember("twilio", KeyError)
+    with pytest.raises(KeyError):
+        remember("twilio", KeyError)
+    remember("twilio")
+    remember("simulated", KeyError)
+    with store.reading() as connection:
+        heard = connection.execute(select(inbound_messages.INBOUND.c.gateway)).scalars()
+        assert sorted(heard) == ["simulated", "twilio"]
 
 
 def test_there_is_one_season_at_most(store: Store) -> None:
@@ -786,6 +767,21 @@ def test_no_statement_of_a_texts_way_reads_a_whole_table(
         assert not [step for step in scans if not any(name in step for name in SMALL)], sql
 
 
+def test_a_codes_text_is_found_among_all_that_are_queued(sqlite_url: str) -> None:
+    with overheard(sqlite_url) as (store, heard):
+        settle(store, ZAHRA)
+        zahra = id_of(store, ZAHRA)
+        with store.writing() as connection:
+            for reason in (CloseReason.USED, CloseReason.VOIDED):
+                codes.issue(connection, a_code(zahra, reason))
+                assert codes.close(connection, reason, reason, NOON)
+            outbound_messages.drop_to(connection, ZAHRA["mobile"], NOON)
+    asked = [sql for sql in queries(heard) if sql.startswith("UPDATE outbound_message")]
+    assert len(asked) == 3
+    for sql in asked:
+        assert "outbound_message_queued_at (phone=?)" in " ".join(plan(sqlite_url, sql)), sql
+
+
 def test_what_is_due_is_found_by_the_partial_index(sqlite_url: str) -> None:
     store, asked = Store(sqlite_url), list[tuple[str, Any]]()
 
@@ -852,7 +848,8 @@ def rank_of(connection: Connection, text_id: int) -> int:
 def rises_only(store: Store, steps: list[str]) -> None:
     """A text goes through some steps: its rank never falls, and what is final stays as it is."""
     with store.writing() as connection:
-        text_id = outbound_messages.queue(connection, a_text(MessageKind.CODE, secret=b"x"), NOON, LEASE).id
+        (queued,) = outbound_messages.queue(connection, [a_text(MessageKind.CODE, secret=b"x")], NOON, LEASE)
+        text_id = queued.id
         was = rank_of(connection, text_id)
         for step in steps:
             STEPS[step](connection, text_id)

@@ -13,6 +13,7 @@ from bot.audit.hash_chain import Chain
 from bot.audit.trail import Entry
 from dialogs.audit_vocabulary import Action, Actor
 from store.database.engine import Store
+from store.database.prepared import flush
 from tests.bot.audit.test_audit import rows
 from tests.bot.audit.test_hash_chain import make_chain
 from tests.support import lifeline
@@ -65,6 +66,7 @@ def test_rows_of_a_transaction_that_commits_late_are_sealed_after_those_of_one_t
         chain = make_chain(store)
         with store.writing() as slow:
             chain.trail.note(slow, NOON, BARE)
+            flush(slow)
             write(chain, 1)
             assert chain.seal_due() == 2
         assert chain.seal_due() == 1

@@ -80,7 +80,7 @@ def queue(store: Store, number: int = 1, *, lease: timedelta | None = None, **ch
     )
     text = replace(text, **changes)
     with store.writing() as connection:
-        return [outbound_messages.queue(connection, text, now, lease).id for _ in range(number)]
+        return [it.id for it in outbound_messages.queue(connection, [text] * number, now, lease)]
 
 
 @dataclass

@@ -58,7 +58,7 @@ def write(bot: Bot, number: int = 1, kind: MessageKind = MessageKind.CODE, inbou
     )
     with bot.store.writing() as connection:
         for _ in range(number):
-            outbound_messages.queue(connection, text, now, None)
+            outbound_messages.queue(connection, [text], now, None)
 
 
 def tally(bot: Bot, name: str, label: str) -> int:

@@ -198,7 +198,7 @@ def test_what_the_dead_had_in_hand_goes_at_once(store: Store, ticks: Ticks) -> N
     far = Process(store, ticks, 10, kernel=Kernel("there"))
     with store.writing() as connection:
         for process in (lives, dies, far):
-            outbound_messages.queue(connection, a_text(), NOON, timedelta(seconds=15), process.share.process)
+            outbound_messages.queue(connection, [a_text()], NOON, timedelta(seconds=15), process.share.process)
     dies.die()
     far.die()
     run(ticks, [lives], RENEW_EVERY + STEP)
