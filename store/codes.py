@@ -38,7 +38,9 @@ from store.tables import (
 
 CODE, ACCOUNT, STAFF = table(CodeRow), table(AccountRow), table(StaffRow)
 MESSAGE, CHANGE = table(OutboundMessageRow), table(MobileChangeRow)
-_OPEN = CODE.c.closed_at.is_(None)
+# By an index of what is open. PostgreSQL may read all of it for one code, if it was short when the statement was
+# planned; a code that has no reason why it was closed is as open, and found by whose it is.
+_OPEN, _UNCLOSED = CODE.c.closed_at.is_(None), CODE.c.close_reason.is_(None)
 AT_CONSOLE = (CodePurpose.CONSOLE, CodePurpose.OWN_BROWSER)
 _OF_CONSOLE = (*AT_CONSOLE, CodePurpose.STAFF_CHANGE)
 
@@ -110,27 +112,32 @@ _STAFF_STANDS = exists().where(
 _CODE = tuple(CODE.c[name] for name in Code.__dataclass_fields__)
 
 
-def _spend(*conditions: Any) -> PreparedStatement:
+def _spend(is_open: ColumnElement[bool], *conditions: Any) -> PreparedStatement:
     live = update(CODE).where(
         *conditions,
         CODE.c.expires_at > bindparam("now", type_=CODE.c.expires_at.type),
-        _OPEN,
+        is_open,
         CODE.c.tries_left > 0,
     )
     return PreparedStatement(live.values(tries_left=CODE.c.tries_left - 1).returning(*_CODE))
 
 
 SPEND_AT = _spend(
+    _UNCLOSED,
     CODE.c.account_id.in_(select(ACCOUNT.c.id).where(ACCOUNT.c.mobile == bindparam("sent_to"))),
     CODE.c.phone == bindparam("sent_to"),
     _ACCOUNT_STANDS,
 )
-SPEND_OF_ACCOUNT = _spend(CODE.c.account_id == bindparam("account"), _ACCOUNT_STANDS)
-SPEND_AT_CONSOLE = _spend(CODE.c.id == bindparam("asked"), CODE.c.staff_id == bindparam("member"), _STAFF_STANDS)
-SPEND_OF_STAFF = _spend(CODE.c.staff_id == bindparam("member"), CODE.c.purpose == bindparam("wanted"), _STAFF_STANDS)
+SPEND_OF_ACCOUNT = _spend(_UNCLOSED, CODE.c.account_id == bindparam("account"), _ACCOUNT_STANDS)
+SPEND_AT_CONSOLE = _spend(
+    _UNCLOSED, CODE.c.id == bindparam("asked"), CODE.c.staff_id == bindparam("member"), _STAFF_STANDS
+)
+SPEND_OF_STAFF = _spend(
+    _OPEN, CODE.c.staff_id == bindparam("member"), CODE.c.purpose == bindparam("wanted"), _STAFF_STANDS
+)
 CLOSE = PreparedStatement(
     update(CODE)
-    .where(CODE.c.id == bindparam("code"), _OPEN)
+    .where(CODE.c.id == bindparam("code"), _UNCLOSED)
     .values(closed_at=bindparam("now", type_=CODE.c.closed_at.type), close_reason=bindparam("why"))
 )
 
@@ -219,7 +226,7 @@ def renew(
     All else stays: whose it is, its time, the tries that are left, and that it counts as one. With `own`, only
     what its owner has asked for is renewed.
     """
-    live = update(CODE).where(CODE.c.id == code_id, _OPEN, CODE.c.tries_left > 0)
+    live = update(CODE).where(CODE.c.id == code_id, _UNCLOSED, CODE.c.tries_left > 0)
     by_owner = CODE.c.requested_by == RequestedBy.OWNER
     live = live.where(CODE.c.expires_at > now, *[by_owner] * own, _ACCOUNT_STANDS)
     renewed = live.values(key_id=key_id, digest=digest).returning(CODE.c.expires_at)
@@ -244,13 +251,13 @@ def close_at(connection: Connection, phone: str, now: datetime) -> list[int]:
         .join(ACCOUNT, ACCOUNT.c.id == CODE.c.account_id)
         .where(ACCOUNT.c.mobile == phone)
     )
-    found = connection.execute(mine.where(CODE.c.phone == phone, _OPEN))
+    found = connection.execute(mine.where(CODE.c.phone == phone, _UNCLOSED))
     return [row.account_id for row in found.all() if close(connection, row.id, CloseReason.CANCELLED, now)]
 
 
 def close_of_account(connection: Connection, account_id: int, reason: CloseReason, now: datetime) -> None:
     """Close the account's open code, if it has one."""
-    _close_those(connection, CODE.c.account_id == account_id, reason, now)
+    _close_those(connection, and_(CODE.c.account_id == account_id, _UNCLOSED), reason, now)
 
 
 def close_of_staff(
@@ -258,11 +265,11 @@ def close_of_staff(
 ) -> None:
     """Close a staff member's open codes, of one purpose or of all."""
     of = CODE.c.purpose == purpose if purpose is not None else CODE.c.purpose.is_not(None)
-    _close_those(connection, and_(CODE.c.staff_id == staff_id, of), reason, now)
+    _close_those(connection, and_(CODE.c.staff_id == staff_id, of, _OPEN), reason, now)
 
 
 def _close_those(connection: Connection, which: Any, reason: CloseReason, now: datetime) -> None:
-    found = connection.execute(select(CODE.c.id).where(which, _OPEN))
+    found = connection.execute(select(CODE.c.id).where(which))
     for code_id in found.scalars().all():
         close(connection, code_id, reason, now)
 

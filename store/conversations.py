@@ -101,6 +101,7 @@ def _codes(*conditions: Any) -> Any:
 
 
 def _view() -> Any:
+    # Open is a code that has no reason why it was closed: see store/codes.py.
     one = select(literal(1).label("one")).subquery()
     opened = CODE.alias("opened")
     holder = CONVERSATION.alias("holder")
@@ -118,7 +119,7 @@ def _view() -> Any:
         sent.c.account_id == here.c.id,
         sent.c.phone == phone,
         sent.c.expires_at > now,
-        sent.c.closed_at.is_(None),
+        sent.c.close_reason.is_(None),
         sent.c.tries_left > 0,
     )
     spoken = select(here.c.language).where(here.c.mobile == phone).order_by(here.c.id).limit(1).scalar_subquery()
@@ -134,7 +135,8 @@ def _view() -> Any:
         sent.c.staff_id == STAFF.c.id,
         sent.c.purpose == literal_column(f"'{CodePurpose.STAFF_ORDER}'"),
         sent.c.expires_at > now,
-        sent.c.closed_at.is_(None),
+        sent.c.created_at > day,  # any that lives; of all that a staff member was ever sent, the index finds those
+        sent.c.close_reason.is_(None),
         sent.c.tries_left > 0,
     )
     moving = exists().where(CHANGE.c.old_mobile == phone, held, CHANGE.c.due_at > now)
@@ -176,7 +178,7 @@ def _view() -> Any:
         .outerjoin(CONVERSATION, CONVERSATION.c.phone == phone)
         .outerjoin(SEASON, SEASON.c.id == 1)
         .outerjoin(ACCOUNT, standing)
-        .outerjoin(opened, and_(opened.c.account_id == ACCOUNT.c.id, opened.c.closed_at.is_(None)))
+        .outerjoin(opened, and_(opened.c.account_id == ACCOUNT.c.id, opened.c.close_reason.is_(None)))
         .outerjoin(holder, holder.c.phone == ACCOUNT.c.mobile)
         .outerjoin(STAFF, and_(STAFF.c.mobile == phone, STAFF.c.removed_at.is_(None)))
     )

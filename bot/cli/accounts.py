@@ -68,6 +68,8 @@ def import_accounts(file: Path, rejects: Path | None, change_mobiles: bool) -> N
         result = _run(job, file, aside)
     with store.writing() as connection:
         note(found, connection, Action.ACCOUNTS_IMPORTED, _summary(result))
+    with suppress(SQLAlchemyError):  # what was imported is in
+        store.analyze()
     _say(result)
     if result.has_changed:
         fail(f"{file.name}: changed while it was read; what went in stays, so import it again", 1)

@@ -70,6 +70,7 @@ def copy(file: Path) -> None:
         except transfer.Unwritable as no:
             name, why = no.args
             fail(f"{file}: a row of the table {name} is not taken ({why}). Nothing was copied", 1)
+        target.analyze()
     for name, rows in copied.items():
         if rows:
             click.echo(f"{rows:>9,} {name}")

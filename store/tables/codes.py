@@ -45,7 +45,6 @@ class CodeRow(SQLModel, table=True):
             unique=True,
             **only("closed_at IS NULL AND staff_id IS NOT NULL"),
         ),
-        Index("code_live_at", "phone", **only("closed_at IS NULL")),
         Index("code_account_created", "account_id", "created_at", **only("account_id IS NOT NULL")),
         Index("code_staff_created", "staff_id", "created_at", **only("staff_id IS NOT NULL")),
         CheckConstraint("(account_id IS NULL) <> (staff_id IS NULL)", name="code_of_account_or_staff"),

@@ -37,6 +37,7 @@ def known(url: str, number: int) -> tuple[Store, Iterator[Person]]:
         ]
         with store.writing() as connection:
             accounts.put(connection, rows, system_clock())
+    store.analyze()  # as an import does
     return store, islice(everybody(), number)
 
 

@@ -13,17 +13,15 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.build import Bot, build
 from bot.ports import Inbound
-from dialogs.staff_vocabulary import Command
 from dialogs.vocabulary import CodePurpose
-from store import codes, conversations, staff_orders
+from store import codes, conversations
 from store.codes import NewCode
 from store.conversations import ConversationValues, StaleRead
 from store.database.engine import Store
 from store.database.prepared import PreparedStatement
-from store.staff_orders import NewOrder
 from store.tables import AccountRow, CodeRow, ConversationRow, RequestedBy, StaffRow, table
 from tests.support.parts import CHEAP, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
-from tests.support.people import CHIEF, ZAHRA, employ, settle, settled
+from tests.support.people import ZAHRA, settle, settled
 
 ACCOUNT, CODE, CONVERSATION, STAFF = table(AccountRow), table(CodeRow), table(ConversationRow), table(StaffRow)
 PHONE = ZAHRA["mobile"]
@@ -123,20 +121,18 @@ def test_outside_of_a_transaction_nothing_waits(store: Store) -> None:
 
 
 def test_the_first_refusal_is_told_whatever_else_it_made_fail(store: Store) -> None:
-    """An order belongs to a code: where that was not written, the order fails as well."""
-    employ(store, CHIEF)
     settle(store, ZAHRA)
-    chief, zahra = the_only_id(store, STAFF.c.id), the_only_id(store, ACCOUNT.c.id)
+    zahra = the_only_id(store, ACCOUNT.c.id)
     with store.writing() as connection:
-        codes.issue(connection, a_code("c1", staff_id=chief))
+        codes.issue(connection, a_code("c1", account_id=zahra))
 
-    def order() -> None:
+    def issue() -> None:
         with store.writing() as connection:
-            codes.issue(connection, a_code("c2", staff_id=chief))
-            staff_orders.write(connection, NewOrder("c2", chief, Command.RESET, zahra, None, "12345", NOON))
+            codes.issue(connection, a_code("c2", account_id=zahra))  # there is one
+            codes.issue(connection, a_code("c3", account_id=4711))  # there is no such account
 
     with pytest.raises(StaleRead):
-        order()
+        issue()
     with store.reading() as connection:
         assert connection.execute(select(CODE.c.id)).scalars().all() == ["c1"]
 

@@ -1,7 +1,7 @@
-"""Open codes and queued texts are found by their phone, and the index of staff's codes holds no account's.
+"""Queued texts are found by their phone, the index of staff's codes holds no account's, what is closed says why.
 
 An index of all that is open was read through where the planner took it for short: in a rush it is thousands of rows, and
-each text read them all.
+each text read them all. So a code counts as open where it has no reason why it was closed.
 """
 
 import sqlalchemy as sa
@@ -28,12 +28,11 @@ def _drop(table: str, name: str) -> None:
 def upgrade() -> None:
     _drop('code', 'code_one_live_of_staff')
     _create('code', 'code_one_live_of_staff', ['staff_id', 'purpose'], f'{OPEN} AND staff_id IS NOT NULL', unique=True)
-    _create('code', 'code_live_at', ['phone'], OPEN)
+    op.execute("UPDATE code SET close_reason = 'expired' WHERE closed_at IS NOT NULL AND close_reason IS NULL")
     _create('outbound_message', 'outbound_message_queued_at', ['phone'], QUEUED)
 
 
 def downgrade() -> None:
     _drop('outbound_message', 'outbound_message_queued_at')
-    _drop('code', 'code_live_at')
     _drop('code', 'code_one_live_of_staff')
     _create('code', 'code_one_live_of_staff', ['staff_id', 'purpose'], OPEN, unique=True)
