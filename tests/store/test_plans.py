@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select, text, update
 
-from bot.build import Bot, build
+from bot.build import Bot
 from bot.fakher.service import Caller
 from bot.ports import Inbound, Receipt
 from bot.sending.messages import message
@@ -34,8 +34,8 @@ from store.tables import (
     table,
 )
 from tests.bot.cli.test_commands import typed
-from tests.support.parts import CHEAP, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
-from tests.support.people import CHIEF, OMID, STRANGER, ZAHRA, employ, settled
+from tests.support.parts import NOON, StoppedClock
+from tests.support.people import CHIEF, OMID, STRANGER, ZAHRA, bot_on, employ, settled
 
 pytestmark = pytest.mark.slow
 
@@ -59,14 +59,7 @@ NUMBERS = count()
 def bot(postgresql_url: str, clock: StoppedClock) -> Iterator[Bot]:
     """A bot whose statements all go over one connection, so that their plans are kept."""
     store = Store(postgresql_url, pool_size=1)
-    made = build(
-        settings(CODES_PER_HOUR="60", CODES_PER_DAY="60"),
-        clock=clock,
-        random_source=LoadedRandomSource(),
-        gateways=[Carrier()],
-        store=store,
-        cost=CHEAP,
-    )
+    made = bot_on(store, clock, CODES_PER_HOUR="60", CODES_PER_DAY="60")
     employ(store, CHIEF)
     crowd = [{"national_id": f"crowd{n}", "username": f"crowd{n}", "mobile": f"+98910{n:07d}"} for n in range(MANY)]
     with store.writing() as connection:

@@ -11,7 +11,6 @@ from psycopg.pq import Trace
 from sqlalchemy import delete, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
-from bot.build import Bot, build
 from bot.ports import Inbound
 from dialogs.vocabulary import CodePurpose
 from store import codes, conversations
@@ -20,8 +19,8 @@ from store.conversations import ConversationValues, StaleRead
 from store.database.engine import Store
 from store.database.prepared import PreparedStatement
 from store.tables import AccountRow, CodeRow, ConversationRow, RequestedBy, StaffRow, table
-from tests.support.parts import CHEAP, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
-from tests.support.people import ZAHRA, settle, settled
+from tests.support.parts import NOON
+from tests.support.people import ZAHRA, bot_on, settle, settled
 
 ACCOUNT, CODE, CONVERSATION, STAFF = table(AccountRow), table(CodeRow), table(ConversationRow), table(StaffRow)
 PHONE = ZAHRA["mobile"]
@@ -174,20 +173,8 @@ def traced(store: Store, to: Path) -> Iterator[Callable[[], int]]:
         yield trips
 
 
-def heard(store: Store) -> Bot:
-    made = build(
-        settings(),
-        clock=StoppedClock(),
-        random_source=LoadedRandomSource(),
-        gateways=[Carrier()],
-        store=store,
-        cost=CHEAP,
-    )
-    return settled(made)
-
-
 def test_statements_that_are_prepared_stay_prepared(one_connection: Store) -> None:
-    bot = heard(one_connection)
+    bot = settled(bot_on(one_connection))
     for number in range(100):
         bot.hear(Inbound("simulated", f"M{number}", f"+98930000{number:04d}", "رمز 0012345679"))
     with one_connection.reading() as connection:
@@ -208,7 +195,7 @@ def test_statements_that_are_prepared_stay_prepared(one_connection: Store) -> No
     ],
 )
 def test_a_text_takes_few_round_trips(one_connection: Store, tmp_path: Path, words: str, trips: int) -> None:
-    bot = heard(one_connection)
+    bot = settled(bot_on(one_connection))
     bot.hear(Inbound("simulated", "M1", PHONE, "راهنما"))
     with traced(one_connection, tmp_path / "trace") as count:
         bot.hear(Inbound("simulated", "M2", PHONE, words))
@@ -216,7 +203,7 @@ def test_a_text_takes_few_round_trips(one_connection: Store, tmp_path: Path, wor
 
 
 def test_a_code_that_comes_back_takes_few_round_trips(one_connection: Store, tmp_path: Path) -> None:
-    bot = heard(one_connection)
+    bot = settled(bot_on(one_connection))
     bot.hear(Inbound("simulated", "M1", PHONE, "رمز 0012345679"))
     with traced(one_connection, tmp_path / "trace") as count:
         bot.hear(Inbound("simulated", "M2", PHONE, "100001"))

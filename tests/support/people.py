@@ -3,11 +3,11 @@
 from itertools import groupby
 from typing import Any
 
-from bot.build import Bot
+from bot.build import Bot, build
 from store import accounts, staff
 from store.database.engine import Store
 from store.staff import NewMember
-from tests.support.parts import NOON
+from tests.support.parts import CHEAP, NOON, Carrier, LoadedRandomSource, StoppedClock, settings
 
 ZAHRA = {"national_id": "0012345679", "username": "zahra", "mobile": "+989121234567", "language": "fa"}
 OMID = {"national_id": "8052916372", "username": "omid", "mobile": "+989351112233", "language": "en"}
@@ -61,6 +61,18 @@ PLACES = {
     RETIRED["national_id"]: {"province": "تهران", "broker": "نور"},
     LOCKED["national_id"]: {"province": "تهران", "broker": "آفتاب"},
 }
+
+
+def bot_on(store: Store, clock: StoppedClock | None = None, **changes: str) -> Bot:
+    """A bot of its own on a store that is there, as another process would have it, with settings of the environment."""
+    return build(
+        settings(**changes),
+        clock=clock or StoppedClock(),
+        random_source=LoadedRandomSource(),
+        gateways=[Carrier()],
+        store=store,
+        cost=CHEAP,
+    )
 
 
 def settle(store: Store, *people: dict[str, Any]) -> None:

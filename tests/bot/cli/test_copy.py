@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from bot.audit.hash_chain import Chain
-from bot.build import Bot, build
+from bot.build import Bot
 from bot.ports import Inbound
 from store.database import migrate
 from store.database.engine import Store
@@ -19,21 +19,10 @@ from store.service import send_shares
 from store.service.send_shares import SendShare
 from store.tables import METADATA, AccountRow, CodeRow, OutboundMessageRow, SendShareRow, table
 from tests.bot.cli.test_commands import typed
-from tests.support.parts import CHEAP, Carrier, LoadedRandomSource, StoppedClock, settings
-from tests.support.people import CHIEF, OMID, TEHRAN, UNKNOWN_ID, ZAHRA, employ, settled
+from tests.support.parts import StoppedClock
+from tests.support.people import CHIEF, OMID, TEHRAN, UNKNOWN_ID, ZAHRA, bot_on, employ, settled
 
 ACCOUNT, CODE, MESSAGE = table(AccountRow), table(CodeRow), table(OutboundMessageRow)
-
-
-def make(store: Store) -> Bot:
-    return build(
-        settings(),
-        clock=StoppedClock(),
-        random_source=LoadedRandomSource(),
-        gateways=[Carrier()],
-        store=store,
-        cost=CHEAP,
-    )
 
 
 def hear(bot: Bot, number: int, phone: str, words: str) -> None:
@@ -44,7 +33,7 @@ def hear(bot: Bot, number: int, phone: str, words: str) -> None:
 def old(sqlite_url: str) -> Iterator[Store]:
     """A file with something of everything that people do in it; some texts have left, some wait."""
     store = Store(sqlite_url)
-    bot = settled(make(store))
+    bot = settled(bot_on(store))
     employ(store)
     many = [
         {"national_id": f"many{n}", "username": f"many{n}", "active": True, "failures": 0} for n in range(AT_A_TIME)
@@ -107,7 +96,7 @@ def test_every_row_is_copied_and_proven_and_the_file_is_left_as_it_is(old: Store
             with store.reading() as connection:
                 counted = connection.execute(text("SELECT reltuples FROM pg_class WHERE relname = 'account'"))
                 assert counted.scalar_one() == len(before["account"])
-        chain = Chain(store, StoppedClock(), make(store).parts.trail)
+        chain = Chain(store, StoppedClock(), bot_on(store).parts.trail)
         assert chain.seal_due() > 0
         proof = chain.prove()
         assert (proof.faults, proof.rows) == ([], len(before["audit"]))
@@ -122,7 +111,7 @@ def test_the_service_goes_on_there(old: Store, new: str) -> None:
     ]
     assert typed("db", "copy", file_of(old), DATABASE_URL=new).exit_code == 0
     with closing(Store(new)) as store:
-        bot = make(store)
+        bot = bot_on(store)
         bot.clock.forward(minutes=2)  # type: ignore[attr-defined]
         assert bot.courier.deliver_due() == len(waiting) > 0
         hear(bot, 100, OMID["mobile"], "START")

@@ -6,13 +6,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, select
 
-from bot.build import Bot, build
 from bot.ports import Inbound
 from store.database.engine import Store
 from store.inbound_messages import INBOUND
 from store.tables import ConversationRow, OutboundMessageRow, table
-from tests.support.parts import CHEAP, Carrier, LoadedRandomSource, StoppedClock, settings
-from tests.support.people import OMID, ZAHRA, settle
+from tests.support.people import OMID, ZAHRA, bot_on, settle
 
 CONVERSATION, MESSAGE = table(ConversationRow), table(OutboundMessageRow)
 
@@ -31,25 +29,14 @@ class Interrupted(Store):
             yield connection
 
 
-def process(store: Store) -> Bot:
-    return build(
-        settings(),
-        clock=StoppedClock(),
-        random_source=LoadedRandomSource(),
-        gateways=[Carrier()],
-        store=store,
-        cost=CHEAP,
-    )
-
-
 # A provider's id names one text, whatever sender a forger writes beside it.
 @pytest.mark.parametrize("sender", [ZAHRA["mobile"], OMID["mobile"]], ids=["its sender", "another"])
 def test_a_text_that_another_process_has_heard_meanwhile_has_one_effect(store: Store, sender: str) -> None:
     settle(store, ZAHRA, OMID)
     mine = Interrupted(store.url.render_as_string(hide_password=False))
-    there = process(store)
+    there = bot_on(store)
     mine.meanwhile = lambda: there.hear(Inbound("simulated", "M1", ZAHRA["mobile"], "راهنما"))
-    assert process(mine).hear(Inbound("simulated", "M1", sender, "راهنما")) is None
+    assert bot_on(mine).hear(Inbound("simulated", "M1", sender, "راهنما")) is None
     mine.close()
     with store.reading() as connection:
         assert connection.execute(select(CONVERSATION.c.phone)).scalars().all() == [ZAHRA["mobile"]]
