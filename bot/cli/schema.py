@@ -78,14 +78,19 @@ def copy(file: Path) -> None:
 
 
 def _refuse(file: Path, source: Store) -> None:
-    """End where a file is not to be copied: it is another program's, of another release, or in use."""
+    """End where a file is not to be copied: it is another program's, of another release, or in use.
+
+    A lease of before the machine's last start is nobody's, whatever has its number by now.
+    """
+    here = HostProcesses()
     try:
         if not migrate.current(source):
             fail(f"{file}: this is not a database of Ramz's")
         if not migrate.is_current(source):
             fail(f"{file}: it has not the newest schema. Run: DATABASE_URL=sqlite:///{file.resolve()} flask db upgrade")
         with source.writing() as connection:
-            running = [it.pid for it in send_shares.held(connection) if it.pid and HostProcesses().exists(it.pid)]
+            held = [it for it in send_shares.held(connection) if it.host == here.host]
+        running = [it.pid for it in held if it.pid is not None and here.exists(it.pid)]
     except migrate.NewerDatabase as newer:
         fail(str(newer).replace("DATABASE_URL", str(file)))
     except SQLAlchemyError as error:

@@ -1,7 +1,7 @@
 """All that one database holds, into another that holds nothing yet: from SQLite's file to PostgreSQL, say."""
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
-from sqlalchemy.exc import DataError, IntegrityError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
 from store.database.engine import Store
 from store.tables import METADATA, AuditHeadRow, SendShareRow, table
@@ -42,7 +42,9 @@ def _copy(old: Connection, new: Connection, rows_of: Table) -> int:
             for rows in found.mappings().partitions():
                 new.execute(insert(rows_of), [dict(row) for row in rows])
                 copied += len(rows)
-    except (DataError, IntegrityError, StatementError, ValueError) as error:
+    except (StatementError, ValueError) as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
+            raise  # it is the database that fails, not a row
         raise Unwritable(rows_of.name, type(getattr(error, "orig", None) or error).__name__) from error
     _count_on(new, rows_of)
     return copied

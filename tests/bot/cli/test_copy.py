@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, text, update
 
 from bot.audit.hash_chain import Chain
 from bot.build import Bot
+from bot.platform.processes import HostProcesses
 from bot.ports import Inbound
 from store.database import migrate
 from store.database.engine import Store
@@ -145,11 +146,27 @@ def test_what_holds_something_is_not_written_to(old: Store, new: str) -> None:
 
 def test_a_file_that_a_service_uses_is_not_copied(old: Store, new: str) -> None:
     with old.writing() as connection:
-        send_shares.renew(connection, SendShare("here", 50, 1, "host", os.getpid()))
+        send_shares.renew(connection, SendShare("here", 50, 1, HostProcesses().host, os.getpid()))
     refused(old, new, f"a service uses it (process {os.getpid()})")
     with old.writing() as connection:
         connection.execute(update(table(SendShareRow)).values(pid=2**22))  # more than there can be: it was killed
     assert typed("db", "copy", file_of(old), DATABASE_URL=new).exit_code == 0
+
+
+def test_a_lease_of_before_the_last_start_is_nobodys(old: Store, new: str) -> None:
+    """After a power cut another process may have the number."""
+    with old.writing() as connection:
+        send_shares.renew(connection, SendShare("there", 50, 1, "another start", os.getpid()))
+    assert typed("db", "copy", file_of(old), DATABASE_URL=new).exit_code == 0
+
+
+def test_a_database_that_fails_is_not_taken_for_a_bad_row(old: Store, new: str) -> None:
+    with closing(Store(new)) as store:
+        migrate.upgrade(store)
+        with store.writing() as connection:
+            connection.execute(text("ALTER TABLE account RENAME COLUMN language TO languages"))
+    done = typed("db", "copy", file_of(old), DATABASE_URL=new)
+    assert done.exit_code == 2 and "the database is busy or broken" in done.output
 
 
 def test_a_row_that_the_other_does_not_take_undoes_all(old: Store, postgresql_url: str) -> None:
